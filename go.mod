@@ -1,0 +1,3 @@
+module pith
+
+go 1.26.0
