@@ -1,0 +1,96 @@
+package kernel
+
+import "fmt"
+
+// RowFormat is the storage of one cached key or value row of d channels. Rows lie one after the other, f.Bytes(d) apart,
+// without alignment.
+type RowFormat uint8
+
+const (
+	RowF32  RowFormat = iota // d f32
+	RowF16                   // d f16; encoding clamps to ±65504
+	RowBF16                  // d bf16
+	RowQ8                    // per 32 channels: f16 scale, 32 int8; a last partial group holds what is left
+)
+
+// q8Group is the number of channels that share a scale in RowQ8.
+const q8Group = 32
+
+var rowFormatNames = [...]string{"f32", "f16", "bf16", "q8"}
+
+func (f RowFormat) String() string {
+	if int(f) < len(rowFormatNames) {
+		return rowFormatNames[f]
+	}
+	return fmt.Sprintf("rowformat(%d)", uint8(f))
+}
+
+// ParseRowFormat reads a format's name.
+func ParseRowFormat(name string) (RowFormat, bool) {
+	for i, s := range rowFormatNames {
+		if s == name {
+			return RowFormat(i), true
+		}
+	}
+	return 0, false
+}
+
+// Bytes returns the bytes of a row of d channels.
+func (f RowFormat) Bytes(d int) int {
+	switch f {
+	case RowF32:
+		return 4 * d
+	case RowF16, RowBF16:
+		return 2 * d
+	case RowQ8:
+		return d + 2*((d+q8Group-1)/q8Group)
+	}
+	panic("kernel: " + f.String() + ": unknown row format")
+}
+
+// EncodeRows writes n rows of d channels of src to dst and returns how many values were beyond the format's range and
+// were clamped (a lane that sees any changes to bf16). NaN stays NaN where the format has one.
+func EncodeRows(dst []byte, src []float32, n, d int, f RowFormat) (overflow int) {
+	size := f.Bytes(d)
+	for i := range n {
+		overflow += encodeRow(dst[i*size:(i+1)*size], src[i*d:(i+1)*d], f)
+	}
+	return overflow
+}
+
+// DecodeRows writes n stored rows of d channels to dst.
+func DecodeRows(dst []float32, src []byte, n, d int, f RowFormat) {
+	size := f.Bytes(d)
+	for i := range n {
+		decodeRow(dst[i*d:(i+1)*d], src[i*size:(i+1)*size], f)
+	}
+}
+
+// DotRows writes the products of q [d] with n stored rows to dst [n].
+func DotRows(dst, q []float32, rows []byte, n, d int, f RowFormat) {
+	DotRowsGroup(dst, n, q, rows, 1, n, d, f)
+}
+
+// DotRowsGroup writes the products of g queries q [g, d] with n stored rows to dst[h*stride+i]. A stored row is read and
+// converted once for several queries; the result for a query and a row does not depend on the others.
+func DotRowsGroup(dst []float32, stride int, q []float32, rows []byte, g, n, d int, f RowFormat) {
+	if g <= 0 || n <= 0 {
+		return
+	}
+	dotRows(dst[:(g-1)*stride+n], stride, q[:g*d], rows[:n*f.Bytes(d)], g, n, d, f)
+}
+
+// AccumulateRows adds the sum of weights[i] * row i over n stored rows, ascending, to acc [d].
+func AccumulateRows(acc, weights []float32, rows []byte, n, d int, f RowFormat) {
+	AccumulateRowsGroup(acc, weights, n, rows, 1, n, d, f)
+}
+
+// AccumulateRowsGroup adds, for g heads, the sum of weights[h*stride+i] * row i over n stored rows, ascending, to
+// acc [g, d]. Every channel is one chain of multiply-adds that starts from acc, so that cutting the rows into several
+// calls changes no bit.
+func AccumulateRowsGroup(acc, weights []float32, stride int, rows []byte, g, n, d int, f RowFormat) {
+	if g <= 0 || n <= 0 {
+		return
+	}
+	accumulateRows(acc[:g*d], weights[:(g-1)*stride+n], stride, rows[:n*f.Bytes(d)], g, n, d, f)
+}

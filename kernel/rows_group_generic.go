@@ -1,0 +1,169 @@
+package kernel
+
+import (
+	"encoding/binary"
+	"math"
+
+	"pith/quant"
+)
+
+// groupScale is the minimum and the step of a group as stored, and what encoding needs of them.
+type groupScale struct {
+	low, inv  float32 // inv: 1/step, 0 where all numbers are equal
+	top       float32 // largest code
+	step, min uint16  // f16
+	overflow  int
+}
+
+// fit chooses minimum and step for the numbers x[0], x[stride], …, n of them.
+func (f GroupFormat) fit(x []float32, n, stride int) groupScale {
+	lo, hi := float32(math.Inf(1)), float32(math.Inf(-1))
+	for i := range n {
+		v := x[i*stride]
+		if v < lo {
+			lo = v
+		}
+		if v > hi {
+			hi = v
+		}
+	}
+	if lo > hi { // nothing but NaN
+		lo, hi = 0, 0
+	}
+	s := groupScale{top: float32(int(1)<<f.Bits - 1)}
+	var clamped bool
+	if s.min, clamped = halfBits(lo); clamped {
+		s.overflow++
+	}
+	s.low = quant.F16ToF32(s.min)
+	// The minimum as stored may lie above the true one by half a unit of f16; codes are clamped below at 0, and the
+	// step spans from the stored minimum so that the top stays within reach.
+	if s.step, clamped = halfBits(max(hi-s.low, 0) / s.top); clamped {
+		s.overflow++
+	}
+	if step := quant.F16ToF32(s.step); step > 0 {
+		s.inv = 1 / step
+	}
+	return s
+}
+
+func (s *groupScale) code(v float32) uint32 {
+	c := float32(math.RoundToEven(float64((v - s.low) * s.inv)))
+	if !(c > 0) {
+		return 0
+	}
+	return uint32(min(c, s.top))
+}
+
+func encodeBlockK(dst []byte, src []float32, n, d int, f GroupFormat) (overflow int) {
+	p := roundUp(d, f.unit())
+	clear(dst)
+	panel := dst[4*p:]
+	for c := range d {
+		s := f.fit(src[c:], n, d)
+		overflow += s.overflow
+		binary.LittleEndian.PutUint16(dst[2*c:], s.step)
+		binary.LittleEndian.PutUint16(dst[2*(p+c):], s.min)
+		for t := range n {
+			f.put(panel, t, c, p, s.code(src[t*d+c]))
+		}
+	}
+	return overflow
+}
+
+func encodeBlockV(dst []byte, src []float32, n, d int, f GroupFormat) (overflow int) {
+	clear(dst)
+	for c0 := 0; c0 < d; c0 += f.Group {
+		lanes := min(f.Group, d-c0)
+		size := f.panelBytes(lanes, f.Group)
+		panel := dst[4*f.Group : 4*f.Group+size]
+		for t := range n {
+			x := src[t*d+c0 : t*d+c0+lanes]
+			s := f.fit(x, lanes, 1)
+			overflow += s.overflow
+			binary.LittleEndian.PutUint16(dst[2*t:], s.step)
+			binary.LittleEndian.PutUint16(dst[2*(f.Group+t):], s.min)
+			for c, v := range x {
+				f.put(panel, c, t, f.Group, s.code(v))
+			}
+		}
+		dst = dst[4*f.Group+size:]
+	}
+	return overflow
+}
+
+// foldLimit is the largest magnitude of a folded operand. With codes up to 15 a pair sums to less than 2^20, so a
+// chain of maxSlots/2 pairs fits an int32.
+const foldLimit = 32767
+
+// maxSlots is the largest number of slots of a panel.
+const maxSlots = 512
+
+// foldGeneric multiplies x by the steps and rounds to integers of at most foldLimit, out of slots; it returns the unit
+// of those integers and the sum of x*min, in 8 interleaved partial sums.
+func foldGeneric(out []int16, x []float32, steps, mins []byte, slots int) (unit, bias float32) {
+	var part [8]float32
+	var folded [maxSlots]float32
+	var top float32
+	for i, v := range x {
+		folded[i] = v * loadHalf(steps[2*i:])
+		top = max(top, float32(math.Abs(float64(folded[i]))))
+		part[i%8] += float32(v * loadHalf(mins[2*i:]))
+	}
+	bias = fold8(&part)
+	clear(out[:slots])
+	if top == 0 {
+		return 0, bias
+	}
+	inv := foldLimit / top
+	for i := range x {
+		out[i] = int16(roundEven(folded[i] * inv))
+	}
+	return top / foldLimit, bias
+}
+
+func fold8(s *[8]float32) float32 {
+	return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]))
+}
+
+// dotPanelGeneric writes the integer products of the folded operand with every lane of a panel.
+func dotPanelGeneric(dst []int32, x []int16, panel []byte, lanes, slots int, f GroupFormat) {
+	for l := range lanes {
+		var sum int32
+		for s := range slots {
+			sum += int32(x[s]) * int32(f.code(panel, l, s, slots))
+		}
+		dst[l] = sum
+	}
+}
+
+func dotBlockKGeneric(dst []float32, stride int, q []float32, block []byte, g, n, d int, f GroupFormat) {
+	p := roundUp(d, f.unit())
+	var x [maxSlots]int16
+	var sums [64]int32
+	for h := range g {
+		unit, bias := foldGeneric(x[:], q[h*d:(h+1)*d], block, block[2*p:], p)
+		dotPanelGeneric(sums[:], x[:], block[4*p:], n, p, f)
+		for t := range n {
+			dst[h*stride+t] = float32(float32(sums[t])*unit) + bias
+		}
+	}
+}
+
+func accumulateBlockVGeneric(acc, weights []float32, stride int, block []byte, g, n, d int, f GroupFormat) {
+	var x [maxSlots]int16
+	var sums [64]int32
+	for c0 := 0; c0 < d; c0 += f.Group {
+		lanes := min(f.Group, d-c0)
+		size := f.panelBytes(lanes, f.Group)
+		for h := range g {
+			unit, bias := foldGeneric(x[:], weights[h*stride:h*stride+n], block, block[2*f.Group:], f.Group)
+			dotPanelGeneric(sums[:], x[:], block[4*f.Group:], lanes, f.Group, f)
+			o := acc[h*d+c0 : h*d+c0+lanes]
+			for c := range o {
+				o[c] += float32(float32(sums[c])*unit) + bias
+			}
+		}
+		block = block[4*f.Group+size:]
+	}
+}
