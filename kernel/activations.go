@@ -1,0 +1,86 @@
+package kernel
+
+import "math"
+
+// block is the number of activations that share one scale.
+const block = 32
+
+// tinyActivation is the magnitude below which a whole group counts as zero: the inverse of its scale could overflow.
+const tinyActivation = 0x1p-100
+
+// activations are the rows of x in 8 bits: in every group of 32, x = scale*code with code in [-127, 127]. The sums serve
+// the offsets and zero points of the weights. Strides are in elements.
+type activations struct {
+	cols   int
+	groups int // cols/32
+
+	codes  []int8    // [n][cols]
+	scale  []float32 // [n][groups]
+	sum32  []float32 // [n][groups]    scale * sum of the group's codes
+	sum16  []float32 // [n][2*groups]  the same over halves of a group
+	isum32 []int32   // [n][groups]    sum of the group's codes
+	isum16 []int32   // [n][2*groups]
+}
+
+// resize makes room for n rows of cols elements, a multiple of 32.
+func (a *activations) resize(n, cols int) {
+	a.cols, a.groups = cols, cols/block
+	g := n * a.groups
+	a.codes = grow(a.codes, n*cols)
+	a.scale, a.sum32, a.isum32 = grow(a.scale, g), grow(a.sum32, g), grow(a.isum32, g)
+	a.sum16, a.isum16 = grow(a.sum16, 2*g), grow(a.isum16, 2*g)
+}
+
+// grow returns s with length n; the contents are lost when it must be replaced.
+func grow[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n, n+n/4)
+	}
+	return s[:n]
+}
+
+// encode writes row r from x.
+func (a *activations) encode(r int, x []float32) {
+	g := r * a.groups
+	encodeActivationsGeneric(a.codes[r*a.cols:][:a.cols], a.scale[g:][:a.groups], a.sum32[g:], a.sum16[2*g:], a.isum32[g:], a.isum16[2*g:], x)
+}
+
+// encodeActivationsGeneric rounds x to 8 bits, half to even. A group that holds an infinity or a NaN gets the scale NaN,
+// so that the result says so.
+func encodeActivationsGeneric(codes []int8, scale, sum32, sum16 []float32, isum32, isum16 []int32, x []float32) {
+	for g := range scale {
+		v, c := x[g*block:][:block], codes[g*block:][:block]
+		// Magnitudes compare as their bits do, and NaN lies above everything.
+		var top uint32
+		for _, f := range v {
+			top = max(top, math.Float32bits(f)&0x7fffffff)
+		}
+		amax := math.Float32frombits(top)
+		var s, inverse float32
+		if !(amax < tinyActivation) {
+			s = amax/127 + (amax - amax) // the difference is 0, or NaN for an infinite amax
+			inverse = 1 / s
+		}
+		var sums [2]int32
+		if s == s {
+			for i, f := range v {
+				q := nearestEven(f * inverse)
+				c[i] = int8(q)
+				sums[i/16] += q
+			}
+		} else {
+			clear(c)
+		}
+		scale[g] = s
+		isum16[2*g], isum16[2*g+1] = sums[0], sums[1]
+		isum32[g] = sums[0] + sums[1]
+		sum16[2*g], sum16[2*g+1] = s*float32(sums[0]), s*float32(sums[1])
+		sum32[g] = s * float32(isum32[g])
+	}
+}
+
+// nearestEven rounds |v| < 2^22 to the nearest integer, half to even: adding 1.5*2^23 leaves the integer in the low bits.
+func nearestEven(v float32) int32 {
+	const magic = 12582912
+	return int32(math.Float32bits(v+magic)) - int32(math.Float32bits(magic))
+}

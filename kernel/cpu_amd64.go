@@ -1,0 +1,18 @@
+package kernel
+
+import "golang.org/x/sys/cpu"
+
+// detect returns the best tier of this processor. A flag counts only when the operating system saves the registers it
+// needs, which x/sys/cpu has checked.
+func detect() Tier {
+	x := &cpu.X86
+	switch {
+	case !(x.HasAVX2 && x.HasFMA && x.HasF16C):
+		return Generic
+	case !(x.HasAVX512F && x.HasAVX512BW && x.HasAVX512VL && x.HasAVX512DQ):
+		return AVX2
+	case !x.HasAVX512VNNI:
+		return AVX512
+	}
+	return VNNI
+}
