@@ -1,0 +1,87 @@
+package engine
+
+import (
+	"fmt"
+
+	"pith/kvcache"
+	"pith/policy"
+)
+
+// A Sequence is one stream of tokens with its cache. It is not safe for concurrent use; different sequences are.
+type Sequence struct {
+	e       *Engine
+	recipe  *policy.Recipe
+	budget  policy.Budget
+	cache   *kvcache.Cache
+	reserve *kvcache.Reservation
+	next    kvcache.Position // of the next token
+	maxLen  int              // prompt and room to generate: fixes longrope's factors
+	logits  []float32        // of the last token fed, [Vocab]
+	prompt  int              // tokens prefilled under the recipe's budget
+	broken  error            // a step failed half-way: the cache is no longer whole
+}
+
+// NewSequence returns an empty sequence. maxLen bounds prompt and reply together; a recipe of nil keeps everything.
+func (e *Engine) NewSequence(r *policy.Recipe, b policy.Budget, maxLen int) (*Sequence, error) {
+	c := e.model.Config()
+	if maxLen <= 0 || maxLen > c.Context {
+		return nil, &ContextError{Prompt: maxLen, Context: c.Context}
+	}
+	s := &Sequence{e: e, recipe: recipeOrFull(r), budget: b, maxLen: maxLen, logits: make([]float32, c.Vocab)}
+	storage := e.storage
+	if s.recipe.Store.Given {
+		storage = s.recipe.Store.Storage
+	}
+	if b.Bytes > 0 && s.recipe.Evicts() && b.Keep.IsZero() {
+		s.budget.Keep = policy.Percent(100) // the cap alone decides
+	} else if s.recipe.Evicts() && b.Keep.IsZero() {
+		s.budget.Keep = policy.DefaultShare
+	}
+	s.cache = e.pool.NewCache(kvcache.Shape{Layers: c.Layers, KVHeads: c.KVHeads, HeadDim: c.HeadDim}, storage)
+	return s, nil
+}
+
+// Close frees the cache.
+func (s *Sequence) Close() {
+	s.e.mu.Lock()
+	defer s.e.mu.Unlock()
+	if s.cache != nil {
+		s.cache.Free()
+		s.cache = nil
+	}
+	if s.reserve != nil {
+		s.reserve.Release()
+		s.reserve = nil
+	}
+}
+
+// Len is the number of tokens that the sequence has seen, kept or not.
+func (s *Sequence) Len() int { return int(s.next) }
+
+// Recipe returns the sequence's recipe.
+func (s *Sequence) Recipe() *policy.Recipe { return s.recipe }
+
+// Bytes is what the pool holds for the sequence: whole pages with scales, positions and side columns.
+func (s *Sequence) Bytes() int64 { return s.cache.Bytes() }
+
+// FullBytes is what the full cache of as many tokens would take in the engine's default storage.
+func (s *Sequence) FullBytes() int64 { return s.e.FullBytes(s.Len()) }
+
+// Logits of the last token fed, as they reach the sampler. Borrowed until the next step.
+func (s *Sequence) Logits() []float32 { return s.logits }
+
+// Positions returns the original positions that one lane holds, ascending.
+func (s *Sequence) Positions(layer, head int) []kvcache.Position {
+	return s.cache.Lane(layer, head).Positions(nil)
+}
+
+// usable refuses a sequence whose cache a failed step has left half-way.
+func (s *Sequence) usable() error {
+	if s.cache == nil {
+		return fmt.Errorf("engine: sequence: closed")
+	}
+	if s.broken != nil {
+		return fmt.Errorf("engine: sequence: an earlier step failed: %w", s.broken)
+	}
+	return nil
+}

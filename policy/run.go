@@ -1,0 +1,191 @@
+package policy
+
+import (
+	"fmt"
+)
+
+// MinBase is the smallest budget of entries per head that a recipe accepts.
+const MinBase = 2
+
+// A Run is one recipe at work on one prefill. It is told every layer once, in order.
+type Run struct {
+	recipe  *Recipe
+	base    int
+	layers  int // that will be decided
+	pending []*Scored
+	// Observe, if set, is called with every layer's scores once they are decided.
+	Observe func(*Scored)
+}
+
+// NewRun starts a recipe on a prompt of n tokens for a model of which the recipe decides so many layers, with base entries per
+// head. A base that holds no recipe is refused here, before anything is computed.
+func (r *Recipe) NewRun(n, layers, base int) (*Run, error) {
+	if r.Evicts() && base < n && base < MinBase {
+		return nil, fmt.Errorf("policy: %s: a budget of %d of %d entries per head; at least %d are needed", r, base, n, MinBase)
+	}
+	return &Run{recipe: r, base: min(base, n), layers: layers}, nil
+}
+
+// Recipe returns the recipe at work.
+func (run *Run) Recipe() *Recipe { return run.recipe }
+
+// Base returns the entries per head that the run works with.
+func (run *Run) Base() int { return run.base }
+
+// Layer decides what it can after a layer: the layer itself, or with a wider span provisionally how much of it may wait.
+func (run *Run) Layer(l *Layer) (Plan, error) {
+	if !run.recipe.Evicts() {
+		return Plan{Keep: []LayerKeep{{Layer: l.Index, Heads: everything(l.KVHeads, l.Tokens), Final: true}}}, nil
+	}
+	l.Base = run.base
+	if p := run.recipe.Prober(); p != nil {
+		s := run.blank(l, p)
+		run.pending = append(run.pending, s)
+		return Plan{Keep: []LayerKeep{{Layer: l.Index, Heads: everything(l.KVHeads, l.Tokens)}}}, nil
+	}
+	s, err := run.score(l)
+	if err != nil {
+		return Plan{}, err
+	}
+	var plan Plan
+	if run.recipe.span() == 1 {
+		plan, err = run.decide(l, s)
+	} else {
+		plan, err = run.postpone(s)
+	}
+	if err != nil {
+		return Plan{}, err
+	}
+	if run.recipe.Propagate != nil {
+		plan.Propagate, err = run.recipe.Propagate.Propagate(l, s)
+	}
+	return plan, err
+}
+
+// blank is a layer without scores.
+func (run *Run) blank(l *Layer, score Scorer) *Scored {
+	sinks, recent := score.Pinned(l)
+	sinks = min(sinks, run.base)
+	recent = min(recent, run.base-sinks)
+	held := make([]int, l.KVHeads)
+	for h := range held {
+		held[h] = l.Tokens
+	}
+	return &Scored{Layer: l.Index, Ordinal: l.Ordinal, Tokens: l.Tokens, Prompt: l.Prompt, Base: min(run.base, l.Tokens),
+		Sinks: sinks, Recent: recent, Held: held}
+}
+
+func (run *Run) score(l *Layer) (*Scored, error) {
+	values, err := run.recipe.Score.Score(l)
+	if err != nil {
+		return nil, err
+	}
+	s := run.blank(l, run.recipe.Score)
+	s.Scores = values
+	for h := range values {
+		if len(values[h]) != l.Tokens {
+			return nil, fmt.Errorf("policy: %s: layer %d head %d: %d scores for %d entries", run.recipe, l.Index, h, len(values[h]), l.Tokens)
+		}
+		for j, v := range values[h] {
+			if v != v {
+				return nil, fmt.Errorf("policy: %s: layer %d head %d entry %d: the score is not a number", run.recipe, l.Index, h, j)
+			}
+		}
+	}
+	return s, nil
+}
+
+// decide settles one layer for good.
+func (run *Run) decide(l *Layer, s *Scored) (Plan, error) {
+	a := &Allocation{Scored: []*Scored{s}, Layers: run.layers, Base: run.base}
+	counts := run.allocate(a)[0]
+	if run.recipe.Refine != nil {
+		if err := run.recipe.Refine.Refine(l, s, counts); err != nil {
+			return Plan{}, err
+		}
+	}
+	heads, err := run.selection(s, counts)
+	if err != nil {
+		return Plan{}, err
+	}
+	if run.Observe != nil {
+		run.Observe(s)
+	}
+	return Plan{Keep: []LayerKeep{{Layer: s.Layer, Heads: heads, Final: true}}}, nil
+}
+
+// postpone takes in one more layer of a wider span: it holds what may still be needed and, at the end of each span, cuts every
+// layer seen so far. Budgets only shrink, so an entry dropped once is never wanted again.
+func (run *Run) postpone(s *Scored) (Plan, error) {
+	run.pending = append(run.pending, s)
+	seen, span, last := len(run.pending), run.recipe.span(), len(run.pending) == run.layers
+	hold := min(run.recipe.Allocate.Hold(s), s.Tokens)
+	for h := range s.Held {
+		s.Held[h] = hold
+	}
+	if !last && (span == All || seen%span != 0) {
+		counts := make([]int, len(s.Scores))
+		for h := range counts {
+			counts[h] = hold
+		}
+		heads, err := run.selection(s, counts)
+		return Plan{Keep: []LayerKeep{{Layer: s.Layer, Heads: heads}}}, err
+	}
+	var plan Plan
+	counts := run.allocate(&Allocation{Scored: run.pending, Layers: run.layers, Base: run.base})
+	for i, p := range run.pending {
+		heads, err := run.selection(p, counts[i])
+		if err != nil {
+			return Plan{}, err
+		}
+		copy(p.Held, counts[i])
+		plan.Keep = append(plan.Keep, LayerKeep{Layer: p.Layer, Heads: heads, Final: last})
+		if last && run.Observe != nil {
+			run.Observe(p)
+		}
+	}
+	return plan, nil
+}
+
+func (run *Run) allocate(a *Allocation) [][]int {
+	if run.recipe.Allocate != nil {
+		return run.recipe.Allocate.Allocate(a)
+	}
+	counts := make([][]int, len(a.Scored))
+	for i, s := range a.Scored {
+		counts[i] = uniform(s, a.Base)
+	}
+	return counts
+}
+
+func (run *Run) selection(s *Scored, counts []int) ([][]int32, error) {
+	if run.recipe.Select != nil {
+		return run.recipe.Select.Select(s, counts)
+	}
+	heads := make([][]int32, len(s.Scores))
+	for h := range heads {
+		heads[h] = s.Top(h, counts[h])
+	}
+	return heads, nil
+}
+
+// uniform gives every head of a layer the same count.
+func uniform(s *Scored, base int) []int {
+	counts := make([]int, len(s.Scores))
+	for h := range counts {
+		counts[h] = min(base, s.Tokens)
+	}
+	return counts
+}
+
+func everything(heads, n int) [][]int32 {
+	all := make([]int32, n)
+	for i := range all {
+		all[i] = int32(i)
+	}
+	list := make([][]int32, heads)
+	for h := range list {
+		list[h] = all
+	}
+	return list
+}
