@@ -1,0 +1,31 @@
+// Command attention generates the amd64 assembly of elementwise steps, attention and cache rows.
+//
+//	go run ./attention -part attention -out ../attention_amd64.s -stubs ../attention_stub_amd64.go -pkg kernel
+//
+// One part makes one file; generate.sh runs them all.
+package main
+
+import (
+	"flag"
+	"log"
+
+	"github.com/mmcloughlin/avo/build"
+)
+
+var part = flag.String("part", "", "which file to make")
+
+var parts = map[string]func(){
+	"attention": attentionFile,
+	"peak":      peakFile,
+}
+
+func main() {
+	flag.Parse()
+	make, ok := parts[*part]
+	if !ok {
+		log.Fatalf("unknown part %q", *part)
+	}
+	build.ConstraintExpr("amd64")
+	make()
+	build.Generate()
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// floatKernel writes dst[rows][16] += x x panel over k ascending, every step one fused multiply-add. panel is [k][16].
+func floatKernel(suffix string, wide bool, rows int) {
+	TEXT(fmt.Sprintf("gemmF32%sx%d", suffix, rows), NOSPLIT,
+		"func(dst *float32, dstStride int, panel *float32, k int, x *float32, xStride int)")
+	Doc(fmt.Sprintf("dst[%d][16] += x x panel over k >= 1 columns, see floatStrip in gemm.go. Strides are in bytes.", rows))
+	Pragma("noescape")
+
+	vecs, width := 2, 32
+	vec := func() reg.VecVirtual { return YMM() }
+	if wide {
+		vecs, width = 1, 64
+		vec = func() reg.VecVirtual { return ZMM() }
+	}
+	xs, xs3 := strides("xStride", rows)
+	ds, ds3 := strides("dstStride", rows)
+	x := pointers("x", rows, xs, xs3, 1)
+	dst := pointers("dst", rows, ds, ds3, 1)
+	panel, k := GP64(), GP64()
+	Load(Param("panel"), panel)
+	Load(Param("k"), k)
+	var acc [][]reg.VecVirtual
+	for r := range rows {
+		acc = append(acc, nil)
+		for v := range vecs {
+			acc[r] = append(acc[r], vec())
+			VMOVUPS(dst.at(r, width*v), acc[r][v])
+		}
+	}
+	Label("column")
+	w := make([]reg.VecVirtual, vecs)
+	for v := range w {
+		w[v] = vec()
+		VMOVUPS(Mem{Base: panel, Disp: width * v}, w[v])
+	}
+	a := vec()
+	for r := range rows {
+		VBROADCASTSS(x.at(r, 0), a)
+		for v := range w {
+			VFMADD231PS(w[v], a, acc[r][v])
+		}
+	}
+	x.advance(4)
+	ADDQ(U32(64), panel)
+	DECQ(k)
+	JNZ(LabelRef("column"))
+	for r := range rows {
+		for v := range vecs {
+			VMOVUPS(acc[r][v], dst.at(r, width*v))
+		}
+	}
+	VZEROUPPER()
+	RET()
+}

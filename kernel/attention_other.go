@@ -1,0 +1,21 @@
+//go:build !amd64
+
+package kernel
+
+func currentTile() *attentionTile { return &genericTile }
+
+func (t *attentionTile) packKeys(dst, keys []float32, n, d int) { packKeysGeneric(dst, keys, n, d) }
+
+func (t *attentionTile) scores(scores, q, keys []float32, d, kn int) {
+	scoresGeneric(scores, q, keys, t.rows, d, kn)
+}
+
+func (t *attentionTile) tanh(scores []float32, scale float32) { tanhGeneric(scores, scale) }
+
+func (t *attentionTile) attend(out, scores, maxima, sums, values []float32, stride, kn, dv int, factor float32) {
+	attendGeneric(out, scores, maxima, sums, values, t.rows, stride, kn, dv, factor)
+}
+
+func (t *attentionTile) addProbs(sums, scores []float32, factor, lse float32) {
+	addProbsGeneric(sums, scores, factor, lse)
+}
