@@ -18,8 +18,8 @@ const (
 
 	// The smallest possible records bound the counts by the bytes that are left; the fixed limits, far above any
 	// model's, bound memory for files of many gigabytes.
-	minKeyBytes    = 8 + 1 + 4 + 1     // name of one byte, kind, a byte
-	minTensorBytes = 8 + 1 + 4 + 4 + 8 // name of one byte, no dimensions, type, offset
+	minKeyBytes    = 8 + 4 + 1     // name, kind, a value of one byte
+	minTensorBytes = 8 + 4 + 4 + 8 // name, no dimensions, type, offset
 	maxKeys        = 1 << 16
 	maxTensors     = 1 << 18
 	maxDims        = 4
@@ -32,7 +32,7 @@ func parse(p *part) (*File, error) {
 		path: p.path, parts: []*part{p}, size: int64(len(p.data)),
 		values: map[string]value{}, byName: map[string]*Tensor{},
 	}
-	c := &cursor{path: p.path, data: p.data, object: "header"}
+	c := &cursor{path: p.path, data: p.data, what: "header"}
 	if len(p.data) < headerBytes {
 		return nil, tooShort(p.path, int64(len(p.data)))
 	}
@@ -54,7 +54,7 @@ func parse(p *part) (*File, error) {
 		return nil, c.fail("%d tensors do not fit into %d bytes (limit %d)", tensors, c.left(), maxTensors)
 	}
 	for i := range keys {
-		c.object = fmt.Sprintf("key %d of %d", i+1, keys)
+		c.enter("key", i+1)
 		f.readKey(c)
 		if c.err != nil {
 			return nil, c.err
@@ -65,7 +65,7 @@ func parse(p *part) (*File, error) {
 		return nil, err
 	}
 	for i := range tensors {
-		c.object = fmt.Sprintf("tensor %d of %d", i+1, tensors)
+		c.enter("tensor", i+1)
 		f.readTensor(c, p)
 		if c.err != nil {
 			return nil, c.err
@@ -82,7 +82,7 @@ func (f *File) readKey(c *cursor) {
 	if c.err != nil {
 		return
 	}
-	c.object = "key " + label(name)
+	c.name = name
 	if len(name) == 0 {
 		c.fail("empty name")
 		return
@@ -101,11 +101,12 @@ func (f *File) readKey(c *cursor) {
 }
 
 func (f *File) alignment(c *cursor) (uint64, error) {
+	c.enter("key", 0)
 	kind := f.Kind(alignmentKey)
 	if kind == Missing {
 		return defaultAlignment, nil
 	}
-	c.object = "key " + alignmentKey
+	c.name = []byte(alignmentKey)
 	n, ok := f.Uint(alignmentKey)
 	if !ok {
 		return 0, c.fail("kind %s, want an unsigned integer", kind)
@@ -122,7 +123,7 @@ func (f *File) readTensor(c *cursor, p *part) {
 	if c.err != nil {
 		return
 	}
-	c.object = "tensor " + label(name)
+	c.name = name
 	if len(name) == 0 {
 		c.fail("empty name")
 		return
@@ -190,14 +191,14 @@ func (f *File) place(c *cursor, alignment uint64) error {
 	if len(f.tensors) == 0 {
 		return nil
 	}
-	c.object = "data section"
+	c.enter("data section", 0)
 	start := (uint64(c.at) + alignment - 1) &^ (alignment - 1)
 	if start > uint64(len(c.data)) {
 		return c.fail("start %d past end of file (%d)", start, len(c.data))
 	}
 	room := uint64(len(c.data)) - start
 	for _, t := range f.tensors {
-		c.object = "tensor " + label([]byte(t.Name))
+		c.what, c.name = "tensor", []byte(t.Name)
 		offset := uint64(t.offset)
 		if offset&(alignment-1) != 0 {
 			return c.fail("offset %d not aligned to %d", offset, alignment)
@@ -212,7 +213,7 @@ func (f *File) place(c *cursor, alignment uint64) error {
 	for i, t := range byOffset[1:] {
 		before := byOffset[i]
 		if end := before.offset + before.size; end > t.offset {
-			c.object = "tensor " + label([]byte(t.Name))
+			c.what, c.name = "tensor", []byte(t.Name)
 			return c.fail("offset %d overlaps tensor %s (ends at %d)", t.offset, label([]byte(before.Name)), end)
 		}
 	}
@@ -226,11 +227,27 @@ func mul(a, b uint64) (product uint64, overflow bool) {
 
 // cursor walks over a part. The first failure sticks; reads after it return zero.
 type cursor struct {
-	path   string
-	data   []byte
-	at     int    // never above len(data)
-	object string // what is being read, for errors
-	err    error
+	path string
+	data []byte
+	at   int // never above len(data)
+	err  error
+
+	// What is being read, for errors: "key" and its name once that is known, its number before.
+	what   string
+	record uint64
+	name   []byte
+}
+
+func (c *cursor) enter(what string, record uint64) { c.what, c.record, c.name = what, record, nil }
+
+func (c *cursor) object() string {
+	switch {
+	case c.name != nil:
+		return c.what + " " + label(c.name)
+	case c.record > 0:
+		return c.what + " " + strconv.FormatUint(c.record, 10)
+	}
+	return c.what
 }
 
 func tooShort(path string, size int64) error {
@@ -238,7 +255,7 @@ func tooShort(path string, size int64) error {
 }
 
 func (c *cursor) fail(fact string, args ...any) error {
-	c.err = &FormatError{c.path, c.object, fmt.Sprintf(fact, args...)}
+	c.err = &FormatError{c.path, c.object(), fmt.Sprintf(fact, args...)}
 	return c.err
 }
 

@@ -166,7 +166,7 @@ func (w *Writer) WriteTo(out io.Writer) (int64, error) {
 	if version != 2 && version != 3 {
 		return 0, fmt.Errorf("gguf: writer: version %d, want 2 or 3", version)
 	}
-	buffered := bufio.NewWriterSize(out, 1<<20)
+	buffered := bufio.NewWriterSize(out, 1<<16)
 	n := &counter{out: buffered}
 	if _, err := n.Write(w.header(version, alignment)); err != nil {
 		return n.n, err

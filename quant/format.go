@@ -37,12 +37,21 @@ const (
 	MXFP4  Type = 39
 )
 
-// String returns ggml's name, "Q4_K", or "type 17" for a type that is not in the table.
+// String returns ggml's name, "Q4_K", also for types that ggml has and pith lacks, and "type 99" for any other number.
 func (t Type) String() string {
 	if f, ok := Lookup(t); ok {
 		return f.Name
 	}
+	if name, ok := others[t]; ok {
+		return name
+	}
 	return fmt.Sprintf("type %d", uint32(t))
+}
+
+// others names the types that pith does not read, so that a refusal can say which it was.
+var others = map[Type]string{
+	9: "Q8_1", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S", 21: "IQ3_S", 22: "IQ2_S",
+	24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64", 29: "IQ1_M", 34: "TQ1_0", 35: "TQ2_0",
 }
 
 // Parse finds a type by its name in any case.

@@ -151,8 +151,10 @@ func TestParse(t *testing.T) {
 			t.Errorf("Lookup(%d) found a format", id)
 		}
 	}
-	if got := Type(4).String(); got != "type 4" {
-		t.Errorf("unknown type prints as %q", got)
+	for id, want := range map[Type]string{4: "type 4", 16: "IQ2_XXS", 12: "Q4_K", math.MaxUint32: "type 4294967295"} {
+		if got := id.String(); got != want {
+			t.Errorf("type %d prints as %q, want %q", uint32(id), got, want)
+		}
 	}
 }
 
