@@ -1,6 +1,8 @@
 package quant
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -100,5 +102,37 @@ func BenchmarkEncode(b *testing.B) {
 				f.Encode(raw, x)
 			}
 		})
+	}
+}
+
+// TestEncodeIsTheSameEverywhere pins the encoders' bytes, so that a requantised or synthetic model has one digest
+// whatever machine wrote it. The inputs come from integers: no library function that could differ is involved.
+func TestEncodeIsTheSameEverywhere(t *testing.T) {
+	rng := rand.New(rand.NewPCG(11, 13))
+	x := make([]float32, 1<<14)
+	for i := range x {
+		// The sum of four uniform numbers is bell-shaped.
+		n := int64(rng.Uint32N(1<<16)) + int64(rng.Uint32N(1<<16)) + int64(rng.Uint32N(1<<16)) + int64(rng.Uint32N(1<<16))
+		x[i] = float32(n-1<<17) / (1 << 20)
+	}
+	want := map[Type]string{
+		F32:  "b90b8ef1e2888362",
+		F16:  "0c6eda77950c5de4",
+		Q4_0: "ea8fe61f85b27232",
+		Q4_1: "891acc0507ca7a6a",
+		Q8_0: "6957c87563c2c50e",
+		Q4_K: "12b339011469bbea",
+		Q6_K: "e786f9ed7cfed7cb",
+		BF16: "6d7500aa86536cd7",
+	}
+	for _, f := range Formats() {
+		if f.Encode == nil {
+			continue
+		}
+		raw := make([]byte, f.Bytes(len(x)))
+		f.Encode(raw, x)
+		if got := fmt.Sprintf("%x", sha256.Sum256(raw))[:16]; got != want[f.Type] {
+			t.Errorf("%s: digest %s, want %s", f.Name, got, want[f.Type])
+		}
 	}
 }

@@ -3,29 +3,31 @@ package quant
 // Fitting scales: both searches alternate between rounding the weights with a trial scale and solving for the scale
 // that is best, in the least-squares sense, for these codes, and keep the trial with the smallest squared error.
 
-// quantise rounds (x-offset)/scale + zero to codes 0..top. A scale of zero, and NaN, give the code zero.
+//
+// Each product is rounded before it is added (the conversions see to it), so that a compiler that fuses the two
+// operations writes the same file as one that doesn't.
+
+// quantise rounds (x-offset)/scale + zero to codes 0..top. With a scale of zero the codes are zero.
 func quantise(codes []uint8, x []float32, scale, offset float32, zero, top int) {
 	var inverse float32
 	if scale != 0 {
 		inverse = 1 / scale
 	}
+	low, high := float32(-zero), float32(top-zero)
 	for i, v := range x {
-		codes[i] = uint8(nearest((v-offset)*inverse, zero, top))
+		codes[i] = uint8(int(nearest(float32((v-offset)*inverse), low, high)) + zero)
 	}
 }
 
-// nearest rounds v to an integer, half up, and clamps v+zero to 0..top. NaN gives zero.
-func nearest(v float32, zero, top int) int {
-	v += float32(zero) + 0.5
-	switch {
-	case v >= float32(top+1):
-		return top
-	case v >= 0:
-		return int(v)
-	case v < 0:
-		return 0
+// nearest clamps v to low..high, integers below 2^22, and rounds to an integer, ties to even. NaN gives low.
+func nearest(v, low, high float32) float32 {
+	if !(v > low) {
+		return low
 	}
-	return zero
+	if v > high {
+		return high
+	}
+	return v + 0x1.8p23 - 0x1.8p23 // the sum has no room for a fraction
 }
 
 // fitSymmetric finds a scale s such that s*q approximates x with q in -below..above. s is negative when the largest
@@ -41,15 +43,16 @@ func fitSymmetric(x []float32, below, above int) float32 {
 		return 0
 	}
 	var best, bestGain float32
+	low, high := float32(-below), float32(above)
 	// A somewhat smaller scale clips the largest weight and serves the others better; the trials span both sides.
 	for trial := -4; trial <= 4; trial++ {
-		s := top / -(float32(below) + 0.1*float32(trial)*float32(below)/8)
+		s := top / (low * (1 + float32(trial)/80))
 		inverse := 1 / s
 		var xq, qq float32
 		for _, v := range x {
-			q := float32(nearest(v*inverse, below, below+above) - below)
-			xq += v * q
-			qq += q * q
+			q := nearest(float32(v*inverse), low, high)
+			xq += float32(v * q)
+			qq += float32(q * q)
 		}
 		// With the best scale xq/qq the squared error is sum(x²) - xq²/qq.
 		if qq > 0 && xq*xq > bestGain*qq {
@@ -83,24 +86,24 @@ func fitAffine(x []float32, top int, zeroInside bool) (scale, offset float32) {
 		n := float32(len(x))
 		var sumX, sumQ, sumQQ, sumXQ, sumError float32
 		for _, v := range x {
-			q := float32(nearest((v-o)*inverse, 0, top))
+			q := nearest(float32((v-o)*inverse), 0, float32(top))
 			sumX += v
 			sumQ += q
-			sumQQ += q * q
-			sumXQ += v * q
-			e := v - (s*q + o)
-			sumError += e * e
+			sumQQ += float32(q * q)
+			sumXQ += float32(v * q)
+			e := v - (float32(s*q) + o)
+			sumError += float32(e * e)
 		}
 		if bestError < 0 || sumError < bestError {
 			scale, offset, bestError = s, o, sumError
 		}
 		// The normal equations of s*q+o ≈ x.
-		determinant := n*sumQQ - sumQ*sumQ
+		determinant := float32(n*sumQQ) - float32(sumQ*sumQ)
 		if !(determinant > 0) {
 			break
 		}
-		s = (n*sumXQ - sumQ*sumX) / determinant
-		o = (sumX - s*sumQ) / n
+		s = (float32(n*sumXQ) - float32(sumQ*sumX)) / determinant
+		o = (sumX - float32(s*sumQ)) / n
 		if zeroInside && o > 0 {
 			s, o = sumXQ/sumQQ, 0
 		}

@@ -27,7 +27,7 @@ func encodeQ4_K(dst []byte, src []float32) {
 		}
 		var codes [256]uint8
 		for g := range 8 {
-			quantise(codes[32*g:][:32], x[32*g:][:32], F16ToF32(d)*float32(s6[g]), -(F16ToF32(dmin) * float32(m6[g])), 0, 15)
+			quantise(codes[32*g:][:32], x[32*g:][:32], F16ToF32(d)*float32(s6[g]), -float32(F16ToF32(dmin)*float32(m6[g])), 0, 15)
 		}
 		for p := range 4 {
 			for j := range 32 {
