@@ -1,0 +1,243 @@
+package kvcache
+
+import (
+	"math"
+
+	"pith/kernel"
+)
+
+// PieceSlots is the number of slots whose scores are normalised together. Pieces begin at multiples of it, so how a lane is
+// cut does not depend on threads, pages or history; their results are folded in ascending order.
+const PieceSlots = 512
+
+// Query is what a decode row asks of a lane: the query heads that share its KV head.
+type Query struct {
+	Q       []float32 // [Group, HeadDim], rotated at the row's position
+	Group   int       // at most 64
+	Scale   float32   // of the scores, 1/sqrt(HeadDim) in most models
+	SoftCap float32   // 0 = none: scores become SoftCap*tanh(score/SoftCap)
+	Lo      Position  // entries at smaller positions are hidden …
+	Sinks   Position  // … but for those at positions below Sinks
+}
+
+// Partial is the attention over a part of a lane: enough to be folded with that over other parts.
+type Partial struct {
+	Max []float32 // [Group] largest score
+	Sum []float32 // [Group] sum of exp(score-Max); 0 where nothing was visible
+	Acc []float32 // [Group, HeadDim] weighted mean of the values
+}
+
+// Reset makes p the attention over nothing, of g heads with d channels. It allocates only to grow.
+func (p *Partial) Reset(g, d int) {
+	floats(&p.Max, g)
+	floats(&p.Sum, g)
+	floats(&p.Acc, g*d)
+	for h := range g {
+		p.Max[h] = float32(math.Inf(-1))
+	}
+	clear(p.Sum)
+	clear(p.Acc)
+}
+
+// Fold adds o to p. Folding partials in ascending order is what Attend does itself, to the bit.
+func (p *Partial) Fold(o *Partial) {
+	g := len(p.Max)
+	d := len(p.Acc) / max(g, 1)
+	for h := range g {
+		if o.Sum[h] == 0 {
+			continue
+		}
+		acc := p.Acc[h*d : (h+1)*d]
+		if p.Sum[h] == 0 {
+			p.Max[h], p.Sum[h] = o.Max[h], o.Sum[h]
+			copy(acc, o.Acc[h*d:])
+			continue
+		}
+		top := max(p.Max[h], o.Max[h])
+		a := float64(p.Sum[h]) * math.Exp(float64(p.Max[h]-top))
+		b := float64(o.Sum[h]) * math.Exp(float64(o.Max[h]-top))
+		kernel.Scale(acc, float32(a/(a+b)))
+		kernel.AddScaled(acc, o.Acc[h*d:(h+1)*d], float32(b/(a+b)))
+		p.Max[h], p.Sum[h] = top, float32(a+b)
+	}
+}
+
+// AttendScratch is the memory of one thread that attends. The zero value is ready; it grows to what is asked of it and then
+// allocates nothing.
+type AttendScratch struct {
+	q, tmp, scores, weights []float32
+	part, total             Partial
+	pieces                  []Partial
+	keys, values            []byte
+}
+
+// Attend writes softmax(scale * q·k) v of g query heads, q [g, HeadDim], over the lane's entries to out [g, HeadDim]. Entries
+// at positions below lo are hidden. With mass, [Len], it also writes each slot's probability, summed over the g heads. A
+// lane without visible entries gives zeros.
+func (l *Lane) Attend(out, q []float32, g int, scale, softcap float32, lo Position, s *AttendScratch, mass []float32) {
+	query := Query{Q: q, Group: g, Scale: scale, SoftCap: softcap, Lo: lo}
+	l.AttendQuery(out, &query, s, mass)
+}
+
+// AttendQuery is Attend for a Query.
+func (l *Lane) AttendQuery(out []float32, q *Query, s *AttendScratch, mass []float32) {
+	g, d, pieces := q.Group, l.HeadDim(), l.Pieces()
+	s.total.Reset(g, d)
+	if mass == nil {
+		for i := range pieces {
+			l.AttendPiece(&s.part, i, q, s, nil)
+			s.total.Fold(&s.part)
+		}
+		copy(out[:g*d], s.total.Acc)
+		return
+	}
+	floats(&s.weights, pieces*g*PieceSlots)
+	for len(s.pieces) < pieces {
+		s.pieces = append(s.pieces, Partial{})
+	}
+	for i := range pieces {
+		l.AttendPiece(&s.pieces[i], i, q, s, s.weights[i*g*PieceSlots:])
+		s.total.Fold(&s.pieces[i])
+	}
+	for i := range pieces {
+		Mass(mass[i*PieceSlots:min(l.Len(), (i+1)*PieceSlots)], s.weights[i*g*PieceSlots:], &s.pieces[i], &s.total)
+	}
+	copy(out[:g*d], s.total.Acc)
+}
+
+// Pieces is the number of pieces that AttendPiece can be called for.
+func (l *Lane) Pieces() int { return (l.Len() + PieceSlots - 1) / PieceSlots }
+
+// AttendPiece is the attention over slots [i*PieceSlots, (i+1)*PieceSlots), written to p. Several threads, each with its own
+// scratch and partial, may work on the pieces of a lane at once; folding the partials in ascending order gives the bits of
+// Attend. weights, if not nil, receives [Group, PieceSlots] probabilities within the piece, for Mass.
+func (l *Lane) AttendPiece(p *Partial, i int, q *Query, s *AttendScratch, weights []float32) {
+	g, d := q.Group, l.HeadDim()
+	p.Reset(g, d)
+	lo := i * PieceSlots
+	hi := min(l.Len(), lo+PieceSlots)
+	n := hi - lo
+	if n <= 0 {
+		return
+	}
+	scores := weights
+	if scores == nil {
+		scores = floats(&s.scores, g*PieceSlots)
+	}
+	scores = scores[:g*PieceSlots]
+	clear(scores)
+	l.scores(scores, lo, hi, q, s)
+	for h := range g {
+		row := scores[h*PieceSlots : h*PieceSlots+n]
+		kernel.Scale(row, q.Scale)
+		if q.SoftCap > 0 {
+			kernel.SoftCap(row, q.SoftCap)
+		}
+	}
+	if q.Lo > 0 {
+		l.hide(scores, lo, hi, q)
+	}
+	for h := range g {
+		row := scores[h*PieceSlots : h*PieceSlots+n]
+		at := 0
+		for j, v := range row {
+			if v > row[at] || row[at] != row[at] {
+				at = j
+			}
+		}
+		top := row[at]
+		if math.IsInf(float64(top), -1) {
+			clear(row)
+			continue
+		}
+		// The weight of the largest score is 1 before normalisation: its probability gives the sum.
+		kernel.Softmax(row)
+		p.Max[h], p.Sum[h] = top, 1/row[at]
+	}
+	l.accumulate(p.Acc, scores, lo, hi, q, s)
+}
+
+// visible calls f with the stretches of slots in [lo, hi) that the query may see: of each segment what lies before Sinks and from
+// Lo on. from and to are slots of the segment, base is the lane's slot of its first entry.
+func (l *Lane) visible(lo, hi int, q *Query, f func(s *segment, base, from, to int)) {
+	base := 0
+	for i := range l.segs {
+		s := &l.segs[i]
+		from, to := max(lo-base, 0), min(hi-base, s.len())
+		if from < to {
+			if q.Lo <= 0 {
+				f(s, base, from, to)
+			} else {
+				sinks, first := s.below(l.cache.pool, min(q.Sinks, q.Lo)), s.below(l.cache.pool, q.Lo)
+				if a, b := from, min(to, sinks); a < b {
+					f(s, base, a, b)
+				}
+				if a, b := max(from, first), to; a < b {
+					f(s, base, a, b)
+				}
+			}
+		}
+		base += s.len()
+	}
+}
+
+// scores writes the products of the queries with the visible keys of slots [lo, hi) to dst [Group, PieceSlots].
+func (l *Lane) scores(dst []float32, lo, hi int, q *Query, sc *AttendScratch) {
+	g, d := q.Group, l.HeadDim()
+	tmp := floats(&sc.tmp, g*64)
+	l.visible(lo, hi, q, func(s *segment, base, from, to int) {
+		x := q.Q[:g*d]
+		if s.channels != nil {
+			x = gatherChannels(floats(&sc.q, g*len(s.channels)), q.Q, s.channels, g, d)
+		}
+		for c := s.keys.from(l.cache.pool, from, &sc.keys); c.slot < to; {
+			r, slot, _ := c.next(to - c.slot)
+			dotRun(&s.keys.layout, &r, dst[base+slot-lo:], PieceSlots, x, tmp, g)
+		}
+	})
+}
+
+// accumulate adds the visible values of slots [lo, hi), weighted, to acc [Group, HeadDim].
+func (l *Lane) accumulate(acc, weights []float32, lo, hi int, q *Query, sc *AttendScratch) {
+	g := q.Group
+	tmp := floats(&sc.tmp, g*64)
+	l.visible(lo, hi, q, func(s *segment, base, from, to int) {
+		for c := s.values.from(l.cache.pool, from, &sc.values); c.slot < to; {
+			r, slot, _ := c.next(to - c.slot)
+			accumulateRun(&s.values.layout, &r, acc, weights[base+slot-lo:], PieceSlots, tmp, g)
+		}
+	})
+}
+
+// hide sets the scores of slots that the query may not see to minus infinity: after scale and cap, which would bring
+// them back.
+func (l *Lane) hide(scores []float32, lo, hi int, q *Query) {
+	minus := float32(math.Inf(-1))
+	at := lo
+	fill := func(to int) {
+		for h := range q.Group {
+			row := scores[h*PieceSlots:]
+			for j := at; j < to; j++ {
+				row[j-lo] = minus
+			}
+		}
+	}
+	l.visible(lo, hi, q, func(_ *segment, base, from, to int) {
+		fill(base + from)
+		at = base + to
+	})
+	fill(hi)
+}
+
+// Mass writes to mass the probability of each slot of a piece, summed over the query heads: weights and part are what AttendPiece
+// left, total is the fold of all pieces.
+func Mass(mass, weights []float32, part, total *Partial) {
+	clear(mass)
+	for h := range part.Max {
+		if part.Sum[h] == 0 {
+			continue
+		}
+		share := float64(part.Sum[h]) * math.Exp(float64(part.Max[h]-total.Max[h])) / float64(total.Sum[h])
+		kernel.AddScaled(mass, weights[h*PieceSlots:h*PieceSlots+len(mass)], float32(share))
+	}
+}

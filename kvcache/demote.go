@@ -1,0 +1,112 @@
+package kvcache
+
+// demote does what Demote says. It lifts the entries, compacts what stays, and stores the lifted ones with the pages that this has
+// freed before it asks for others.
+func (l *Lane) demote(slots []int32, st Storage) error {
+	// Where they go: an earlier demoted segment of this storage takes them in, merged by position.
+	target := -1
+	base := make([]int, len(l.segs)+1)
+	for i := range l.segs {
+		base[i+1] = base[i] + l.segs[i].len()
+		if l.segs[i].demoted && l.segs[i].storage == st {
+			target = i
+		}
+	}
+	gone := make([][]bool, len(l.segs))
+	var e entries
+	seg := 0
+	for _, slot := range slots {
+		for int(slot) >= base[seg+1] {
+			seg++
+		}
+		if seg == target {
+			continue // there already
+		}
+		if gone[seg] == nil {
+			gone[seg] = make([]bool, l.segs[seg].len())
+		}
+		gone[seg][int(slot)-base[seg]] = true
+	}
+	freed := 0
+	spans := make([][]span, len(l.segs))
+	for i := range l.segs {
+		s := &l.segs[i]
+		if gone[i] == nil {
+			continue
+		}
+		all, n := l.lift(s, 0, s.len()), 0
+		for j, out := range gone[i] {
+			if out {
+				e.add(&all, j, l.HeadDim(), s.keys.widths)
+				n++
+			} else if k := len(spans[i]); k > 0 && spans[i][k-1].hi == j {
+				spans[i][k-1].hi++
+			} else {
+				spans[i] = append(spans[i], span{j, j + 1})
+			}
+		}
+		freed += l.shrink(s, spans[i], n)
+	}
+	if len(e.pos) == 0 {
+		return nil
+	}
+	fresh := l.newSegment(st, nil)
+	fresh.demoted = true
+	if target >= 0 {
+		s := &l.segs[target]
+		old := l.lift(s, 0, s.len())
+		for j := range old.pos {
+			e.add(&old, j, l.HeadDim(), s.keys.widths)
+		}
+		freed += len(s.keys.ids) + len(s.values.ids)
+	}
+	e.sort(l.HeadDim(), l.cache.widths)
+	need := fresh.keys.pages(len(e.pos)) + fresh.values.pages(len(e.pos))
+	spare, err := l.cache.take(nil, max(0, need-freed))
+	if err != nil {
+		return err
+	}
+	for i := range l.segs {
+		switch {
+		case i == target:
+			s := &l.segs[i]
+			spare = append(append(spare, s.keys.ids...), s.values.ids...)
+			s.keys.clear()
+			s.values.clear()
+		case gone[i] != nil:
+			spare = l.compact(&l.segs[i], spans[i], spare)
+		}
+	}
+	at := len(l.segs)
+	if at > 0 && l.segs[at-1].residual {
+		at--
+	}
+	s := l.addSegment(at, fresh)
+	err = l.put(s, e, &spare)
+	invariant(err == nil, "demote ran out of the pages it had counted")
+	l.cache.give(spare)
+	l.prune()
+	return err
+}
+
+// shrink is the number of pages that compacting a segment to these spans, without n of its entries, will free.
+func (l *Lane) shrink(s *segment, spans []span, n int) int {
+	left := s.len() - n
+	freed := len(s.values.ids) - s.values.pages(left)
+	if !s.keys.grouped {
+		return freed + len(s.keys.ids) - s.keys.pages(left)
+	}
+	size := 0
+	for i := range s.keys.recs {
+		lo := int(s.keys.recs[i].slot)
+		hi := lo + s.keys.recordLen(i)
+		kept := 0
+		for _, p := range spans {
+			kept += max(0, min(p.hi, hi)-max(p.lo, lo))
+		}
+		if kept > 0 {
+			size += s.keys.recordBytes(kept)
+		}
+	}
+	return freed + len(s.keys.ids) - (size+s.keys.pageBytes-1)/s.keys.pageBytes
+}

@@ -1,0 +1,216 @@
+package kvcache
+
+import (
+	"fmt"
+	"slices"
+	"unsafe"
+)
+
+// residualStorage is what decode adds to a lane with grouped keys until whole groups are settled.
+var residualStorage = Storage{F16, F16}
+
+// segment is a part of a lane with one storage: its entries ascend by position.
+type segment struct {
+	storage  Storage  // as asked for; the streams' formats differ from it after an f16 overflow
+	channels []uint16 // key channels held, ascending; nil = all
+	keys     stream
+	values   stream
+	residual bool // f16, what decode added beside grouped formats
+	demoted  bool // what Demote put here; positions may lie among those of other segments
+}
+
+func (s *segment) len() int { return s.values.n }
+
+// Lane is the cache of one sequence, layer and KV head: ordered segments, each with a storage of its own. A *slot* is an
+// entry's place in the lane, counted through the segments: the main one, then demoted ones, then the f16 residual of
+// what decode has added. Slots change when entries are dropped, positions never do.
+type Lane struct {
+	cache    *Cache
+	storage  Storage
+	channels []uint16 // of keys appended in bulk from now on; nil = all
+	segs     []segment
+	overflow int64
+}
+
+// Segment describes a part of a lane.
+type Segment struct {
+	Storage  Storage // as it lies now: bf16 after an f16 overflow
+	Len      int     // entries
+	Channels int     // key channels held
+	Residual bool    // what decode added beside grouped keys
+	Pages    int     // of keys and values
+}
+
+// Len is the number of entries.
+func (l *Lane) Len() int {
+	n := 0
+	for i := range l.segs {
+		n += l.segs[i].len()
+	}
+	return n
+}
+
+// HeadDim is the number of channels of a key or value as it comes in and goes out.
+func (l *Lane) HeadDim() int { return l.cache.shape.HeadDim }
+
+// Storage is how entries appended from now on are stored.
+func (l *Lane) Storage() Storage { return l.storage }
+
+// Segments describes the lane's parts in slot order.
+func (l *Lane) Segments() []Segment {
+	out := make([]Segment, 0, len(l.segs))
+	for i := range l.segs {
+		s := &l.segs[i]
+		out = append(out, Segment{Storage{s.keys.format, s.values.format}, s.len(), len(s.channelsOrAll(l.HeadDim())), s.residual,
+			len(s.keys.ids) + len(s.values.ids)})
+	}
+	return out
+}
+
+func (s *segment) channelsOrAll(d int) []uint16 {
+	if s.channels != nil {
+		return s.channels
+	}
+	all := make([]uint16, d)
+	for i := range all {
+		all[i] = uint16(i)
+	}
+	return all
+}
+
+// Bytes is what the lane holds of the pool: whole pages and channel lists.
+func (l *Lane) Bytes() int64 {
+	var n int64
+	for i := range l.segs {
+		s := &l.segs[i]
+		n += int64(len(s.keys.ids)+len(s.values.ids))*int64(l.cache.pool.pageBytes) + int64(2*len(s.channels))
+	}
+	return n
+}
+
+// Slots appends the position of every slot to dst, in slot order.
+func (l *Lane) Slots(dst []Position) []Position {
+	sc := getScratch()
+	defer sc.put()
+	for i := range l.segs {
+		for c := l.segs[i].keys.from(l.cache.pool, 0, &sc.page); ; {
+			r, _, ok := c.next(1 << 30)
+			if !ok {
+				break
+			}
+			dst = append(dst, r.positions()...)
+		}
+	}
+	return dst
+}
+
+// Positions appends the positions of all entries to dst, ascending.
+func (l *Lane) Positions(dst []Position) []Position {
+	start := len(dst)
+	dst = l.Slots(dst)
+	if !slices.IsSorted(dst[start:]) {
+		slices.Sort(dst[start:])
+	}
+	return dst
+}
+
+// Last is the largest position held, -1 in an empty lane.
+func (l *Lane) Last() Position {
+	last := Position(-1)
+	for i := range l.segs {
+		last = max(last, l.segs[i].last(l.cache.pool))
+	}
+	return last
+}
+
+func (s *segment) last(pool *Pool) Position {
+	if s.len() == 0 {
+		return -1
+	}
+	return s.keys.position(pool, s.len()-1)
+}
+
+// position is that of one slot of a key stream.
+func (s *stream) position(pool *Pool, slot int) Position {
+	if !s.grouped {
+		r := s.pageRun(pool.page(s.ids[slot/s.per]), s.per)
+		return r.positions()[slot%s.per]
+	}
+	i := s.recordOf(slot)
+	off := int(s.recs[i].off) + s.codeBytes(s.recordLen(i)) + (slot-int(s.recs[i].slot))*positionBytes
+	page := pool.page(s.ids[off/s.pageBytes]) // everything is a multiple of 4 bytes: a position never crosses a page
+	return *(*Position)(unsafe.Pointer(&page[off%s.pageBytes]))
+}
+
+// below is the number of the segment's entries at positions below p: O(log n) positions are looked at.
+func (s *segment) below(pool *Pool, p Position) int {
+	lo, hi := 0, s.len()
+	for lo < hi {
+		if mid := (lo + hi) / 2; s.keys.position(pool, mid) < p {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo
+}
+
+// Clear drops every entry.
+func (l *Lane) Clear() {
+	for i := range l.segs {
+		l.drop(&l.segs[i])
+	}
+	l.segs = nil
+}
+
+// drop hands back the memory of a segment.
+func (l *Lane) drop(s *segment) {
+	if len(s.keys.ids) > 0 {
+		l.cache.give(s.keys.ids)
+		l.cache.give(s.values.ids)
+	}
+	l.chargeSide(-2 * len(s.channels))
+	s.keys.clear()
+	s.values.clear()
+	s.channels = nil
+}
+
+// chargeSide counts bytes that describe a segment and do not lie in pages. It may exceed the budget by the few hundred bytes of one
+// list; the page that follows is checked.
+func (l *Lane) chargeSide(bytes int) {
+	if bytes == 0 {
+		return
+	}
+	p := l.cache.pool
+	p.mu.Lock()
+	p.used += int64(bytes)
+	p.mu.Unlock()
+	l.cache.side.Add(int64(bytes))
+}
+
+// newSegment returns an empty segment.
+func (l *Lane) newSegment(st Storage, channels []uint16) segment {
+	c, dims := l.cache, l.HeadDim()
+	if channels != nil {
+		dims = len(channels)
+	}
+	return segment{storage: st, channels: channels,
+		keys:   stream{layout: newLayout(c.pool.pageBytes, st.Keys, dims, true, c.widths)},
+		values: stream{layout: newLayout(c.pool.pageBytes, st.Values, l.HeadDim(), false, nil)}}
+}
+
+// checkEntries validates what an append is given.
+func (l *Lane) checkEntries(pos []Position, k, v []float32) error {
+	d := l.HeadDim()
+	if len(k) != len(pos)*d || len(v) != len(pos)*d {
+		return fmt.Errorf("kvcache: append: %d positions with %d key and %d value channels of %d each", len(pos), len(k), len(v), d)
+	}
+	last := l.Last()
+	for i, p := range pos {
+		if p <= last {
+			return fmt.Errorf("kvcache: append: position %d of entry %d does not follow %d", p, i, last)
+		}
+		last = p
+	}
+	return nil
+}

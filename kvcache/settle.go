@@ -1,0 +1,146 @@
+package kvcache
+
+import "fmt"
+
+// entries are decoded entries of a lane with their side columns, on their way from one storage to another.
+type entries struct {
+	pos     []Position
+	k, v    []float32
+	columns [][]byte
+}
+
+// lift decodes entries [lo, hi) of a segment.
+func (l *Lane) lift(s *segment, lo, hi int) entries {
+	n, d := hi-lo, l.HeadDim()
+	e := entries{pos: make([]Position, n), k: make([]float32, n*d), v: make([]float32, n*d)}
+	l.decode(s, lo, hi, e.k, e.v, e.pos)
+	for c, w := range s.keys.widths {
+		e.columns = append(e.columns, s.keys.readColumn(l.cache.pool, c, lo, make([]byte, n*w)))
+	}
+	return e
+}
+
+// put encodes entries behind those of a segment, with their columns.
+func (l *Lane) put(s *segment, e entries, spare *[]pageID) error {
+	at := s.len()
+	if err := l.extend(s, e.pos, e.k, e.v, spare); err != nil {
+		return err
+	}
+	for c := range e.columns {
+		s.keys.writeColumn(l.cache.pool, c, at, e.columns[c])
+	}
+	return nil
+}
+
+// Residual is the number of entries that decode has added and that are not yet settled.
+func (l *Lane) Residual() int {
+	if n := len(l.segs); n > 0 && l.segs[n-1].residual {
+		return l.segs[n-1].len()
+	}
+	return 0
+}
+
+// Settle encodes the oldest entries of the residual into the lane's grouped storage, whole groups only, and leaves at least keep of the
+// newest as they are; with keep 0 it settles all of them, the last group partial. Without a residual it does nothing.
+// The pages that the residual frees are used first; with ErrBudget nothing has changed.
+func (l *Lane) Settle(keep int) error {
+	n := l.Residual()
+	if n == 0 {
+		return nil
+	}
+	move := n
+	if keep > 0 {
+		group := max(l.storage.Keys.GroupTokens(), l.storage.Values.GroupTokens())
+		if move = max(0, n-keep) / group * group; move == 0 {
+			return nil
+		}
+	}
+	res := len(l.segs) - 1
+	at := res - 1
+	for at >= 0 && (l.segs[at].demoted || l.segs[at].storage != l.storage || l.segs[at].channels != nil) {
+		at--
+	}
+	if at < 0 {
+		l.addSegment(res, l.newSegment(l.storage, nil))
+		at, res = res, res+1
+	}
+	main, tail := &l.segs[at], &l.segs[res]
+	e := l.lift(tail, 0, move)
+	left := n - move
+	freed := len(tail.keys.ids) - tail.keys.pages(left) + len(tail.values.ids) - tail.values.pages(left)
+	spare, err := l.cache.take(nil, max(0, main.keys.need(move)+main.values.need(move)-freed))
+	if err != nil {
+		l.prune()
+		return err
+	}
+	spare = l.compact(tail, []span{{move, n}}, spare)
+	err = l.put(main, e, &spare)
+	invariant(err == nil, "settle ran out of the pages it had counted")
+	l.cache.give(spare)
+	l.prune()
+	return err
+}
+
+// Recode stores everything the lane holds anew, as st says, and makes st the storage of what is appended later. It decodes the lane
+// to scratch, so the pages that it holds are used first. With ErrBudget nothing has changed. Channel lists stay.
+func (l *Lane) Recode(st Storage) error {
+	if err := l.cache.check(st); err != nil {
+		return err
+	}
+	type part struct {
+		e entries
+		s segment
+	}
+	var parts []part
+	held, need := 0, 0
+	for i := range l.segs {
+		s := &l.segs[i]
+		held += len(s.keys.ids) + len(s.values.ids)
+		p := part{l.lift(s, 0, s.len()), l.newSegment(st, s.channels)}
+		if i > 0 && len(parts) > 0 && !s.demoted && s.channels == nil && parts[len(parts)-1].s.channels == nil && !l.segs[i-1].demoted {
+			last := &parts[len(parts)-1].e
+			last.pos, last.k, last.v = append(last.pos, p.e.pos...), append(last.k, p.e.k...), append(last.v, p.e.v...)
+			for c := range last.columns {
+				last.columns[c] = append(last.columns[c], p.e.columns[c]...)
+			}
+			continue
+		}
+		p.s.demoted = s.demoted
+		parts = append(parts, p)
+	}
+	for i := range parts {
+		p := &parts[i]
+		need += p.s.keys.pages(len(p.e.pos)) + p.s.values.pages(len(p.e.pos))
+	}
+	spare, err := l.cache.take(nil, max(0, need-held))
+	if err != nil {
+		return err
+	}
+	for i := range l.segs {
+		s := &l.segs[i]
+		spare = append(append(spare, s.keys.ids...), s.values.ids...)
+		l.chargeSide(-2 * len(s.channels))
+	}
+	l.segs, l.storage = nil, st
+	for i := range parts {
+		s := l.addSegment(len(l.segs), parts[i].s)
+		if err := l.put(s, parts[i].e, &spare); err != nil {
+			return fmt.Errorf("kvcache: recode: %w", err) // unreachable: the pages were counted
+		}
+	}
+	l.cache.give(spare)
+	return nil
+}
+
+// Demote moves slots, ascending, to a segment of their own with storage st, in fewer bits (MiKV, arXiv 2402.18096; ZipCache, arXiv
+// 2405.14256) or, when their importance has risen, in more. It comes behind the segments that hold what stays, before the
+// residual, joins one with the same storage, and changes the slots of both. With ErrBudget nothing has changed.
+func (l *Lane) Demote(slots []int32, st Storage) error {
+	if err := ascending(slots, l.Len()); err != nil {
+		return fmt.Errorf("kvcache: demote: %w", err)
+	}
+	if err := l.cache.check(st); err != nil || len(slots) == 0 {
+		return err
+	}
+	return l.demote(slots, st)
+}

@@ -1,0 +1,9 @@
+//go:build !(linux || darwin || freebsd || netbsd || openbsd || dragonfly || windows)
+
+package kvcache
+
+// Without memory mapping the slabs come from the Go heap and released pages stay with the process.
+func mapMemory(n int) ([]byte, error) { return make([]byte, n), nil }
+func unmapMemory([]byte)              {}
+func releaseMemory([]byte)            {}
+func commitMemory([]byte) error       { return nil }

@@ -1,0 +1,123 @@
+package kvcache
+
+import "sort"
+
+// stream is an append-only sequence of encoded entries in pages: the keys or the values of one segment.
+type stream struct {
+	layout
+	ids  []pageID
+	n    int      // entries
+	size int      // grouped: bytes used
+	recs []record // grouped keys
+}
+
+// record says where a group of keys begins: its first slot and its offset in the stream's bytes.
+type record struct{ slot, off int32 }
+
+func (s *stream) clear() { s.ids, s.recs, s.n, s.size = nil, nil, 0, 0 }
+
+// recordOf is the record that holds a slot.
+func (s *stream) recordOf(slot int) int {
+	return sort.Search(len(s.recs), func(i int) bool { return int(s.recs[i].slot) > slot }) - 1
+}
+
+// recordLen is the number of entries of record i.
+func (s *stream) recordLen(i int) int {
+	if i+1 < len(s.recs) {
+		return int(s.recs[i+1].slot - s.recs[i].slot)
+	}
+	return s.n - int(s.recs[i].slot)
+}
+
+// view returns n bytes at off of the stream's bytes: page memory where they lie in one page, else a copy in buf.
+func (s *stream) view(pool *Pool, off, n int, buf *[]byte) []byte {
+	page, at := off/s.pageBytes, off%s.pageBytes
+	if at+n <= s.pageBytes {
+		return pool.page(s.ids[page])[at : at+n]
+	}
+	out := bytesOf(buf, n)
+	for done := 0; done < n; page, at = page+1, 0 {
+		done += copy(out[done:], pool.page(s.ids[page])[at:])
+	}
+	return out
+}
+
+// write stores data at off of the stream's bytes. What view returned in place may be written there again.
+func (s *stream) write(pool *Pool, off int, data []byte) {
+	page, at := off/s.pageBytes, off%s.pageBytes
+	for len(data) > 0 {
+		data = data[copy(pool.page(s.ids[page])[at:], data):]
+		page, at = page+1, 0
+	}
+}
+
+// cursor walks the runs of a stream from a slot on, ascending.
+type cursor struct {
+	s    *stream
+	pool *Pool
+	buf  *[]byte // for what crosses a page
+	slot int     // of the next entry
+	rec  int     // grouped keys: the record that holds it
+}
+
+// from returns a cursor at slot: O(1), in grouped keys O(log n). buf may serve one cursor at a time; what next
+// returns is borrowed until the next call.
+func (s *stream) from(pool *Pool, slot int, buf *[]byte) cursor {
+	c := cursor{s: s, pool: pool, buf: buf, slot: slot}
+	if s.grouped && s.keys {
+		c.rec = s.recordOf(slot)
+	}
+	return c
+}
+
+// next returns the run at the cursor, of at most limit entries, and the slot of its first entry; ok is false behind the
+// last entry.
+func (c *cursor) next(limit int) (r run, slot int, ok bool) {
+	s := c.s
+	if slot = c.slot; slot >= s.n || limit <= 0 {
+		return run{}, slot, false
+	}
+	var lo int
+	switch {
+	case !s.grouped:
+		page := slot / s.per
+		lo = slot - page*s.per
+		r = s.pageRun(c.pool.page(s.ids[page]), min(s.per, s.n-page*s.per))
+	case s.keys:
+		rec, n := s.recs[c.rec], s.recordLen(c.rec)
+		lo = slot - int(rec.slot)
+		r = s.recordRun(s.view(c.pool, int(rec.off), s.recordBytes(n), c.buf), n)
+	default:
+		group := s.format.GroupTokens()
+		block := slot / group
+		lo = slot - block*group
+		r = run{n: min(group, s.n-block*group), data: s.view(c.pool, block*s.block, s.block, c.buf)}
+	}
+	hi := min(r.n, lo+limit)
+	if hi == r.n {
+		c.rec++
+	}
+	r = r.slice(&s.layout, lo, hi)
+	c.slot += r.n
+	return r, slot, true
+}
+
+// need is the number of pages that appending n entries takes.
+func (s *stream) need(n int) int {
+	switch {
+	case !s.grouped:
+		return (s.n+n+s.per-1)/s.per - len(s.ids)
+	case s.keys:
+		return (s.size+s.bytes(n)+s.pageBytes-1)/s.pageBytes - len(s.ids)
+	}
+	return s.pages(s.n+n) - len(s.ids)
+}
+
+// tailRun reserves at most n entries behind those of a row stream whose pages are there, and returns them for writing.
+func (s *stream) tailRun(pool *Pool, n int) run {
+	page, in := s.n/s.per, s.n%s.per
+	n = min(n, s.per-in)
+	r := s.pageRun(pool.page(s.ids[page]), in+n).slice(&s.layout, in, in+n)
+	s.n += n
+	return r
+}
