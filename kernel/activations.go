@@ -1,6 +1,11 @@
 package kernel
 
-import "math"
+import (
+	"math"
+	"unsafe"
+
+	"pith/quant"
+)
 
 // block is the number of activations that share one scale.
 const block = 32
@@ -31,6 +36,19 @@ func (a *activations) resize(n, cols int) {
 	a.sum16, a.isum16 = grow(a.sum16, 2*g), grow(a.isum16, 2*g)
 }
 
+// sumsFor returns the sums that a format's kernels read; the int32 ones are passed as the words they are.
+func (a *activations) sumsFor(f *quant.Format) []float32 {
+	switch {
+	case f.Zero == 0 && f.Group == 32:
+		return a.sum32
+	case f.Zero == 0:
+		return a.sum16
+	case f.Group == 32:
+		return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(a.isum32))), len(a.isum32))
+	}
+	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(a.isum16))), len(a.isum16))
+}
+
 // grow returns s with length n; the contents are lost when it must be replaced.
 func grow[T any](s []T, n int) []T {
 	if cap(s) < n {
@@ -42,6 +60,10 @@ func grow[T any](s []T, n int) []T {
 // encode writes row r from x.
 func (a *activations) encode(r int, x []float32) {
 	g := r * a.groups
+	if k := kernels(); k != nil {
+		k.encode(&a.codes[r*a.cols], &a.scale[g], &a.sum32[g], &a.sum16[2*g], &a.isum32[g], &a.isum16[2*g], &x[:a.cols][0], a.groups)
+		return
+	}
 	encodeActivationsGeneric(a.codes[r*a.cols:][:a.cols], a.scale[g:][:a.groups], a.sum32[g:], a.sum16[2*g:], a.isum32[g:], a.isum16[2*g:], x)
 }
 

@@ -127,18 +127,26 @@ func (t *productTask) release() {
 }
 
 func (t *productTask) Do(worker, i int) {
-	k, start := 0, 0
-	for i >= t.parts[k].end {
-		start = t.parts[k].end
-		k++
+	which, start := 0, 0
+	for i >= t.parts[which].end {
+		start = t.parts[which].end
+		which++
 	}
-	a := &t.parts[k]
+	a := &t.parts[which]
 	lo := (i - start) * a.step
 	hi := min(a.m.Rows, lo+a.step)
 	b := &t.s.buffers[worker]
-	if a.exact {
+	k := kernels()
+	switch {
+	case k == nil && a.exact:
 		t.floatGeneric(a, b, lo, hi)
-	} else {
+	case k == nil:
 		t.integerGeneric(a, b, lo, hi)
+	case a.exact && t.phase == Decode:
+		t.floatRows(k, a, b, lo, hi)
+	case a.exact:
+		t.floatPanels(k, a, b, lo, hi)
+	default:
+		t.integerPanels(k, k.integer[a.m.Type], a, b, lo, hi)
 	}
 }

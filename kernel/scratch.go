@@ -11,11 +11,17 @@ type Scratch struct {
 
 // buffer is one thread's room for unpacked weights.
 type buffer struct {
-	codes  []uint8
-	scale  []float32
-	offset []float32
-	row    []float32
-	_      [32]byte
+	codes         []uint8   // rows as unpacked: [16][columns], portable code [columns]
+	scale, offset []float32 // [16][groups], portable code [groups]
+	row           []float32 // rows as dequantised
+	plain         plainRow
+	tail          [8]float32 // weights after the last whole register
+
+	panel    []uint8   // [columns/4][16][4]
+	scales   []float32 // [groups][16] or [groups][2][16]
+	panelF32 []float32 // [columns][16]
+	tile     []float32 // [rows][16], the result of a ragged panel
+	_        [64]byte
 }
 
 // NewScratch returns an empty Scratch.

@@ -12,7 +12,7 @@ import (
 func floatKernel(suffix string, wide bool, rows int) {
 	TEXT(fmt.Sprintf("gemmF32%sx%d", suffix, rows), NOSPLIT,
 		"func(dst *float32, dstStride int, panel *float32, k int, x *float32, xStride int)")
-	Doc(fmt.Sprintf("dst[%d][16] += x x panel over k >= 1 columns, see floatStrip in gemm.go. Strides are in bytes.", rows))
+	Doc(fmt.Sprintf("gemmF32%sx%d adds to dst[%d][16] x times panel; see floatStrip for the arguments.", suffix, rows, rows))
 	Pragma("noescape")
 
 	vecs, width := 2, 32

@@ -120,7 +120,7 @@ func (t *tile) width() int { // bytes
 func integerKernel(f format, suffix string, wide bool, rows int) {
 	TEXT(fmt.Sprintf("gemm%s%sx%d", f.name, suffix, rows), NOSPLIT,
 		"func(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)")
-	Doc(fmt.Sprintf("dst[%d][16] += codes x panel over groups of 32, see integerStrip in gemm.go. Strides are in bytes.", rows))
+	Doc(fmt.Sprintf("gemm%s%sx%d adds to dst[%d][16] codes x panel; see integerStrip for the arguments.", f.name, suffix, rows, rows))
 	Pragma("noescape")
 
 	t := &tile{format: f, wide: wide, rows: rows, vecs: 2}

@@ -1,0 +1,136 @@
+package kernel
+
+import "pith/quant"
+
+// Products of many rows go through panels: sixteen rows of weights, taken apart and interleaved so that a register
+// holds one step of all sixteen outputs. A piece of work is one panel times all rows of the chunk, so a panel is made
+// once, stays in the first cache and needs no second copy of the weights.
+
+const (
+	panelRows    = 16
+	panelCols    = 1024 // columns of a panel of codes: 16 KiB, beside four rows of activations and the scales
+	panelColsF32 = 256  // columns of an f32 panel: 16 KiB
+)
+
+// integerStrip adds to rows of dst[..][16] the product of rows of 8-bit activations and a panel:
+//
+//	panel   [32*groups/4][16 outputs][4 codes]
+//	scales  [weight group][16] f32, followed by [16] offsets in formats that have them
+//	codes   [rows][32*groups]
+//	scale   [rows][groups]
+//	sums    [rows][weight groups]: scale*sum in f32 where the format has offsets, else the sum as int32
+//
+// groups >= 1 counts groups of 32 columns; strides are bytes between rows, groupStride that of scale and, times 32 over
+// the weight group, of sums. Groups are added in ascending order as the package comment defines.
+type integerStrip func(dst *float32, dstStride int, panel *uint8, scales *float32, groups int,
+	codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+
+// floatStrip adds to rows of dst[..][16] the product of x [rows][k] and panel [k][16], k >= 1 ascending, one fused
+// multiply-add each. Strides are bytes between rows.
+type floatStrip func(dst *float32, dstStride int, panel *float32, k int, x *float32, xStride int)
+
+// unpackFunc takes blocks >= 1 blocks apart as quant.Format.Unpack does; offset is not written by symmetric formats.
+type unpackFunc func(codes *uint8, scale, offset *float32, src *uint8, blocks int)
+
+// strips are the variants of one micro-kernel by the number of rows, most rows first. They give the same bits.
+type strips[F any] []strip[F]
+
+type strip[F any] struct {
+	rows int
+	run  F
+}
+
+// kernelSet is what a tier offers beyond the portable code. Nil entries fall back to it.
+type kernelSet struct {
+	encode     func(codes *int8, scale, sum32, sum16 *float32, isum32, isum16 *int32, x *float32, groups int)
+	transpose  func(dst *uint32, dstStride int, src *uint32, srcStride int, count int)
+	dequantise [2][2]func(dst *float32, codes *uint8, scale, offset *float32, zero int, groups int) // [group 16][offset]
+	widen      map[quant.Type]func(dst *float32, src *uint8, n int)
+	unpack     map[quant.Type]unpackFunc
+	integer    map[quant.Type]strips[integerStrip]
+	float      strips[floatStrip]
+	dotRow     map[quant.Type]func(w *uint8, x *float32, n int) float32
+}
+
+// kernels returns the set of the tier in use, nil for the portable one.
+func kernels() *kernelSet { return kernelSets[CPU()] }
+
+// columnBlock cuts cols into near-equal runs of at most limit columns, multiples of 256 but for the last.
+func columnBlock(cols, limit int) int {
+	if cols <= limit {
+		return cols
+	}
+	n := (cols + limit - 1) / limit
+	return ((cols+n-1)/n + 255) &^ 255
+}
+
+// integerPanels computes output rows [lo, hi), at most 16, of a part from 8-bit activations.
+func (t *productTask) integerPanels(k *kernelSet, kernel strips[integerStrip], a *part, b *buffer, lo, hi int) {
+	m, f, act := a.m, a.m.format, &t.s.act
+	dst, stride := t.target(a, b, lo, hi)
+	sums := act.sumsFor(f)
+	block := columnBlock(m.Cols, panelCols)
+	for c := 0; c < m.Cols; c += block {
+		n := min(block, m.Cols-c)
+		b.packCodes(k, m, lo, hi, c, n)
+		g := c / 32
+		for i := 0; i < t.rows; {
+			s := pick(kernel, t.rows-i)
+			s.run(&dst[i*stride], 4*stride, &b.panel[0], &b.scales[0], n/32,
+				&act.codes[i*act.cols+c], act.cols, &act.scale[i*act.groups+g], &sums[(i*act.groups+g)*(32/f.Group)], 4*act.groups)
+			i += s.rows
+		}
+	}
+	t.deliver(a, dst, lo, hi)
+}
+
+// floatPanels computes output rows [lo, hi), at most 16, of a part from f32 activations.
+func (t *productTask) floatPanels(k *kernelSet, a *part, b *buffer, lo, hi int) {
+	m := a.m
+	dst, stride := t.target(a, b, lo, hi)
+	block := columnBlock(m.Cols, panelColsF32)
+	for c := 0; c < m.Cols; c += block {
+		n := min(block, m.Cols-c)
+		b.packFloats(k, m, lo, hi, c, n)
+		for i := 0; i < t.rows; {
+			s := pick(k.float, t.rows-i)
+			s.run(&dst[i*stride], 4*stride, &b.panelF32[0], n, &t.x[i*m.Cols+c], 4*m.Cols)
+			i += s.rows
+		}
+	}
+	t.deliver(a, dst, lo, hi)
+}
+
+// pick returns the largest variant for at most n >= 1 rows.
+func pick[F any](s strips[F], n int) *strip[F] {
+	i := 0
+	for s[i].rows > n {
+		i++
+	}
+	return &s[i]
+}
+
+// target returns where a panel's results go, cleared, and the elements between rows: the result itself, or a buffer
+// when the panel is the matrix's ragged last one.
+func (t *productTask) target(a *part, b *buffer, lo, hi int) ([]float32, int) {
+	if hi-lo < panelRows {
+		b.tile = grow(b.tile, t.rows*panelRows)
+		clear(b.tile)
+		return b.tile, panelRows
+	}
+	dst := a.dst[lo:]
+	for i := range t.rows {
+		clear(dst[i*a.m.Rows:][:panelRows])
+	}
+	return dst, a.m.Rows
+}
+
+// deliver copies a ragged panel to the result.
+func (t *productTask) deliver(a *part, tile []float32, lo, hi int) {
+	if hi-lo == panelRows {
+		return
+	}
+	for i := range t.rows {
+		copy(a.dst[i*a.m.Rows+lo:][:hi-lo], tile[i*panelRows:])
+	}
+}

@@ -1,0 +1,42 @@
+package kernel
+
+import "pith/quant"
+
+// kernelSets holds one set a tier. A tier without kernels of its own shares the set below it.
+var kernelSets = [...]*kernelSet{Generic: nil, AVX2: &avx2Kernels, AVX512: &avx2Kernels, VNNI: &avx2Kernels, AMX: &avx2Kernels}
+
+var avx2Kernels = kernelSet{
+	encode:    encodeActivationsAVX2,
+	transpose: transpose16AVX2,
+	dequantise: [2][2]func(*float32, *uint8, *float32, *float32, int, int){
+		{dequantiseZero16AVX2, dequantiseOffset16AVX2},
+		{dequantiseZero32AVX2, dequantiseOffset32AVX2},
+	},
+	widen: map[quant.Type]func(*float32, *uint8, int){quant.F16: widenF16AVX2, quant.BF16: widenBF16AVX2},
+	unpack: map[quant.Type]unpackFunc{
+		quant.Q4_0: unpackQ4_0AVX2,
+		quant.Q4_1: unpackQ4_1AVX2,
+		quant.Q8_0: unpackQ8_0AVX2,
+		quant.Q4_K: unpackQ4_KAVX2,
+		quant.Q6_K: unpackQ6_KAVX2,
+	},
+	integer: map[quant.Type]strips[integerStrip]{
+		quant.Q4_0:   {{4, gemmQ4_0AVX2x4}, {2, gemmQ4_0AVX2x2}, {1, gemmQ4_0AVX2x1}},
+		quant.Q4_1:   {{4, gemmQ4_1AVX2x4}, {2, gemmQ4_1AVX2x2}, {1, gemmQ4_1AVX2x1}},
+		quant.Q4_K:   {{4, gemmQ4_1AVX2x4}, {2, gemmQ4_1AVX2x2}, {1, gemmQ4_1AVX2x1}},
+		quant.Q2_K:   {{4, gemmQ2_KAVX2x4}, {2, gemmQ2_KAVX2x2}, {1, gemmQ2_KAVX2x1}},
+		quant.Q3_K:   {{4, gemmQ3_KAVX2x4}, {2, gemmQ3_KAVX2x2}, {1, gemmQ3_KAVX2x1}},
+		quant.Q5_0:   {{4, gemmQ5_0AVX2x4}, {2, gemmQ5_0AVX2x2}, {1, gemmQ5_0AVX2x1}},
+		quant.Q5_1:   {{4, gemmQ5_1AVX2x4}, {2, gemmQ5_1AVX2x2}, {1, gemmQ5_1AVX2x1}},
+		quant.Q5_K:   {{4, gemmQ5_1AVX2x4}, {2, gemmQ5_1AVX2x2}, {1, gemmQ5_1AVX2x1}},
+		quant.Q6_K:   {{4, gemmQ6_KAVX2x4}, {2, gemmQ6_KAVX2x2}, {1, gemmQ6_KAVX2x1}},
+		quant.Q8_0:   {{4, gemmQ8_0AVX2x4}, {2, gemmQ8_0AVX2x2}, {1, gemmQ8_0AVX2x1}},
+		quant.IQ4_NL: {{4, gemmQ8_0AVX2x4}, {2, gemmQ8_0AVX2x2}, {1, gemmQ8_0AVX2x1}},
+		quant.IQ4_XS: {{4, gemmQ8_0AVX2x4}, {2, gemmQ8_0AVX2x2}, {1, gemmQ8_0AVX2x1}},
+		quant.MXFP4:  {{4, gemmQ8_0AVX2x4}, {2, gemmQ8_0AVX2x2}, {1, gemmQ8_0AVX2x1}},
+	},
+	float: strips[floatStrip]{{6, gemmF32AVX2x6}, {4, gemmF32AVX2x4}, {2, gemmF32AVX2x2}, {1, gemmF32AVX2x1}},
+	dotRow: map[quant.Type]func(*uint8, *float32, int) float32{
+		quant.F32: dotRowF32AVX2, quant.F16: dotRowF16AVX2, quant.BF16: dotRowBF16AVX2,
+	},
+}

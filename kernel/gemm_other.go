@@ -1,0 +1,6 @@
+//go:build !amd64
+
+package kernel
+
+// kernelSets has no sets beside the portable code yet.
+var kernelSets [AMX + 1]*kernelSet
