@@ -22,8 +22,13 @@ type decoder struct {
 	logits []float32
 	attend model.Attend
 	run    func() error
-	task   decodeTask
 	e      *Engine
+
+	queries  []kvcache.Query // [seqs*KVHeads]
+	pieces   []piece         // of the layer, ordered by query
+	partials []kvcache.Partial
+	total    kvcache.Partial
+	scratch  []kvcache.AttendScratch // [thread]
 }
 
 // Step feeds one token to each sequence; the logits that follow are in Sequence.Logits. Rows of all sequences go through a layer
@@ -46,6 +51,7 @@ func (e *Engine) Step(seqs []*Sequence, ids []int32) error {
 	if d.e == nil {
 		d.e = e
 		d.attend, d.run = d.attention, d.step
+		d.scratch = make([]kvcache.AttendScratch, e.options.Threads)
 	}
 	d.seqs, d.ids = seqs, ids
 	err := guard(d.run)
@@ -64,9 +70,10 @@ func (d *decoder) step() error {
 	d.rows.X = grow(d.rows.X, n*c.Dim)
 	d.rows.Pos = grow(d.rows.Pos, n)
 	d.rows.Phase = kernel.Decode
+	d.rows.MaxLens = grow(d.rows.MaxLens, n)
 	for i, s := range d.seqs {
 		d.rows.Pos[i] = s.next
-		d.rows.MaxLen = max(d.rows.MaxLen, s.maxLen)
+		d.rows.MaxLens[i] = s.maxLen
 	}
 	if err := d.e.model.Embed(d.rows.X, d.ids); err != nil {
 		return err
@@ -100,29 +107,63 @@ func (d *decoder) attention(layer int, h *model.Heads) error {
 			}
 		}
 	}
-	d.task = decodeTask{d: d, h: h, layer: layer}
-	d.e.workers.Run(len(d.seqs)*c.KVHeads, &d.task)
+	d.plan(layer, h)
+	d.e.workers.Run(len(d.pieces), d)
+	d.fold(h)
 	return nil
 }
 
-type decodeTask struct {
-	d     *decoder
-	h     *model.Heads
-	layer int
+// piece is one part of one lane's attention: lanes are cut at fixed slots, so that a single KV head still uses every core and the
+// result is the same for any number of threads.
+type piece struct {
+	lane  *kvcache.Lane
+	query int32 // of decoder.queries
+	index int32 // within the lane
 }
 
-func (t *decodeTask) Do(worker, i int) {
-	e := t.d.e
-	c := e.model.Config()
-	row, head := i/c.KVHeads, i%c.KVHeads
-	g := c.QHeads / c.KVHeads
-	at := (row*c.QHeads + head*g) * c.HeadDim
-	lo := kvcache.Position(0)
-	if w := c.Window[t.layer]; w > 0 {
-		lo = t.d.rows.Pos[row] - kvcache.Position(w) + 1
+// plan lists the pieces of one layer.
+func (d *decoder) plan(layer int, h *model.Heads) {
+	c := d.e.model.Config()
+	width := c.QHeads / c.KVHeads * c.HeadDim
+	d.pieces = d.pieces[:0]
+	d.queries = grow(d.queries, len(d.seqs)*c.KVHeads)
+	for i, s := range d.seqs {
+		lo := kvcache.Position(0)
+		if w := c.Window[layer]; w > 0 {
+			lo = d.rows.Pos[i] - kvcache.Position(w) + 1
+		}
+		for head := range c.KVHeads {
+			q := i*c.KVHeads + head
+			d.queries[q] = kvcache.Query{Q: h.Q[q*width : (q+1)*width], Group: c.QHeads / c.KVHeads, Scale: h.Scale, SoftCap: h.SoftCap, Lo: lo}
+			lane := s.cache.Lane(layer, head)
+			for k := range lane.Pieces() {
+				d.pieces = append(d.pieces, piece{lane, int32(q), int32(k)})
+			}
+		}
 	}
-	lane := t.d.seqs[row].cache.Lane(t.layer, head)
-	lane.Attend(t.h.Out[at:at+g*c.HeadDim], t.h.Q[at:at+g*c.HeadDim], g, t.h.Scale, t.h.SoftCap, lo, e.laneScratch[worker], nil)
+	for len(d.partials) < len(d.pieces) {
+		d.partials = append(d.partials, kvcache.Partial{})
+	}
+}
+
+// Do implements kernel.Task: one piece.
+func (d *decoder) Do(worker, i int) {
+	p := &d.pieces[i]
+	p.lane.AttendPiece(&d.partials[i], int(p.index), &d.queries[p.query], &d.scratch[worker], nil)
+}
+
+// fold adds the pieces of each lane in ascending order.
+func (d *decoder) fold(h *model.Heads) {
+	c := d.e.model.Config()
+	width := c.QHeads / c.KVHeads * c.HeadDim
+	at := 0
+	for q := range d.queries {
+		d.total.Reset(c.QHeads/c.KVHeads, c.HeadDim)
+		for ; at < len(d.pieces) && int(d.pieces[at].query) == q; at++ {
+			d.total.Fold(&d.partials[at])
+		}
+		copy(h.Out[q*width:(q+1)*width], d.total.Acc)
+	}
 }
 
 // Feed gives the sequence tokens whose logits are wanted, teacher-forced, and returns the row of logits after each. They go

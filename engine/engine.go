@@ -89,11 +89,11 @@ func open(f *gguf.File, o Options) (*Engine, error) {
 		return nil, err
 	}
 	c := e.model.Config()
-	e.storage = kvcache.Storage{Keys: kvcache.F16, Values: kvcache.F16}
+	e.storage = kvcache.Uniform(kvcache.F16)
 	if o.Exact {
-		e.storage = kvcache.Storage{Keys: kvcache.F32, Values: kvcache.F32}
+		e.storage = kvcache.Uniform(kvcache.F32)
 	}
-	e.pool = kvcache.NewPool(kvcache.PageBytes(c.HeadDim, e.storage), o.Memory)
+	e.pool = kvcache.NewPool(kvcache.PageBytes(c.HeadDim, storages()...), o.Memory)
 	e.staging = kvcache.NewPool(e.pool.PageBytes(), 0)
 	for l := range c.Layers {
 		if c.Window[l] == 0 {
@@ -107,6 +107,15 @@ func open(f *gguf.File, o Options) (*Engine, error) {
 	}
 	e.loop.start(e)
 	return e, nil
+}
+
+// storages lists every storage that a recipe may ask for: one page size serves them all.
+func storages() []kvcache.Storage {
+	var all []kvcache.Storage
+	for f := kvcache.F16; f <= kvcache.Q2; f++ {
+		all = append(all, kvcache.Uniform(f))
+	}
+	return all
 }
 
 // Threads is the number of threads used where none is given: the smaller of what the process may use and the cores there are.

@@ -554,7 +554,9 @@ func (p *Prefill) finish() error {
 	}
 	for _, t := range p.targets {
 		t.seq.next += kvcache.Position(p.total)
-		t.seq.prompt += p.total
+		if p.options.Compress {
+			t.seq.prompt = int(t.seq.next)
+		}
 		copy(t.seq.logits, p.Out[last])
 	}
 	p.release()

@@ -17,7 +17,7 @@ type Sequence struct {
 	next    kvcache.Position // of the next token
 	maxLen  int              // prompt and room to generate: fixes longrope's factors
 	logits  []float32        // of the last token fed, [Vocab]
-	prompt  int              // tokens prefilled under the recipe's budget
+	prompt  int              // tokens read before the last rewindable point: those that a recipe may have thinned out
 	broken  error            // a step failed half-way: the cache is no longer whole
 }
 
@@ -73,6 +73,34 @@ func (s *Sequence) Logits() []float32 { return s.logits }
 // Positions returns the original positions that one lane holds, ascending.
 func (s *Sequence) Positions(layer, head int) []kvcache.Position {
 	return s.cache.Lane(layer, head).Positions(nil)
+}
+
+// Rewind forgets every token from position n on, so that a context can be asked again. Tokens that a window layer has already let go
+// cannot come back: that is an error, and nothing is changed.
+func (s *Sequence) Rewind(n int) error {
+	if err := s.usable(); err != nil {
+		return err
+	}
+	if n < s.prompt || n > s.Len() {
+		return fmt.Errorf("engine: rewind to %d: the sequence holds tokens %d to %d on top of its prompt", n, s.prompt, s.Len())
+	}
+	s.e.mu.Lock()
+	defer s.e.mu.Unlock()
+	c := s.e.model.Config()
+	for l, w := range c.Window {
+		for h := range c.KVHeads {
+			if slots := s.cache.Lane(l, h).Slots(nil); w > 0 && len(slots) > 0 && int(slots[0]) > max(0, n-w+1) {
+				return fmt.Errorf("engine: rewind to %d: layer %d holds positions from %d on, its window of %d needs %d", n, l, slots[0], w, n-w+1)
+			}
+		}
+	}
+	for l := range c.Layers {
+		for h := range c.KVHeads {
+			s.cache.Lane(l, h).Truncate(kvcache.Position(n))
+		}
+	}
+	s.next = kvcache.Position(n)
+	return nil
 }
 
 // usable refuses a sequence whose cache a failed step has left half-way.
