@@ -3,7 +3,6 @@ package chat
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
