@@ -12,3 +12,10 @@ func fmaLoop(n int) (lanes int) {
 	}
 	return 0
 }
+
+// readLoop reads b, whole 256 bytes of it.
+func readLoop(b []byte) {
+	if len(b) >= 256 && CPU() >= AVX2 {
+		readLoopAVX2(&b[0], len(b)/256*4)
+	}
+}

@@ -83,3 +83,32 @@ fma_2:
 fma_2_done:
 	VZEROUPPER
 	RET
+
+// func readLoopAVX2(p *byte, lines int)
+// Requires: AVX, AVX2
+TEXT ·readLoopAVX2(SB), NOSPLIT, $0-16
+	MOVQ   p+0(FP), AX
+	MOVQ   lines+8(FP), CX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+lines:
+	CMPQ   CX, $0x00000004
+	JLT    lines_done
+	VPADDD (AX), Y0, Y0
+	VPADDD 32(AX), Y1, Y1
+	VPADDD 64(AX), Y2, Y2
+	VPADDD 96(AX), Y3, Y3
+	VPADDD 128(AX), Y0, Y0
+	VPADDD 160(AX), Y1, Y1
+	VPADDD 192(AX), Y2, Y2
+	VPADDD 224(AX), Y3, Y3
+	ADDQ   $0x00000100, AX
+	SUBQ   $0x00000004, CX
+	JMP    lines
+
+lines_done:
+	VZEROUPPER
+	RET

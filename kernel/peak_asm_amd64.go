@@ -13,3 +13,8 @@ func fmaLoopAVX2(n int)
 //
 //go:noescape
 func fmaLoopAVX512(n int)
+
+// readLoopAVX2 reads cache lines, four in flight at a time; lines is a multiple of 4.
+//
+//go:noescape
+func readLoopAVX2(p *byte, lines int)

@@ -24,9 +24,9 @@ const (
 
 // exp2 holds the constants of 2^x, 9 registers.
 type exp2 struct {
-	v                isa
-	lowest, magic    reg.VecVirtual
-	c                []reg.VecVirtual // coefficients, constant term first
+	v             isa
+	lowest, magic reg.VecVirtual
+	c             []reg.VecVirtual // coefficients, constant term first
 }
 
 func newExp2(v isa) *exp2 {

@@ -1,3 +1,5 @@
+//go:build !amd64
+
 package kernel
 
 func encodeRow(dst []byte, src []float32, f RowFormat) int { return encodeRowGeneric(dst, src, f) }

@@ -1,0 +1,379 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// rowFormat is a way to load 8 stored channels as f32.
+type rowFormat struct {
+	name  string
+	bytes int // of one channel
+	load  func(m operand.Mem) reg.VecVirtual
+}
+
+var plainFormats = []rowFormat{
+	{"F32", 4, func(m operand.Mem) reg.VecVirtual {
+		x := YMM()
+		VMOVUPS(m, x)
+		return x
+	}},
+	{"F16", 2, func(m operand.Mem) reg.VecVirtual {
+		x := YMM()
+		VCVTPH2PS(m, x)
+		return x
+	}},
+	{"BF16", 2, func(m operand.Mem) reg.VecVirtual {
+		x := YMM()
+		VPMOVZXWD(m, x)
+		VPSLLD(operand.Imm(16), x, x)
+		return x
+	}},
+}
+
+// q8 codes: 8 int8 as f32.
+func loadCodes(m operand.Mem) reg.VecVirtual {
+	x := YMM()
+	VPMOVSXBD(m, x)
+	VCVTDQ2PS(x, x)
+	return x
+}
+
+// loadScale broadcasts the f16 scale of a group.
+func loadScale(m operand.Mem) reg.VecVirtual {
+	x, y := XMM(), YMM()
+	VPBROADCASTW(m, x)
+	VCVTPH2PS(x, y)
+	return y
+}
+
+const (
+	q8Channels = 32
+	q8Bytes    = 2 + q8Channels
+)
+
+func rowsFile() {
+	for heads := 1; heads <= 4; heads++ {
+		for _, f := range plainFormats {
+			dotRowsPlain(f, heads)
+			accumulatePlain(f, heads)
+		}
+		dotRowsQ8(heads)
+		accumulateQ8(heads)
+	}
+}
+
+// strided addresses up to 8 places base+i*stride: from the base and one 4 strides on, with a register of 3 strides.
+type strided struct {
+	base, base4, stride, stride3 reg.GPVirtual
+}
+
+func newStrided(base, stride reg.GPVirtual, n int) *strided {
+	s := &strided{base: base, stride: stride}
+	if n > 3 {
+		s.stride3 = GP64()
+		LEAQ(indexed(stride, stride, 2, 0), s.stride3)
+	}
+	if n > 4 {
+		s.base4 = GP64()
+		LEAQ(indexed(base, stride, 4, 0), s.base4)
+	}
+	return s
+}
+
+func (s *strided) at(i, disp int) operand.Mem {
+	base := s.base
+	if i >= 4 {
+		base = s.base4
+		i -= 4
+	}
+	switch i {
+	case 0:
+		return at(base, disp)
+	case 3:
+		return indexed(base, s.stride3, 1, disp)
+	}
+	return indexed(base, s.stride, uint8(i), disp)
+}
+
+func (s *strided) advance(bytes int) {
+	ADDQ(operand.U32(uint32(bytes)), s.base)
+	if s.base4 != nil {
+		ADDQ(operand.U32(uint32(bytes)), s.base4)
+	}
+}
+
+// clone copies the moving registers.
+func (s *strided) clone() *strided {
+	c := *s
+	c.base = GP64()
+	MOVQ(s.base, c.base)
+	if s.base4 != nil {
+		c.base4 = GP64()
+		MOVQ(s.base4, c.base4)
+	}
+	return &c
+}
+
+// sumRows reduces one accumulator a row, 1, 2, 4 or 8 of them, and stores the sums. Whatever their number, a sum is
+// ((a0+a1)+(a2+a3)) + ((a4+a5)+(a6+a7)).
+func sumRows(acc []reg.VecVirtual, dst func(row int) operand.Mem) {
+	for i := 0; i < len(acc); i += 4 {
+		a := acc[i:min(i+4, len(acc))]
+		switch len(a) {
+		case 4:
+			VHADDPS(a[1], a[0], a[0])
+			VHADDPS(a[3], a[2], a[2])
+			VHADDPS(a[2], a[0], a[0])
+		case 2:
+			VHADDPS(a[1], a[0], a[0])
+			VHADDPS(a[0], a[0], a[0])
+		case 1:
+			VHADDPS(a[0], a[0], a[0])
+			VHADDPS(a[0], a[0], a[0])
+		}
+		h, x := XMM(), a[0].(reg.Vec).AsX()
+		VEXTRACTF128(operand.Imm(1), a[0], h)
+		VADDPS(h, x, h)
+		switch len(a) {
+		case 4:
+			VMOVUPS(h, dst(i))
+		case 2:
+			VMOVSD(h, dst(i))
+		case 1:
+			VMOVSS(h, dst(i))
+		}
+	}
+}
+
+// rowsAtOnce is the number of rows that a dot kernel takes at a time, by number of heads: as many accumulators as there are
+// registers for.
+var rowsAtOnce = [5]int{0, 8, 4, 4, 2}
+
+const dotSignature = "func(dst, q *float32, rows *byte, dstStride, n, d, rowBytes int)"
+
+func dotDoc(name string, heads int) string {
+	return name + " writes the products of " + itoa(heads) + " queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 8."
+}
+
+// dotRowsPlain: accumulators [head][row] of 8 lanes; queries stay in registers across the rows.
+func dotRowsPlain(f rowFormat, heads int) {
+	name := "dotRows" + f.name + "x" + itoa(heads) + "AVX2"
+	function(name, dotSignature, dotDoc(name, heads))
+	dot(heads, func(q, rows *strided, acc [][]reg.VecVirtual, d reg.GPVirtual) {
+		loop("channels", d, 8, func() {
+			var x []reg.VecVirtual
+			for h := range heads {
+				y := YMM()
+				VMOVUPS(q.at(h, 0), y)
+				x = append(x, y)
+			}
+			for r := range acc[0] {
+				row := f.load(rows.at(r, 0))
+				for h := range heads {
+					VFMADD231PS(row, x[h], acc[h][r])
+				}
+			}
+			q.advance(32)
+			rows.advance(8 * f.bytes)
+		})
+	})
+}
+
+// dotRowsQ8 scales the codes of a row and group before they meet the queries.
+func dotRowsQ8(heads int) {
+	name := "dotRowsQ8x" + itoa(heads) + "AVX2"
+	function(name, dotSignature, dotDoc(name, heads))
+	dot(heads, func(q, rows *strided, acc [][]reg.VecVirtual, d reg.GPVirtual) {
+		group := func(vectors int) {
+			for r := range acc[0] {
+				s := loadScale(rows.at(r, 0))
+				for v := range vectors {
+					x := loadCodes(rows.at(r, 2+8*v))
+					VMULPS(s, x, x)
+					for h := range heads {
+						VFMADD231PS(q.at(h, 32*v), x, acc[h][r])
+					}
+				}
+			}
+		}
+		loop("groups", d, q8Channels, func() {
+			group(4)
+			q.advance(4 * q8Channels)
+			rows.advance(q8Bytes)
+		})
+		// What is left has a scale of its own.
+		done := unique("row_done")
+		for vectors := 3; vectors > 0; vectors-- {
+			next := unique("shorter")
+			CMPQ(d, operand.U32(uint32(8*vectors)))
+			JLT(operand.LabelRef(next))
+			group(vectors)
+			JMP(operand.LabelRef(done))
+			Label(next)
+		}
+		Label(done)
+	})
+}
+
+// dot opens the loops over rows of a dot kernel.
+func dot(heads int, channels func(q, rows *strided, acc [][]reg.VecVirtual, d reg.GPVirtual)) {
+	dst, q, rows := ptr("dst"), ptr("q"), ptr("rows")
+	dstStride, n, d, rowBytes := ptr("dstStride"), ptr("n"), ptr("d"), ptr("rowBytes")
+	qStride := GP64()
+	MOVQ(d, qStride)
+	SHLQ(operand.Imm(2), qStride)
+	queries := newStrided(q, qStride, heads)
+	outs := newStrided(dst, dstStride, heads)
+	for _, count := range []int{rowsAtOnce[heads], 1} {
+		loop("rows", n, count, func() {
+			acc := make([][]reg.VecVirtual, heads)
+			for h := range acc {
+				acc[h] = avx2.regs(count)
+				for _, r := range acc[h] {
+					avx2.zero(r)
+				}
+			}
+			left := GP64()
+			MOVQ(d, left)
+			from := GP64()
+			MOVQ(rows, from)
+			channels(queries.clone(), newStrided(from, rowBytes, count), acc, left)
+			for h := range acc {
+				sumRows(acc[h], func(r int) operand.Mem { return outs.at(h, 4*r) })
+			}
+			outs.advance(4 * count)
+			step := GP64()
+			IMUL3Q(operand.U32(uint32(count)), rowBytes, step)
+			ADDQ(step, rows)
+		})
+	}
+	ret()
+}
+
+// vectorsAtOnce is the number of channel vectors that an accumulate kernel holds in registers, by number of heads.
+var vectorsAtOnce = [5]int{0, 8, 4, 4, 2}
+
+const accumulateSignature = "func(acc, weights *float32, rows *byte, weightStride, n, d, rowBytes int)"
+
+func accumulateDoc(name string, heads int) string {
+	return name + " adds the weighted sums of n rows to acc [" + itoa(heads) + "][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 8."
+}
+
+// accumulatePlain: accumulators [head][vector] for a run of channels, over all rows; then the next run.
+func accumulatePlain(f rowFormat, heads int) {
+	name := "accumulateRows" + f.name + "x" + itoa(heads) + "AVX2"
+	function(name, accumulateSignature, accumulateDoc(name, heads))
+	acc, weights, rows := ptr("acc"), ptr("weights"), ptr("rows")
+	weightStride, n, d, rowBytes := ptr("weightStride"), ptr("n"), ptr("d"), ptr("rowBytes")
+	accStride := GP64()
+	MOVQ(d, accStride)
+	SHLQ(operand.Imm(2), accStride)
+	out := newStrided(acc, accStride, heads)
+	w := newStrided(weights, weightStride, heads)
+	for _, vectors := range []int{vectorsAtOnce[heads], 1} {
+		loop("channels", d, 8*vectors, func() {
+			sums := loadSums(out, heads, vectors)
+			from, left := GP64(), GP64()
+			MOVQ(rows, from)
+			MOVQ(n, left)
+			ws := w.clone()
+			loop("rows", left, 1, func() {
+				k := make([]reg.VecVirtual, heads)
+				for h := range k {
+					k[h] = YMM()
+					VBROADCASTSS(ws.at(h, 0), k[h])
+				}
+				for v := range vectors {
+					x := f.load(at(from, 8*f.bytes*v))
+					for h := range heads {
+						VFMADD231PS(x, k[h], sums[h][v])
+					}
+				}
+				ADDQ(rowBytes, from)
+				ws.advance(4)
+			})
+			storeSums(out, sums)
+			out.advance(32 * vectors)
+			ADDQ(operand.U32(uint32(8*f.bytes*vectors)), rows)
+		})
+	}
+	ret()
+}
+
+func loadSums(out *strided, heads, vectors int) [][]reg.VecVirtual {
+	sums := make([][]reg.VecVirtual, heads)
+	for h := range sums {
+		sums[h] = avx2.regs(vectors)
+		for v, r := range sums[h] {
+			VMOVUPS(out.at(h, 32*v), r)
+		}
+	}
+	return sums
+}
+
+func storeSums(out *strided, sums [][]reg.VecVirtual) {
+	for h := range sums {
+		for v, r := range sums[h] {
+			VMOVUPS(r, out.at(h, 32*v))
+		}
+	}
+}
+
+// accumulateQ8 multiplies the weights by the scale of a row and group, then the codes by that: fewer products, and the same
+// rounding for any number of heads.
+func accumulateQ8(heads int) {
+	name := "accumulateRowsQ8x" + itoa(heads) + "AVX2"
+	function(name, accumulateSignature, accumulateDoc(name, heads))
+	acc, weights, rows := ptr("acc"), ptr("weights"), ptr("rows")
+	weightStride, n, d, rowBytes := ptr("weightStride"), ptr("n"), ptr("d"), ptr("rowBytes")
+	accStride := GP64()
+	MOVQ(d, accStride)
+	SHLQ(operand.Imm(2), accStride)
+	out := newStrided(acc, accStride, heads)
+	w := newStrided(weights, weightStride, heads)
+	// A run of vectors whose scale lies at scaleAt and whose codes start at from.
+	run := func(scaleAt reg.GPVirtual, from reg.GPVirtual, disp, vectors int) {
+		sums := loadSums(out, heads, vectors)
+		s, c, left := GP64(), GP64(), GP64()
+		MOVQ(scaleAt, s)
+		MOVQ(from, c)
+		MOVQ(n, left)
+		ws := w.clone()
+		loop("rows", left, 1, func() {
+			scale := loadScale(at(s, 0))
+			k := make([]reg.VecVirtual, heads)
+			for h := range k {
+				k[h] = YMM()
+				VBROADCASTSS(ws.at(h, 0), k[h])
+				VMULPS(scale, k[h], k[h])
+			}
+			for v := range vectors {
+				x := loadCodes(at(c, disp+8*v))
+				for h := range heads {
+					VFMADD231PS(x, k[h], sums[h][v])
+				}
+			}
+			ADDQ(rowBytes, s)
+			ADDQ(rowBytes, c)
+			ws.advance(4)
+		})
+		storeSums(out, sums)
+		out.advance(32 * vectors)
+	}
+	most := min(4, vectorsAtOnce[heads])
+	loop("groups", d, q8Channels, func() {
+		for v := 0; v < 4; v += most {
+			run(rows, rows, 2+8*v, most)
+		}
+		ADDQ(operand.U32(q8Bytes), rows)
+	})
+	codes := GP64()
+	LEAQ(at(rows, 2), codes)
+	loop("vectors", d, 8, func() {
+		run(rows, codes, 0, 1)
+		ADDQ(operand.U32(8), codes)
+	})
+	ret()
+}

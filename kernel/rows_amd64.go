@@ -1,0 +1,62 @@
+package kernel
+
+// Rows kernels in assembly, for heads of a multiple of 8 channels; see rows_generic.go for the reference. All tiers from AVX2
+// on use them: they are bound by memory, not by the width of registers.
+
+// rowsPerCall bounds an assembly call, well below 100 microseconds, and keeps the rows in the first cache while they are
+// read again for further heads and channels.
+const rowsPerCall = 64
+
+// headsAtOnce splits g heads into runs of at most 4, as even as they come.
+func headsAtOnce(g int) int {
+	if g <= 4 {
+		return g
+	}
+	runs := (g + 3) / 4
+	return (g + runs - 1) / runs
+}
+
+func dotRows(dst []float32, stride int, q []float32, rows []byte, g, n, d int, f RowFormat) {
+	if CPU() < AVX2 || d%8 != 0 || d == 0 {
+		dotRowsGeneric(dst, stride, q, rows, g, n, d, f)
+		return
+	}
+	size := f.Bytes(d)
+	for i := 0; i < n; i += rowsPerCall {
+		m := min(rowsPerCall, n-i)
+		for h, run := 0, headsAtOnce(g); h < g; h += run {
+			run = min(run, g-h)
+			o, x, r := dst[h*stride+i:], q[h*d:(h+run)*d], rows[i*size:(i+m)*size]
+			_ = o[(run-1)*stride+m-1]
+			dotRowsAVX2(f, run, &o[0], &x[0], &r[0], 4*stride, m, d, size)
+		}
+	}
+}
+
+func accumulateRows(acc, weights []float32, stride int, rows []byte, g, n, d int, f RowFormat) {
+	if CPU() < AVX2 || d%8 != 0 || d == 0 {
+		accumulateRowsGeneric(acc, weights, stride, rows, g, n, d, f)
+		return
+	}
+	size := f.Bytes(d)
+	for i := 0; i < n; i += rowsPerCall {
+		m := min(rowsPerCall, n-i)
+		for h, run := 0, headsAtOnce(g); h < g; h += run {
+			run = min(run, g-h)
+			a, w, r := acc[h*d:(h+run)*d], weights[h*stride+i:], rows[i*size:(i+m)*size]
+			_ = w[(run-1)*stride+m-1]
+			accumulateRowsAVX2(f, run, &a[0], &w[0], &r[0], 4*stride, m, d, size)
+		}
+	}
+}
+
+func encodeRow(dst []byte, src []float32, f RowFormat) int { return encodeRowGeneric(dst, src, f) }
+func decodeRow(dst []float32, src []byte, f RowFormat)     { decodeRowGeneric(dst, src, f) }
+
+func dotBlockK(dst []float32, stride int, q []float32, block []byte, g, n, d int, f GroupFormat) {
+	dotBlockKGeneric(dst, stride, q, block, g, n, d, f)
+}
+
+func accumulateBlockV(acc, weights []float32, stride int, block []byte, g, n, d int, f GroupFormat) {
+	accumulateBlockVGeneric(acc, weights, stride, block, g, n, d, f)
+}
