@@ -1,0 +1,332 @@
+package method_test
+
+import (
+	"compress/gzip"
+	"context"
+	"io"
+	"math"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"pith/engine"
+	"pith/gguf"
+	"pith/kvcache"
+	"pith/policy"
+)
+
+// The conformance suite runs over every registered method by itself: a new one is covered by being registered. Parts that need a
+// score are tried over SnapKV.
+
+// conformanceSpecs returns one recipe for every registered method.
+func conformanceSpecs(t *testing.T) []string {
+	t.Helper()
+	var specs []string
+	for _, m := range policy.Methods() {
+		spec := m.Name
+		if _, err := policy.Parse(spec); err != nil {
+			spec = "snapkv(window=16)+" + m.Name
+			if _, err := policy.Parse(spec); err != nil {
+				t.Errorf("%s works neither alone nor over a score: %v", m.Name, err)
+				continue
+			}
+		}
+		specs = append(specs, spec)
+	}
+	return append(specs, "knorm(sinks=4,recent=16)+adakv+q8", "expected+global(alpha=0.1)", "h2o+pyramid+q4", "kvzip+q4",
+		"snapkv(window=8,kernel=13)+tsp(rate=0.5)+chunks(size=8)", "lagkv(lag=32)+critical")
+}
+
+// tinyModels are random models that fit in the repository: one that sees everything in each layer, one with window layers.
+var tinyModels = []string{"llama-tied-f32", "gemma3-linear-f32"}
+
+func openTiny(t testing.TB, name string, o engine.Options) *engine.Engine {
+	t.Helper()
+	f, err := os.Open("../model/testdata/" + name + ".gguf.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := gguf.OpenBytes(name, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := engine.New(file, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Close() })
+	return e
+}
+
+// text is a prompt with structure: repeated phrases among noise, so that scores differ.
+func text(n int) []int32 {
+	ids := make([]int32, n)
+	state := uint32(12345)
+	for i := range ids {
+		state = state*1664525 + 1013904223
+		ids[i] = int32(state>>16) % 300
+		if i >= 40 && i%7 < 3 {
+			ids[i] = ids[i-40]
+		}
+	}
+	return ids
+}
+
+// outcome is what a recipe made of a prompt: lanes, and the logits that follow.
+type outcome struct {
+	kept   [][][]kvcache.Position // [layer][head]
+	bytes  int64
+	logits [][]float32
+}
+
+// run prefills under a recipe, feeds a continuation and frees everything again.
+func run(t *testing.T, e *engine.Engine, spec, keep string, ids, feed []int32) outcome {
+	t.Helper()
+	r, err := policy.Parse(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := policy.Budget{}
+	if keep != "" {
+		if b.Keep, err = policy.ParseShare(keep); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before, _, _ := e.PoolUse()
+	s, err := e.NewSequence(r, b, len(ids)+len(feed)+8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := e.NewPrefill(ids, engine.PrefillOptions{Compress: true, Extra: len(feed)}, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	var o outcome
+	c := e.Config()
+	for l := range c.Layers {
+		var heads [][]kvcache.Position
+		for h := range c.KVHeads {
+			heads = append(heads, s.Positions(l, h))
+		}
+		o.kept = append(o.kept, heads)
+	}
+	o.bytes = s.Bytes()
+	if o.logits, err = e.Feed(s, feed); err != nil {
+		t.Fatal(err)
+	}
+	next := int32(7)
+	for range 3 { // and through the decode path
+		if err := e.Step([]*engine.Sequence{s}, []int32{next}); err != nil {
+			t.Fatal(err)
+		}
+		o.logits = append(o.logits, slices.Clone(s.Logits()))
+	}
+	s.Close()
+	if used, _, _ := e.PoolUse(); used != before {
+		t.Errorf("%s: %d bytes of the pool are not returned", spec, used-before)
+	}
+	return o
+}
+
+func sameLogits(a, b [][]float32) bool {
+	return slices.EqualFunc(a, b, func(x, y []float32) bool { return slices.Equal(x, y) })
+}
+
+func TestEveryMethodKeepsItsBudget(t *testing.T) {
+	for _, model := range tinyModels {
+		e := openTiny(t, model, engine.Options{Exact: true, Threads: 2})
+		c := e.Config()
+		global := c.GlobalLayers()
+		ids, feed := text(300), text(20)
+		for _, spec := range conformanceSpecs(t) {
+			r, _ := policy.Parse(spec)
+			for _, keep := range []string{"50%", "10%", "37"} {
+				o := run(t, e, spec, keep, ids, feed)
+				share, _ := policy.ParseShare(keep)
+				base := len(ids)
+				if r.Evicts() {
+					base = share.Of(len(ids))
+				}
+				total := 0
+				for _, l := range global {
+					for h, kept := range o.kept[l] {
+						total += len(kept)
+						for i, p := range kept {
+							if i > 0 && p <= kept[i-1] || p < 0 || int(p) >= len(ids) {
+								t.Fatalf("%s %s %s: layer %d head %d: position %d at %d after %v", model, spec, keep, l, h, p, i, kept[max(0, i-1)])
+							}
+						}
+					}
+				}
+				budget := base * len(global) * c.KVHeads
+				unit := 1
+				if r.Select != nil {
+					unit = 20 * len(global) * c.KVHeads // whole units may leave less than one per head
+				}
+				if total > budget || total <= budget-unit {
+					t.Errorf("%s %s %s: %d entries kept, the budget is %d", model, spec, keep, total, budget)
+				}
+			}
+		}
+	}
+}
+
+func TestEveryMethodThatKeepsAllIsTheFullCache(t *testing.T) {
+	for _, model := range tinyModels {
+		e := openTiny(t, model, engine.Options{Exact: true, Threads: 2})
+		ids, feed := text(200), text(20)
+		full := run(t, e, "full", "", ids, feed)
+		for _, spec := range conformanceSpecs(t) {
+			r, _ := policy.Parse(spec)
+			if r.Store.Given && !r.Store.Storage.Lossless() {
+				continue
+			}
+			if o := run(t, e, spec, "100%", ids, feed); !sameLogits(o.logits, full.logits) {
+				t.Errorf("%s %s: keeping all changes the logits", model, spec)
+			}
+		}
+	}
+}
+
+// Lossy storage is bounded entry by entry in package kvcache; here the loss that reaches the logits must grow as bits fall.
+func TestLossyStorageLosesMoreWithFewerBits(t *testing.T) {
+	for _, model := range tinyModels {
+		e := openTiny(t, model, engine.Options{Exact: true, Threads: 2})
+		ids, feed := text(200), text(20)
+		full := run(t, e, "full", "", ids, feed)
+		last, lastBytes := 0.0, int64(math.MaxInt64)
+		for _, spec := range []string{"f16", "q8", "q4", "q2"} {
+			o := run(t, e, spec, "", ids, feed)
+			loss := meanDifference(o.logits, full.logits)
+			if !(loss > last) || math.IsInf(loss, 0) || o.bytes > lastBytes {
+				t.Errorf("%s %s: mean difference %g after %g, %d bytes after %d", model, spec, loss, last, o.bytes, lastBytes)
+			}
+			last, lastBytes = loss, o.bytes
+		}
+	}
+}
+
+func meanDifference(a, b [][]float32) float64 {
+	var sum float64
+	for i := range a {
+		for j := range a[i] {
+			sum += math.Abs(float64(a[i][j]-b[i][j])) / float64(len(a)*len(a[i]))
+		}
+	}
+	return sum
+}
+
+func TestEveryMethodIsTheSameForAnyChunkAndThreads(t *testing.T) {
+	for _, model := range tinyModels {
+		for _, exact := range []bool{true, false} {
+			one := openTiny(t, model, engine.Options{Exact: exact, Threads: 1, Chunk: 64})
+			two := openTiny(t, model, engine.Options{Exact: exact, Threads: 3, Chunk: 192})
+			ids, feed := text(330), text(10)
+			for _, spec := range conformanceSpecs(t) {
+				a, b := run(t, one, spec, "20%", ids, feed), run(t, two, spec, "20%", ids, feed)
+				if !slices.EqualFunc(a.kept, b.kept, func(x, y [][]kvcache.Position) bool {
+					return slices.EqualFunc(x, y, func(p, q []kvcache.Position) bool { return slices.Equal(p, q) })
+				}) {
+					t.Errorf("%s %s exact=%v: other entries are kept", model, spec, exact)
+				} else if !sameLogits(a.logits, b.logits) {
+					t.Errorf("%s %s exact=%v: logits differ", model, spec, exact)
+				}
+			}
+		}
+	}
+}
+
+func TestSharedPrefillEqualsSingle(t *testing.T) {
+	e := openTiny(t, "llama-tied-f32", engine.Options{Exact: true, Threads: 2})
+	ids, feed := text(260), text(10)
+	var seqs []*engine.Sequence
+	var specs []string
+	for _, spec := range conformanceSpecs(t) {
+		r, _ := policy.Parse(spec)
+		if r.Restricts(e.Config().Layers) {
+			continue
+		}
+		s, err := e.NewSequence(r, policy.Budget{Keep: policy.Percent(30)}, 400)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		seqs, specs = append(seqs, s), append(specs, spec)
+	}
+	p, err := e.NewPrefill(ids, engine.PrefillOptions{Compress: true}, seqs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	for i, s := range seqs {
+		got, err := e.Feed(s, feed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		single := run(t, e, specs[i], "30%", ids, feed)
+		if !sameLogits(got, single.logits[:len(feed)]) {
+			t.Errorf("%s: sharing a prefill changes the logits", specs[i])
+		}
+	}
+}
+
+func TestSpecStringsRoundTrip(t *testing.T) {
+	for _, m := range policy.Methods() {
+		var args []string
+		for _, p := range m.Params {
+			if p.Default != "" {
+				args = append(args, p.Name+"="+p.Default)
+			}
+		}
+		spec := m.Name
+		if len(args) > 0 {
+			spec += "(" + strings.Join(args, ",") + ")"
+		}
+		terms, err := policy.ParseTerms(spec)
+		if err != nil {
+			t.Errorf("%s: %v", spec, err)
+			continue
+		}
+		if got := terms[0].String(); got != spec {
+			t.Errorf("%s reads back as %s", spec, got)
+		}
+	}
+}
+
+func TestCombinationsWithoutSenseAreRefused(t *testing.T) {
+	for spec, reason := range map[string]string{
+		"adakv":                     "score",
+		"snapkv+knorm":              "how much an entry matters",
+		"snapkv+q4+q8":              "how entries are stored",
+		"snapkv+adakv+pyramid":      "distributed",
+		"dynamickv+critical":        "decided at once",
+		"kvzip+tsp":                 "second pass",
+		"snapkv(window=0)":          "outside",
+		"snapkv(window=64":          "parenthesis",
+		"snapkv(kernel=4)":          "odd",
+		"snapkv(windows=64)":        "no parameter",
+		"snapvk":                    "snapkv is meant",
+		"snapkv(window=8,window=9)": "twice",
+		"":                          "no method name",
+	} {
+		_, err := policy.Parse(spec)
+		if err == nil || !strings.Contains(err.Error(), reason) {
+			t.Errorf("%q: %v; want a refusal that speaks of %q", spec, err, reason)
+		}
+	}
+}
