@@ -1,0 +1,123 @@
+package main
+
+import (
+	"runtime"
+
+	"github.com/spf13/cobra"
+
+	"pith/engine"
+	"pith/kernel"
+	"pith/policy"
+)
+
+// computing holds the flags of every verb that computes.
+type computing struct {
+	threads int
+	exact   bool
+}
+
+func (c *computing) register(cmd *cobra.Command) {
+	cmd.Flags().IntVarP(&c.threads, "threads", "t", 0, "threads (default: as many as the process may use)")
+	cmd.Flags().BoolVar(&c.exact, "exact", false, "dequantised weights, f32 activations and f32 cache instead of 8-bit activations and f16")
+}
+
+// check refuses what the machine cannot do; a PITH_CPU that names an unknown or missing tier is wrong usage.
+func (c *computing) check() error {
+	if err := kernel.Check(); err != nil {
+		return &usageError{err}
+	}
+	if c.threads < 0 || c.threads > 4*runtime.NumCPU()+64 {
+		return usagef("--threads %d: the machine has %d cores", c.threads, runtime.NumCPU())
+	}
+	return nil
+}
+
+func (c *computing) options() engine.Options {
+	return engine.Options{Threads: c.threads, Exact: c.exact}
+}
+
+// caching holds the flags that choose a recipe and its budget.
+type caching struct {
+	kv, keep, memory string
+
+	recipe *policy.Recipe // set by parse; nil: the full cache
+	budget policy.Budget
+}
+
+func (c *caching) register(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&c.kv, "kv", "", "recipe for the cache, such as fastkv or 'snapkv(window=32)'; 'pith methods' lists them (default: full)")
+	cmd.Flags().StringVar(&c.keep, "keep", "", "prompt entries kept per KV head: a percentage such as 25% or a number (default: 25% where the recipe evicts)")
+	cmd.Flags().StringVar(&c.memory, "kv-memory", "", "hard cap on the cache's bytes, generation included, such as 64MiB")
+}
+
+// parse reads the flags; what it refuses is wrong usage.
+func (c *caching) parse() (err error) {
+	c.recipe, c.budget, err = parseCaching(c.kv, c.keep, c.memory)
+	return err
+}
+
+// parseCaching turns a recipe and its bounds, as written, into values. An empty spec is the full cache.
+func parseCaching(kv, keep, memory string) (r *policy.Recipe, b policy.Budget, err error) {
+	if kv == "" && keep != "" {
+		if policy.Lookup("auto") == nil {
+			return nil, b, usagef("--keep %s needs a recipe that evicts: add --kv, for example --kv snapkv", keep)
+		}
+		kv = "auto"
+	}
+	if kv != "" {
+		if r, err = policy.Parse(kv); err != nil {
+			return nil, b, &usageError{err}
+		}
+	}
+	if keep != "" {
+		if b.Keep, err = policy.ParseShare(keep); err != nil {
+			return nil, b, &usageError{err}
+		}
+		if !r.Evicts() && b.Keep != policy.Percent(100) {
+			return nil, b, usagef("recipe %s keeps every entry; --keep %s needs one that evicts, such as snapkv", r, keep)
+		}
+	}
+	if memory != "" {
+		if b.Bytes, err = policy.ParseBytes(memory); err != nil {
+			return nil, b, &usageError{err}
+		}
+		if b.Bytes == 0 {
+			return nil, b, usagef("--kv-memory %s leaves no room for a cache", memory)
+		}
+	}
+	return r, b, nil
+}
+
+// independent reports whether a recipe decides without looking at a question: it may compress a document before the question is
+// seen. Scores by the newest rows (SnapKV and what is built on it) are not: those rows should be the question's.
+func independent(r *policy.Recipe) bool {
+	return r != nil && r.Evicts() && r.Signals().Window == 0
+}
+
+// recipeName is how a recipe is called in results.
+func recipeName(r *policy.Recipe) string {
+	if r == nil {
+		return "full"
+	}
+	return r.String()
+}
+
+// share is the budget in entries as results show it: as given, or what a recipe that evicts keeps by default.
+func (c *caching) share() string {
+	if c.keep == "" && c.memory == "" && c.recipe != nil && c.recipe.Evicts() {
+		return policy.DefaultShare.String()
+	}
+	return c.keep
+}
+
+// bounds names the budget for people.
+func (c *caching) bounds() string {
+	text := ""
+	if s := c.share(); s != "" {
+		text += ", keep " + s
+	}
+	if c.memory != "" {
+		text += ", at most " + bytesText(c.budget.Bytes)
+	}
+	return text
+}

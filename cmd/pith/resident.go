@@ -1,0 +1,90 @@
+package main
+
+import (
+	"sync"
+	"time"
+)
+
+// residentBytes is a process's physical memory, what belongs to files (a mapped model) apart: the system can drop that and read it
+// again.
+type residentBytes struct {
+	Anonymous int64 `json:"anonymous"`
+	File      int64 `json:"file"`
+}
+
+// A residentMeter samples the process's memory, because the system keeps no peaks of the two kinds. What lasts less than its
+// interval may be missed.
+type residentMeter struct {
+	mu   sync.Mutex
+	peak residentBytes
+	stop chan struct{}
+	done chan struct{}
+}
+
+// residentInterval is short beside a layer's chunk and long beside the reading of one line of text.
+const residentInterval = 5 * time.Millisecond
+
+// startResidentMeter begins to measure; nil where the system tells nothing.
+func startResidentMeter() *residentMeter {
+	if _, ok := readResident(); !ok {
+		return nil
+	}
+	m := &residentMeter{stop: make(chan struct{}), done: make(chan struct{})}
+	m.sample()
+	go func() {
+		defer close(m.done)
+		tick := time.NewTicker(residentInterval)
+		defer tick.Stop()
+		for {
+			select {
+			case <-m.stop:
+				return
+			case <-tick.C:
+				m.sample()
+			}
+		}
+	}()
+	return m
+}
+
+func (m *residentMeter) sample() {
+	now, ok := readResident()
+	if !ok {
+		return
+	}
+	m.mu.Lock()
+	m.peak.Anonymous = max(m.peak.Anonymous, now.Anonymous)
+	m.peak.File = max(m.peak.File, now.File)
+	m.mu.Unlock()
+}
+
+// reset starts a new peak at what is resident now.
+func (m *residentMeter) reset() {
+	if m == nil {
+		return
+	}
+	m.mu.Lock()
+	m.peak = residentBytes{}
+	m.mu.Unlock()
+	m.sample()
+}
+
+// Peak returns the largest values seen of each kind, nil where nothing is known.
+func (m *residentMeter) Peak() *residentBytes {
+	if m == nil {
+		return nil
+	}
+	m.sample()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := m.peak
+	return &p
+}
+
+func (m *residentMeter) Close() {
+	if m == nil {
+		return
+	}
+	close(m.stop)
+	<-m.done
+}
