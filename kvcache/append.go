@@ -53,27 +53,29 @@ func (l *Lane) Append(pos []Position, k, v []float32) error {
 }
 
 func (l *Lane) append(pos []Position, k, v []float32) error {
-	if err := l.Settle(0); err != nil {
+	if err := l.cache.check(l.storage); err != nil {
 		return err
 	}
-	s, err := l.target()
-	if err != nil {
-		return err
+	if l.Residual() > 0 {
+		return l.settle(l.Residual(), pos, k, v)
 	}
-	return l.extend(s, pos, k, v, nil)
+	return l.extend(l.target(), pos, k, v, nil)
 }
 
-// target is the segment that bulk appends go to: the last one if it has the lane's storage and channels, else a new one.
-func (l *Lane) target() (*segment, error) {
-	if n := len(l.segs); n > 0 {
-		if s := &l.segs[n-1]; s.storage == l.storage && slices.Equal(s.channels, l.channels) && !s.residual && !s.demoted {
-			return s, nil
+// target is the segment that bulk appends go to: the newest with the lane's storage and channels that is neither demoted
+// nor a residual, else a new one.
+func (l *Lane) target() *segment {
+	at := len(l.segs)
+	for i := len(l.segs) - 1; i >= 0; i-- {
+		s := &l.segs[i]
+		switch {
+		case s.residual:
+			at = i
+		case !s.demoted && s.storage == l.storage && slices.Equal(s.channels, l.channels):
+			return s
 		}
 	}
-	if err := l.cache.check(l.storage); err != nil {
-		return nil, err
-	}
-	return l.addSegment(len(l.segs), l.newSegment(l.storage, l.channels)), nil
+	return l.addSegment(at, l.newSegment(l.storage, l.channels))
 }
 
 // addSegment inserts a segment and charges its channel list.

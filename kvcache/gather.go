@@ -3,6 +3,8 @@ package kvcache
 import (
 	"fmt"
 	"slices"
+
+	"pith/kernel"
 )
 
 // Gather decodes the whole lane in slot order: keys and values to dstK and dstV, [Len, HeadDim] each, positions to dstPos.
@@ -148,16 +150,12 @@ func merge(gk, gv, k, v []float32, d int, pick []int32, merges []Merge) error {
 			}
 			from, to := int(m.From)*d, i*d
 			if own == 0 {
-				for c := range d {
-					gk[to+c] *= m.Key
-					gv[to+c] *= m.Value
-				}
+				kernel.Scale(gk[to:to+d], m.Key)
+				kernel.Scale(gv[to:to+d], m.Value)
 				continue
 			}
-			for c := range d {
-				gk[to+c] += m.Key * k[from+c]
-				gv[to+c] += m.Value * v[from+c]
-			}
+			kernel.AddScaled(gk[to:to+d], k[from:from+d], m.Key)
+			kernel.AddScaled(gv[to:to+d], v[from:from+d], m.Value)
 		}
 	}
 	return nil

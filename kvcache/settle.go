@@ -55,20 +55,22 @@ func (l *Lane) Settle(keep int) error {
 			return nil
 		}
 	}
-	res := len(l.segs) - 1
-	at := res - 1
-	for at >= 0 && (l.segs[at].demoted || l.segs[at].storage != l.storage || l.segs[at].channels != nil) {
-		at--
-	}
-	if at < 0 {
-		l.addSegment(res, l.newSegment(l.storage, nil))
-		at, res = res, res+1
-	}
-	main, tail := &l.segs[at], &l.segs[res]
+	return l.settle(move, nil, nil, nil)
+}
+
+// settle encodes the oldest move entries of the residual, and then the given ones, into the lane's storage, all or none.
+func (l *Lane) settle(move int, pos []Position, k, v []float32) error {
+	main := l.target()
+	tail := &l.segs[len(l.segs)-1]
+	n := tail.len()
 	e := l.lift(tail, 0, move)
+	e.pos, e.k, e.v = append(e.pos, pos...), append(e.k, k...), append(e.v, v...)
+	for c, w := range l.cache.widths {
+		e.columns[c] = append(e.columns[c], make([]byte, len(pos)*w)...)
+	}
 	left := n - move
 	freed := len(tail.keys.ids) - tail.keys.pages(left) + len(tail.values.ids) - tail.values.pages(left)
-	spare, err := l.cache.take(nil, max(0, main.keys.need(move)+main.values.need(move)-freed))
+	spare, err := l.cache.take(nil, max(0, main.keys.need(len(e.pos))+main.values.need(len(e.pos))-freed))
 	if err != nil {
 		l.prune()
 		return err
