@@ -2,6 +2,8 @@ package model
 
 import (
 	"math"
+	"runtime"
+	"sync"
 	"testing"
 
 	"pith/kernel"
@@ -25,9 +27,16 @@ func (d *denseCache) attend(l int, h *Heads) error {
 	d.k[l] = append(d.k[l], h.K...)
 	d.v[l] = append(d.v[l], h.V...)
 	d.pos[l] = append(d.pos[l], d.rows.Pos...)
-	for i, pos := range d.rows.Pos {
-		d.attendRow(l, h, i, pos)
+	var wg sync.WaitGroup
+	threads := runtime.GOMAXPROCS(0)
+	for first := range threads {
+		wg.Go(func() {
+			for i := first; i < len(d.rows.Pos); i += threads {
+				d.attendRow(l, h, i, d.rows.Pos[i])
+			}
+		})
 	}
+	wg.Wait()
 	return nil
 }
 

@@ -1,6 +1,6 @@
 """Packs reference cases for the tests of package model.
 
-    python3 pack.py DIR...      each DIR holds ref-TYPE.json, a model and its logits, as made by generate_reference.py
+    python3 pack.py PATH...     ref-TYPE.json with a model and its logits beside it, or a folder of such, as made by generate_reference.py
 
 Writes NAME-TYPE.gguf.gz (the model as it is) and NAME-TYPE.json.gz (token ids and the expected logits at some positions)
 beside this script. Only the standard library is needed.
@@ -16,7 +16,8 @@ def write(path, data):
 
 
 for arg in sys.argv[1:]:
-    for ref_path in sorted(pathlib.Path(arg).glob("ref-*.json")):
+    path = pathlib.Path(arg)
+    for ref_path in sorted(path.glob("ref-*.json")) if path.is_dir() else [path]:
         ref = json.load(open(ref_path))
         name = f"{ref['name']}/{ref_path.stem[4:]}"
         model = (ref_path.parent / ref["file"]).read_bytes()
