@@ -62,7 +62,7 @@ func (t *attentionTile) scores(scores, q, keys []float32, d, kn int) {
 	}
 }
 
-func (t *attentionTile) tanh(scores []float32, scale float32) { tanhGeneric(scores, scale) }
+func (t *attentionTile) tanh(scores []float32, scale float32) { tanhRow(scores, scale, 1) }
 
 func (t *attentionTile) attend(out, scores, maxima, sums, values []float32, stride, kn, dv int, factor float32) {
 	if t.tier == Generic {

@@ -16,12 +16,6 @@ func scoresGeneric(scores, q, keys []float32, rows, d, kn int) {
 	}
 }
 
-func tanhGeneric(scores []float32, scale float32) {
-	for i, v := range scores {
-		scores[i] = tanh32(v * scale)
-	}
-}
-
 // attendGeneric folds a block into the rows' running softmax: the weights of the block are 2^(factor*score - max), and
 // what was summed before shrinks by 2^(old max - max).
 func attendGeneric(out, scores, maxima, sums, values []float32, rows, stride, kn, dv int, factor float32) {

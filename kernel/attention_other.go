@@ -10,7 +10,7 @@ func (t *attentionTile) scores(scores, q, keys []float32, d, kn int) {
 	scoresGeneric(scores, q, keys, t.rows, d, kn)
 }
 
-func (t *attentionTile) tanh(scores []float32, scale float32) { tanhGeneric(scores, scale) }
+func (t *attentionTile) tanh(scores []float32, scale float32) { tanhRowGeneric(scores, scale, 1) }
 
 func (t *attentionTile) attend(out, scores, maxima, sums, values []float32, stride, kn, dv int, factor float32) {
 	attendGeneric(out, scores, maxima, sums, values, t.rows, stride, kn, dv, factor)

@@ -98,6 +98,6 @@ func (a *Attention) WindowProbs(dst []float32, q []float32, qStride, rows int, s
 func (a *Attention) capVisible(row []float32, i int) {
 	hi := min(max(a.First+i+1, 0), len(row))
 	lo := min(max(a.lo(i), 0), hi)
-	softCapRow(row[:min(a.Sinks, lo)], a.SoftCap)
-	softCapRow(row[lo:hi], a.SoftCap)
+	SoftCap(row[:min(a.Sinks, lo)], a.SoftCap)
+	SoftCap(row[lo:hi], a.SoftCap)
 }

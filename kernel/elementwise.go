@@ -55,13 +55,13 @@ func Mul(dst, x []float32) { mulRow(dst, x[:len(dst)]) }
 func Scale(dst []float32, s float32) { scaleRow(dst, s) }
 
 // SoftCap replaces every x by c*tanh(x/c), which keeps it within [-c, c]. c must be positive.
-func SoftCap(x []float32, c float32) { softCapRow(x, c) }
+func SoftCap(x []float32, c float32) { tanhRow(x, 1/c, c) }
 
 // Dot returns the scalar product of a and b, which have the same length.
 func Dot(a, b []float32) float32 { return dotRow(a, b[:len(a)]) }
 
 // SumSquares returns the sum of x².
-func SumSquares(x []float32) float32 { return dotRow(x, x) }
+func SumSquares(x []float32) float32 { return sumSquaresRow(x) }
 
 // Axpy adds a*x to dst with one rounding where the processor has fused multiply-add.
 func Axpy(dst []float32, a float32, x []float32) { axpyRow(dst, a, x[:len(dst)]) }

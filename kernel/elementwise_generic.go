@@ -29,8 +29,13 @@ func sumSquaresGeneric(x []float32) float32 {
 	return foldLanes(&s)
 }
 
+// normScale returns 1/sqrt(sum/n+eps).
+func normScale(sum float32, n int, eps float32) float32 {
+	return 1 / float32(math.Sqrt(float64(sum/float32(n)+eps)))
+}
+
 func rmsNormGeneric(dst, x, weight []float32, eps float32) {
-	r := 1 / float32(math.Sqrt(float64(sumSquaresGeneric(x)/float32(len(x))+eps)))
+	r := normScale(sumSquaresGeneric(x), len(x), eps)
 	if weight == nil {
 		for i, v := range x {
 			dst[i] = v * r
@@ -86,9 +91,9 @@ func siluMulGeneric(dst, gate, up []float32) {
 }
 
 func geluMulGeneric(dst, gate, up []float32) {
-	const a, b = 0.7978845608028654, 0.044715
-	for i, g := range gate {
-		dst[i] = 0.5 * g * (1 + tanh32(a*(g+b*g*g*g))) * up[i]
+	const a, b = 2 * 0.7978845608028654, 0.044715
+	for i, g := range gate { // 0.5*(1+tanh u) = sigmoid(2u)
+		dst[i] = g * sigmoid32(g*(a*b*(g*g)+a)) * up[i]
 	}
 }
 
@@ -116,10 +121,9 @@ func scaleGeneric(dst []float32, s float32) {
 	}
 }
 
-func softCapGeneric(x []float32, c float32) {
-	inv := 1 / c
+func tanhRowGeneric(x []float32, in, out float32) {
 	for i, v := range x {
-		x[i] = c * tanh32(v*inv)
+		x[i] = out * tanh32(v*in)
 	}
 }
 

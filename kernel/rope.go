@@ -26,8 +26,7 @@ func rotatePairsGeneric(x, cos, sin []float32) {
 	}
 }
 
-func rotateHalvesGeneric(x, cos, sin []float32) {
-	lo, hi := x[:len(cos)], x[len(cos):]
+func rotateHalvesGeneric(lo, hi, cos, sin []float32) {
 	for i, c := range cos {
 		s := sin[i]
 		a, b := lo[i], hi[i]

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"math"
+
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -51,4 +53,89 @@ func (e *exp2) apply(x reg.VecVirtual) {
 		VFMADD213PS(e.c[k], x, p)
 	}
 	VMULPS(t, p, x)
+}
+
+var vectorConstants = map[string]operand.Mem{}
+
+// all8 returns the memory of a constant repeated in 8 lanes, for use as an operand.
+func all8(name string, bits uint32) operand.Mem {
+	m, ok := vectorConstants[name]
+	if !ok {
+		m = GLOBL("v"+name, RODATA|NOPTR)
+		for i := range 8 {
+			DATA(4*i, operand.U32(bits))
+		}
+		vectorConstants[name] = m
+	}
+	return m
+}
+
+func float8(name string, x float32) operand.Mem { return all8(name, math.Float32bits(x)) }
+
+// expm1Parts consumes x <= 0 and returns t = 2^n and u with e^x = t + t*u; AVX2.
+func expm1Parts(x reg.VecVirtual) (t, u reg.VecVirtual) {
+	t, n := YMM(), YMM()
+	magic := YMM()
+	VMOVUPS(float8("exponentMagic", exponentMagic), magic)
+	low := YMM()
+	VMOVUPS(float8("expMin", expMin), low)
+	VMAXPS(x, low, x)
+	// The product is rounded before the magic number is added, as in the portable code: the choice of n must agree.
+	VMULPS(float8("log2E", log2E), x, t)
+	VADDPS(magic, t, t)
+	VSUBPS(magic, t, n)
+	VFNMADD231PS(float8("ln2Hi", ln2Hi), n, x)
+	VFNMADD231PS(float8("ln2Lo", ln2Lo), n, x)
+	VPSLLD(operand.Imm(23), t, t)
+	p := n
+	VMOVUPS(float8("expC6", expCoefficients[6]), p)
+	for k := 5; k >= 1; k-- {
+		VFMADD213PS(float8("expC"+itoa(k), expCoefficients[k]), x, p)
+	}
+	VMULPS(x, p, p)
+	return t, p
+}
+
+// expNeg8 consumes x <= 0 and returns e^x.
+func expNeg8(x reg.VecVirtual) reg.VecVirtual {
+	t, u := expm1Parts(x)
+	VFMADD213PS(t, t, u) // u*t + t
+	return u
+}
+
+// sigmoid8 consumes x and returns 1/(1+e^-x).
+func sigmoid8(x reg.VecVirtual) reg.VecVirtual {
+	a := YMM()
+	VORPS(all8("sign", 1<<31), x, a)
+	e := expNeg8(a)
+	one := YMM()
+	VMOVUPS(float8("one", 1), one)
+	sum := YMM()
+	VADDPS(one, e, sum)
+	VBLENDVPS(x, e, one, one)
+	VDIVPS(sum, one, one)
+	return one
+}
+
+// tanh8 consumes x and returns its hyperbolic tangent.
+func tanh8(x reg.VecVirtual) reg.VecVirtual {
+	a := YMM()
+	VORPS(all8("sign", 1<<31), x, a)
+	VADDPS(a, a, a)
+	t, u := expm1Parts(a)
+	e := YMM()
+	VSUBPS(float8("one", 1), t, e)
+	VFMADD213PS(e, t, u) // e^(-2|x|) - 1 = t*u + (t-1), not positive
+	VADDPS(float8("two", 2), u, e)
+	VANDNPS(u, all8Reg("sign", 1<<31), u)
+	VDIVPS(e, u, u)
+	VANDPS(all8("sign", 1<<31), x, x)
+	VORPS(x, u, u)
+	return u
+}
+
+func all8Reg(name string, bits uint32) reg.VecVirtual {
+	r := YMM()
+	VMOVUPS(all8(name, bits), r)
+	return r
 }

@@ -15,9 +15,10 @@ import (
 var part = flag.String("part", "", "which file to make")
 
 var parts = map[string]func(){
-	"attention": attentionFile,
-	"peak":      peakFile,
-	"rows":      rowsFile,
+	"attention":   attentionFile,
+	"elementwise": elementwiseFile,
+	"peak":        peakFile,
+	"rows":        rowsFile,
 }
 
 func main() {
