@@ -160,3 +160,21 @@ func merge(gk, gv, k, v []float32, d int, pick []int32, merges []Merge) error {
 	}
 	return nil
 }
+
+// SetChannels makes bulk appends from now on store only these key channels, ascending (ThinK, arXiv 2407.21018); nil stands
+// for all. What decode adds one by one keeps every channel. The list's bytes are counted with each segment that has it.
+func (l *Lane) SetChannels(channels []uint16) error {
+	if channels == nil {
+		l.channels = nil
+		return nil
+	}
+	list := make([]int32, len(channels))
+	for i, c := range channels {
+		list[i] = int32(c)
+	}
+	if err := ascending(list, l.HeadDim()); err != nil || len(list) == 0 {
+		return fmt.Errorf("kvcache: channels: %d given: %w", len(list), err)
+	}
+	l.channels = slices.Clone(channels)
+	return nil
+}
