@@ -14,24 +14,26 @@ const block = 32
 const tinyActivation = 0x1p-100
 
 // activations are the rows of x in 8 bits: in every group of 32, x = scale*code with code in [-127, 127]. The sums serve
-// the offsets and zero points of the weights. Strides are in elements.
+// the offsets and zero points of the weights. Rows lie stride and groupStride elements apart.
 type activations struct {
-	cols   int
-	groups int // cols/32
+	cols, groups        int // groups = cols/32
+	stride, groupStride int // at least cols and groups
 
-	codes  []int8    // [n][cols]
-	scale  []float32 // [n][groups]
-	sum32  []float32 // [n][groups]    scale * sum of the group's codes
-	sum16  []float32 // [n][2*groups]  the same over halves of a group
-	isum32 []int32   // [n][groups]    sum of the group's codes
-	isum16 []int32   // [n][2*groups]
+	codes  []int8    // [n][stride]
+	scale  []float32 // [n][groupStride]
+	sum32  []float32 // [n][groupStride]    scale * sum of the group's codes
+	sum16  []float32 // [n][2*groupStride]  the same over halves of a group
+	isum32 []int32   // [n][groupStride]    sum of the group's codes
+	isum16 []int32   // [n][2*groupStride]
+	pairs  []int8    // [n][stride]  codes in the order of pairCodes; see wrap
 }
 
-// resize makes room for n rows of cols elements, a multiple of 32.
-func (a *activations) resize(n, cols int) {
+// resize makes room for n rows of cols elements, a multiple of 32, and extra groups behind each.
+func (a *activations) resize(n, cols, extra int) {
 	a.cols, a.groups = cols, cols/block
-	g := n * a.groups
-	a.codes = grow(a.codes, n*cols)
+	a.stride, a.groupStride = cols+extra*block, a.groups+extra
+	g := n * a.groupStride
+	a.codes = grow(a.codes, n*a.stride)
 	a.scale, a.sum32, a.isum32 = grow(a.scale, g), grow(a.sum32, g), grow(a.isum32, g)
 	a.sum16, a.isum16 = grow(a.sum16, 2*g), grow(a.isum16, 2*g)
 }
@@ -59,12 +61,12 @@ func grow[T any](s []T, n int) []T {
 
 // encode writes row r from x.
 func (a *activations) encode(r int, x []float32) {
-	g := r * a.groups
+	g := r * a.groupStride
 	if k := kernels(); k != nil {
-		k.encode(&a.codes[r*a.cols], &a.scale[g], &a.sum32[g], &a.sum16[2*g], &a.isum32[g], &a.isum16[2*g], &x[:a.cols][0], a.groups)
+		k.encode(&a.codes[r*a.stride], &a.scale[g], &a.sum32[g], &a.sum16[2*g], &a.isum32[g], &a.isum16[2*g], &x[:a.cols][0], a.groups)
 		return
 	}
-	encodeActivationsGeneric(a.codes[r*a.cols:][:a.cols], a.scale[g:][:a.groups], a.sum32[g:], a.sum16[2*g:], a.isum32[g:], a.isum16[2*g:], x)
+	encodeActivationsGeneric(a.codes[r*a.stride:][:a.cols], a.scale[g:][:a.groups], a.sum32[g:], a.sum16[2*g:], a.isum32[g:], a.isum16[2*g:], x)
 }
 
 // encodeActivationsGeneric rounds x to 8 bits, half to even. A group that holds an infinity or a NaN gets the scale NaN,

@@ -42,14 +42,18 @@ type strip[F any] struct {
 
 // kernelSet is what a tier offers beyond the portable code. Nil entries fall back to it.
 type kernelSet struct {
-	encode     func(codes *int8, scale, sum32, sum16 *float32, isum32, isum16 *int32, x *float32, groups int)
-	transpose  func(dst *uint32, dstStride int, src *uint32, srcStride int, count int)
-	dequantise [2][2]func(dst *float32, codes *uint8, scale, offset *float32, zero int, groups int) // [group 16][offset]
-	widen      map[quant.Type]func(dst *float32, src *uint8, n int)
-	unpack     map[quant.Type]unpackFunc
-	integer    map[quant.Type]strips[integerStrip]
-	float      strips[floatStrip]
-	dotRow     map[quant.Type]func(w *uint8, x *float32, n int) float32
+	encode       func(codes *int8, scale, sum32, sum16 *float32, isum32, isum16 *int32, x *float32, groups int)
+	transpose    func(dst *uint32, dstStride int, src *uint32, srcStride int, count int)
+	dequantise   [2][2]func(dst *float32, codes *uint8, scale, offset *float32, zero int, groups int) // [group 16][offset]
+	widen        map[quant.Type]func(dst *float32, src *uint8, n int)
+	unpack       map[quant.Type]unpackFunc
+	integer      map[quant.Type]strips[integerStrip]
+	float        strips[floatStrip]
+	tile         map[quant.Type]tileKernel
+	pairCodes    func(dst, src *int8, pairs int)
+	sumTerms     func(dst, t, u *float32, groups int)
+	sumTermPairs func(dst, t, u *float32, groups int)
+	dotRow       map[quant.Type]func(w *uint8, x *float32, n int) float32
 }
 
 // kernels returns the set of the tier in use, nil for the portable one.
@@ -64,8 +68,15 @@ func columnBlock(cols, limit int) int {
 	return ((cols+n-1)/n + 255) &^ 255
 }
 
-// integerPanels computes output rows [lo, hi), at most 16, of a part from 8-bit activations.
-func (t *productTask) integerPanels(k *kernelSet, kernel strips[integerStrip], a *part, b *buffer, lo, hi int) {
+// integerPanels computes output rows [lo, hi) of a part from 8-bit activations, a panel at a time.
+func (t *productTask) integerPanels(k *kernelSet, a *part, b *buffer, lo, hi int) {
+	kernel := k.integer[a.m.Type]
+	for ; lo < hi; lo += panelRows {
+		t.integerPanel(k, kernel, a, b, lo, min(hi, lo+panelRows))
+	}
+}
+
+func (t *productTask) integerPanel(k *kernelSet, kernel strips[integerStrip], a *part, b *buffer, lo, hi int) {
 	m, f, act := a.m, a.m.format, &t.s.act
 	dst, stride := t.target(a, b, lo, hi)
 	sums := act.sumsFor(f)
@@ -77,15 +88,21 @@ func (t *productTask) integerPanels(k *kernelSet, kernel strips[integerStrip], a
 		for i := 0; i < t.rows; {
 			s := pick(kernel, t.rows-i)
 			s.run(&dst[i*stride], 4*stride, &b.panel[0], &b.scales[0], n/32,
-				&act.codes[i*act.cols+c], act.cols, &act.scale[i*act.groups+g], &sums[(i*act.groups+g)*(32/f.Group)], 4*act.groups)
+				&act.codes[i*act.stride+c], act.stride, &act.scale[i*act.groupStride+g], &sums[(i*act.groupStride+g)*(32/f.Group)], 4*act.groupStride)
 			i += s.rows
 		}
 	}
 	t.deliver(a, dst, lo, hi)
 }
 
-// floatPanels computes output rows [lo, hi), at most 16, of a part from f32 activations.
+// floatPanels computes output rows [lo, hi) of a part from f32 activations, a panel at a time.
 func (t *productTask) floatPanels(k *kernelSet, a *part, b *buffer, lo, hi int) {
+	for ; lo < hi; lo += panelRows {
+		t.floatPanel(k, a, b, lo, min(hi, lo+panelRows))
+	}
+}
+
+func (t *productTask) floatPanel(k *kernelSet, a *part, b *buffer, lo, hi int) {
 	m := a.m
 	dst, stride := t.target(a, b, lo, hi)
 	block := columnBlock(m.Cols, panelColsF32)

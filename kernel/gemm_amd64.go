@@ -36,6 +36,16 @@ var avx2Kernels = kernelSet{
 		quant.MXFP4:  {{4, gemmQ8_0AVX2x4}, {2, gemmQ8_0AVX2x2}, {1, gemmQ8_0AVX2x1}},
 	},
 	float: strips[floatStrip]{{6, gemmF32AVX2x6}, {4, gemmF32AVX2x4}, {2, gemmF32AVX2x2}, {1, gemmF32AVX2x1}},
+	tile: map[quant.Type]tileKernel{
+		quant.Q4_0: {tileQ4_0AVX2, true},
+		quant.Q4_1: {tileQ4_1AVX2, true},
+		quant.Q8_0: {tileQ8_0AVX2, false},
+		quant.Q4_K: {tileQ4_KAVX2, false},
+		quant.Q6_K: {tileQ6_KAVX2, false},
+	},
+	pairCodes:    pairCodesAVX2,
+	sumTerms:     sumTermsAVX2,
+	sumTermPairs: sumTermPairsAVX2,
 	dotRow: map[quant.Type]func(*uint8, *float32, int) float32{
 		quant.F32: dotRowF32AVX2, quant.F16: dotRowF16AVX2, quant.BF16: dotRowBF16AVX2,
 	},

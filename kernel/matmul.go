@@ -48,13 +48,15 @@ func MatMuls(w *Workers, s *Scratch, x []float32, n int, p Phase, exact bool, pr
 	}
 	x = x[:n*cols]
 	s.threads(w.Threads())
+	k := kernels()
+	tiles := k != nil && min(n, chunkRows) <= tileRows && tileable(cols)
 	for first := 0; first < n; first += chunkRows {
 		rows := min(chunkRows, n-first)
 		chunk := x[first*cols:][:rows*cols]
 		if integer {
-			s.encodeRows(w, chunk, rows, cols)
+			s.encodeRows(w, k, chunk, rows, cols, tiles)
 		}
-		s.product.prepare(s, chunk, first, rows, p, exact, products)
+		s.product.prepare(s, tiles, chunk, first, rows, p, exact, products)
 		w.Run(s.product.pieces, &s.product)
 		s.product.release()
 	}
@@ -70,9 +72,13 @@ type encodeTask struct {
 // encodeStep is the number of rows in a piece of encodeTask.
 const encodeStep = 16
 
-// encodeRows fills s.act from x [rows, cols].
-func (s *Scratch) encodeRows(w *Workers, x []float32, rows, cols int) {
-	s.act.resize(rows, cols)
+// encodeRows fills s.act from x [rows, cols], continued for tiles if asked.
+func (s *Scratch) encodeRows(w *Workers, k *kernelSet, x []float32, rows, cols int, tiles bool) {
+	extra := 0
+	if tiles {
+		extra = tileGroups
+	}
+	s.act.resize(rows, cols, extra)
 	t := &s.encode
 	*t = encodeTask{act: &s.act, x: x, rows: rows}
 	if rows <= encodeStep {
@@ -81,6 +87,9 @@ func (s *Scratch) encodeRows(w *Workers, x []float32, rows, cols int) {
 		w.Run((rows+encodeStep-1)/encodeStep, t)
 	}
 	t.x = nil
+	if tiles {
+		s.act.wrap(k, rows)
+	}
 }
 
 func (t *encodeTask) Do(_, i int) {
@@ -96,6 +105,7 @@ type productTask struct {
 	x      []float32 // [rows, cols]
 	rows   int
 	phase  Phase
+	tiles  bool // few rows, and activations continued for tiles
 	pieces int
 	n      int
 	parts  [maxProducts]part
@@ -110,14 +120,25 @@ type part struct {
 	exact bool      // f32 arithmetic
 }
 
-func (t *productTask) prepare(s *Scratch, x []float32, first, rows int, p Phase, exact bool, products []Product) {
-	t.s, t.x, t.rows, t.phase, t.pieces, t.n = s, x, rows, p, 0, len(products)
+func (t *productTask) prepare(s *Scratch, tiles bool, x []float32, first, rows int, p Phase, exact bool, products []Product) {
+	t.s, t.tiles, t.x, t.rows, t.phase, t.pieces, t.n = s, tiles, x, rows, p, 0, len(products)
 	for i, q := range products {
 		a := &t.parts[i]
-		*a = part{m: q.M, dst: q.Dst[first*q.M.Rows:][:rows*q.M.Rows], step: 16, exact: exact || !q.M.integer()}
+		*a = part{m: q.M, dst: q.Dst[first*q.M.Rows:][:rows*q.M.Rows], step: pieceRows(q.M, rows), exact: exact || !q.M.integer()}
 		t.pieces += (q.M.Rows + a.step - 1) / a.step
 		a.end = t.pieces
 	}
+}
+
+// pieceBytes is about the size of the weights in a piece when few rows share them: some microseconds of reading.
+const pieceBytes = 24 << 10
+
+// pieceRows is the number of output rows in a piece, a multiple of a panel's.
+func pieceRows(m *Matrix, rows int) int {
+	if rows > tileRows {
+		return panelRows
+	}
+	return max(1, pieceBytes/m.rowBytes/panelRows) * panelRows
 }
 
 // release drops the references to the caller's memory.
@@ -146,7 +167,9 @@ func (t *productTask) Do(worker, i int) {
 		t.floatRows(k, a, b, lo, hi)
 	case a.exact:
 		t.floatPanels(k, a, b, lo, hi)
+	case t.tiles && k.tile[a.m.Type].run != nil:
+		t.integerTiles(k, a, b, lo, hi)
 	default:
-		t.integerPanels(k, k.integer[a.m.Type], a, b, lo, hi)
+		t.integerPanels(k, a, b, lo, hi)
 	}
 }

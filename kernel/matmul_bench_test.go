@@ -60,8 +60,39 @@ func benchDecode(b *testing.B, typ quant.Type, cols, threads, n int) {
 	w := NewWorkers(threads)
 	defer w.Close()
 	x, dst, s := randomRows(r, n*cols), make([]float32, n*rows), NewScratch()
-	b.SetBytes(int64(m.Bytes()))
-	for b.Loop() {
-		MatMul(w, s, dst, x, n, m, Decode, false)
+	ns := best(b, 1, func() { MatMul(w, s, dst, x, n, m, Decode, false) })
+	b.ReportMetric(float64(m.Bytes())/ns, "GB/s")
+	b.ReportMetric(ns/1e6, "ms")
+}
+
+// BenchmarkRead is the yardstick of decode: reading memory and doing almost nothing with it.
+func BenchmarkRead(b *testing.B) {
+	data := make([]uint64, 12<<20)
+	for i := range data {
+		data[i] = uint64(i)
 	}
+	for _, threads := range []int{1, 2} {
+		b.Run(fmt.Sprintf("threads=%d", threads), func(b *testing.B) {
+			w := NewWorkers(threads)
+			defer w.Close()
+			r := &reader{data: data, sums: make([]uint64, 8*threads)}
+			ns := best(b, 1, func() { w.Run(len(data)/readWords, r) })
+			b.ReportMetric(float64(8*len(data))/ns, "GB/s")
+		})
+	}
+}
+
+const readWords = 8 << 10
+
+type reader struct {
+	data, sums []uint64
+}
+
+func (r *reader) Do(worker, i int) {
+	var s uint64
+	d := r.data[i*readWords:][:readWords]
+	for j := 0; j+8 <= len(d); j += 8 { // one word of each cache line is enough
+		s ^= d[j]
+	}
+	r.sums[8*worker] ^= s
 }

@@ -8,8 +8,8 @@ func (t *productTask) integerGeneric(a *part, b *buffer, lo, hi int) {
 	for r := lo; r < hi; r++ {
 		f.Unpack(b.codes, b.scale, b.offset, m.rows(r, 1))
 		for i := range t.rows {
-			codes := act.codes[i*act.cols:][:act.cols]
-			g := i * act.groups
+			codes := act.codes[i*act.stride:][:act.cols]
+			g := i * act.groupStride
 			var v float32
 			if f.Group == 32 {
 				v = dotGroups32(b, codes, act.scale[g:], act.sum32[g:], act.isum32[g:], int32(f.Zero))

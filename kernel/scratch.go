@@ -21,7 +21,9 @@ type buffer struct {
 	scales   []float32 // [groups][16] or [groups][2][16]
 	panelF32 []float32 // [columns][16]
 	tile     []float32 // [rows][16], the result of a ragged panel
-	_        [64]byte
+
+	terms, offsets []float32 // [8][weight groups], see integerTiles
+	_              [64]byte
 }
 
 // NewScratch returns an empty Scratch.
