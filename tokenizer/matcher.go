@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -30,12 +31,18 @@ type hit struct {
 	id    TokenID
 }
 
+// longestSpecial bounds the time that one place of the text can take; real special tokens have less than 100 bytes.
+const longestSpecial = 512
+
 // newMatchers makes the matcher of user-defined tokens, and the one of user-defined, control and unknown tokens.
-func newMatchers(v *vocabulary, name string) (plain, parsed *matcher) {
+func newMatchers(v *vocabulary, name string) (plain, parsed *matcher, err error) {
 	var user, all []TokenID
 	for i := range v.texts {
 		id := TokenID(i)
 		if v.has(id, attrUserDefined|attrControl|attrUnknown) {
+			if n := len(v.texts[i]); n > longestSpecial {
+				return nil, nil, fmt.Errorf("tokenizer: token %d: special with %d bytes, more than %d", i, n, longestSpecial)
+			}
 			all = append(all, id)
 			if !v.IsControl(id) {
 				user = append(user, id)
@@ -58,7 +65,7 @@ func newMatchers(v *vocabulary, name string) (plain, parsed *matcher) {
 			}
 		}
 	}
-	return newMatcher(v, user, strip), newMatcher(v, all, strip)
+	return newMatcher(v, user, strip), newMatcher(v, all, strip), nil
 }
 
 func newMatcher(v *vocabulary, ids []TokenID, strip []bool) *matcher {

@@ -90,7 +90,9 @@ func build(m *metadata) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.plain, t.parsed = newMatchers(&t.vocabulary, m.name)
+	if t.plain, t.parsed, err = newMatchers(&t.vocabulary, m.name); err != nil {
+		return nil, err
+	}
 	return t, nil
 }
 
