@@ -130,15 +130,15 @@ func (t *productTask) prepare(s *Scratch, tiles bool, x []float32, first, rows i
 	}
 }
 
-// pieceBytes is about the size of the weights in a piece when few rows share them: some microseconds of reading.
-const pieceBytes = 24 << 10
+// pieceWeightBytes is about the size of the weights in a piece when few rows share them: some microseconds of reading.
+const pieceWeightBytes = 24 << 10
 
 // pieceRows is the number of output rows in a piece, a multiple of a panel's.
 func pieceRows(m *Matrix, rows int) int {
 	if rows > tileRows {
 		return panelRows
 	}
-	return max(1, pieceBytes/m.rowBytes/panelRows) * panelRows
+	return max(1, pieceWeightBytes/m.rowBytes/panelRows) * panelRows
 }
 
 // release drops the references to the caller's memory.
