@@ -50,22 +50,21 @@ func PickBlockK(dst, src []byte, pick []int32, d int, f GroupFormat) {
 	}
 }
 
-// MoveGroupV copies token from of the consecutive blocks src over token to of the blocks dst: its codes, steps and minima. The
-// blocks may be the same memory.
-func MoveGroupV(dst []byte, to int, src []byte, from, d int, f GroupFormat) {
-	size, le := f.ValueBytes(d), binary.LittleEndian
-	dst, src = dst[to/f.Group*size:][:size], src[from/f.Group*size:][:size]
-	to, from = to%f.Group, from%f.Group
+// MoveGroupV copies token from of the consecutive blocks src, of format f, over token to of the blocks dst, of format g, which may have other
+// Slots: its codes, steps and minima. The blocks may be the same memory.
+func MoveGroupV(dst []byte, to int, g GroupFormat, src []byte, from int, f GroupFormat, d int) {
+	m, n, le := g.slots(), f.slots(), binary.LittleEndian
+	dst, src = dst[to/m*g.ValueBytes(d):], src[from/n*f.ValueBytes(d):]
+	to, from = to%m, from%n
 	for c0 := 0; c0 < d; c0 += f.Group {
 		lanes := min(f.Group, d-c0)
 		le.PutUint16(dst[2*to:], le.Uint16(src[2*from:]))
-		le.PutUint16(dst[2*(f.Group+to):], le.Uint16(src[2*(f.Group+from):]))
-		a, b := src[4*f.Group:], dst[4*f.Group:]
+		le.PutUint16(dst[2*(m+to):], le.Uint16(src[2*(n+from):]))
+		a, b := src[4*n:], dst[4*m:]
 		for l := range lanes {
-			f.replace(b, l, to, f.Group, f.code(a, l, from, f.Group))
+			f.replace(b, l, to, m, f.code(a, l, from, n))
 		}
-		part := 4*f.Group + f.panelBytes(lanes, f.Group)
-		dst, src = dst[part:], src[part:]
+		src, dst = src[4*n+f.panelBytes(lanes, n):], dst[4*m+f.panelBytes(lanes, m):]
 	}
 }
 

@@ -30,6 +30,7 @@ import (
 type GroupFormat struct {
 	Bits  int // 2, 3 or 4
 	Group int // 32 or 64
+	Slots int // tokens of a block of values, a multiple of 8 (4 bits), 16 (2) or 32 (3) up to 64; 0 stands for Group
 }
 
 // MaxGroupChannels is the largest number of channels of a row in a GroupFormat.
@@ -41,6 +42,17 @@ func (f GroupFormat) Valid() bool {
 }
 
 func (f GroupFormat) String() string { return fmt.Sprintf("q%d_g%d", f.Bits, f.Group) }
+
+// slots is the number of tokens of a block of values.
+func (f GroupFormat) slots() int {
+	if f.Slots > 0 {
+		return f.Slots
+	}
+	return f.Group
+}
+
+// SlotsFor is the smallest value of Slots that holds n tokens.
+func (f GroupFormat) SlotsFor(n int) int { return roundUp(n, f.unit()) }
 
 // unit is the number of slots that are packed together.
 func (f GroupFormat) unit() int {
@@ -66,7 +78,7 @@ func (f GroupFormat) KeyBytes(d int) int {
 func (f GroupFormat) ValueBytes(d int) int {
 	size := 0
 	for c := 0; c < d; c += f.Group {
-		size += 4*f.Group + f.panelBytes(min(f.Group, d-c), f.Group)
+		size += 4*f.slots() + f.panelBytes(min(f.Group, d-c), f.slots())
 	}
 	return size
 }
@@ -83,11 +95,11 @@ func EncodeGroupK(dst []byte, src []float32, n, d int, f GroupFormat) (overflow 
 	return overflow
 }
 
-// EncodeGroupV writes n values of d channels as ceil(n/Group) blocks.
+// EncodeGroupV writes n values of d channels as ceil(n/Slots) blocks.
 func EncodeGroupV(dst []byte, src []float32, n, d int, f GroupFormat) (overflow int) {
 	size := f.ValueBytes(d)
-	for ; n > 0; n -= f.Group {
-		m := min(n, f.Group)
+	for ; n > 0; n -= f.slots() {
+		m := min(n, f.slots())
 		overflow += encodeBlockV(dst[:size], src[:m*d], m, d, f)
 		dst, src = dst[size:], src[m*d:]
 	}
@@ -112,19 +124,20 @@ func DecodeGroupK(dst []float32, src []byte, n, d int, f GroupFormat) {
 
 // DecodeGroupV writes the first n values of consecutive blocks to dst [n, d].
 func DecodeGroupV(dst []float32, src []byte, n, d int, f GroupFormat) {
-	for ; n > 0; n -= f.Group {
-		m := min(n, f.Group)
+	slots := f.slots()
+	for ; n > 0; n -= slots {
+		m := min(n, slots)
 		for c0 := 0; c0 < d; c0 += f.Group {
 			lanes := min(f.Group, d-c0)
-			size := f.panelBytes(lanes, f.Group)
-			panel := src[4*f.Group : 4*f.Group+size]
+			size := f.panelBytes(lanes, slots)
+			panel := src[4*slots : 4*slots+size]
 			for t := range m {
-				step, low := loadHalf(src[2*t:]), loadHalf(src[2*(f.Group+t):])
+				step, low := loadHalf(src[2*t:]), loadHalf(src[2*(slots+t):])
 				for c := range lanes {
-					dst[t*d+c0+c] = low + float32(step*float32(f.code(panel, c, t, f.Group)))
+					dst[t*d+c0+c] = low + float32(step*float32(f.code(panel, c, t, slots)))
 				}
 			}
-			src = src[4*f.Group+size:]
+			src = src[4*slots+size:]
 		}
 		dst = dst[m*d:]
 	}
@@ -143,8 +156,8 @@ func DotGroupK(dst []float32, stride int, q []float32, blocks []byte, g, n, d in
 // blocks, to acc [g, d]. Blocks are added in ascending order, each as one rounded sum.
 func AccumulateGroupV(acc, weights []float32, stride int, blocks []byte, g, n, d int, f GroupFormat) {
 	size := f.ValueBytes(d)
-	for i := 0; i < n; i += f.Group {
-		accumulateBlockV(acc, weights[i:], stride, blocks[:size], g, min(f.Group, n-i), d, f)
+	for i := 0; i < n; i += f.slots() {
+		accumulateBlockV(acc, weights[i:], stride, blocks[:size], g, min(f.slots(), n-i), d, f)
 		blocks = blocks[size:]
 	}
 }

@@ -73,21 +73,22 @@ func encodeBlockK(dst []byte, src []float32, n, d int, f GroupFormat) (overflow 
 
 func encodeBlockV(dst []byte, src []float32, n, d int, f GroupFormat) (overflow int) {
 	clear(dst)
+	slots := f.slots()
 	for c0 := 0; c0 < d; c0 += f.Group {
 		lanes := min(f.Group, d-c0)
-		size := f.panelBytes(lanes, f.Group)
-		panel := dst[4*f.Group : 4*f.Group+size]
+		size := f.panelBytes(lanes, slots)
+		panel := dst[4*slots : 4*slots+size]
 		for t := range n {
 			x := src[t*d+c0 : t*d+c0+lanes]
 			s := f.fit(x, lanes, 1)
 			overflow += s.overflow
 			binary.LittleEndian.PutUint16(dst[2*t:], s.step)
-			binary.LittleEndian.PutUint16(dst[2*(f.Group+t):], s.min)
+			binary.LittleEndian.PutUint16(dst[2*(slots+t):], s.min)
 			for c, v := range x {
-				f.put(panel, c, t, f.Group, s.code(v))
+				f.put(panel, c, t, slots, s.code(v))
 			}
 		}
-		dst = dst[4*f.Group+size:]
+		dst = dst[4*slots+size:]
 	}
 	return overflow
 }
@@ -95,6 +96,9 @@ func encodeBlockV(dst []byte, src []float32, n, d int, f GroupFormat) (overflow 
 // foldLimit is the largest magnitude of a folded operand. With codes up to 15 a pair sums to less than 2^20, so a
 // chain of maxSlots/2 pairs fits an int32.
 const foldLimit = 32767
+
+// foldLowest keeps the factor foldLimit/top finite; what it loses is nothing beside any bias.
+const foldLowest = 1e-30
 
 // maxSlots is the largest number of slots of a panel.
 const maxSlots = 512
@@ -112,9 +116,7 @@ func foldGeneric(out []int16, x []float32, steps, mins []byte, slots int) (unit,
 	}
 	bias = fold8(&part)
 	clear(out[:slots])
-	if top == 0 {
-		return 0, bias
-	}
+	top = max(top, foldLowest)
 	inv := foldLimit / top
 	for i := range x {
 		out[i] = int16(roundEven(folded[i] * inv))
@@ -153,17 +155,18 @@ func dotBlockKGeneric(dst []float32, stride int, q []float32, block []byte, g, n
 func accumulateBlockVGeneric(acc, weights []float32, stride int, block []byte, g, n, d int, f GroupFormat) {
 	var x [maxSlots]int16
 	var sums [64]int32
+	slots := f.slots()
 	for c0 := 0; c0 < d; c0 += f.Group {
 		lanes := min(f.Group, d-c0)
-		size := f.panelBytes(lanes, f.Group)
+		size := f.panelBytes(lanes, slots)
 		for h := range g {
-			unit, bias := foldGeneric(x[:], weights[h*stride:h*stride+n], block, block[2*f.Group:], f.Group)
-			dotPanelGeneric(sums[:], x[:], block[4*f.Group:], lanes, f.Group, f)
+			unit, bias := foldGeneric(x[:], weights[h*stride:h*stride+n], block, block[2*slots:], slots)
+			dotPanelGeneric(sums[:], x[:], block[4*slots:], lanes, slots, f)
 			o := acc[h*d+c0 : h*d+c0+lanes]
 			for c := range o {
 				o[c] += float32(float32(sums[c])*unit) + bias
 			}
 		}
-		block = block[4*f.Group+size:]
+		block = block[4*slots+size:]
 	}
 }

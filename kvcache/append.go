@@ -128,8 +128,12 @@ func (l *Lane) extend(s *segment, pos []Position, k, v []float32, spare *[]pageI
 		l.prune()
 		return err
 	}
-	l.encodeKeys(s, pos, k)
-	l.encodeValues(s, v, len(pos))
+	l.encodeKeys(s, pos, k, v)
+	if s.values.hosted {
+		s.values.n = s.keys.n
+	} else {
+		l.encodeValues(s, v, len(pos))
+	}
 	return nil
 }
 
@@ -174,8 +178,8 @@ func (l *Lane) prune() {
 	l.segs = kept
 }
 
-// encodeKeys writes positions, zeroed columns and keys. The pages are there.
-func (l *Lane) encodeKeys(s *segment, pos []Position, k []float32) {
+// encodeKeys writes positions, zeroed columns and keys, and the values that lie with them. The pages are there.
+func (l *Lane) encodeKeys(s *segment, pos []Position, k, v []float32) {
 	y := &s.keys
 	n, d := len(pos), l.HeadDim()
 	if s.channels != nil {
@@ -184,7 +188,7 @@ func (l *Lane) encodeKeys(s *segment, pos []Position, k []float32) {
 		k = gatherChannels(floats(&sc.k, n*y.dims), k, s.channels, n, d)
 	}
 	if y.grouped {
-		l.encodeGroups(s, pos, k)
+		l.encodeGroups(s, pos, k, v)
 		return
 	}
 	for i := 0; i < n; {
@@ -205,31 +209,32 @@ func (l *Lane) encodeKeys(s *segment, pos []Position, k []float32) {
 }
 
 // encodeGroups writes entries as groups of the format's size, from the first of them on; the last may be partial.
-func (l *Lane) encodeGroups(s *segment, pos []Position, k []float32) {
+func (l *Lane) encodeGroups(s *segment, pos []Position, k, v []float32) {
 	y := &s.keys
 	sc := getScratch()
 	defer sc.put()
 	f := groupFormat(y.format)
-	full := bytesOf(&sc.rows, y.block)
+	block := bytesOf(&sc.rows, f.KeyBytes(y.dims))
 	for len(pos) > 0 {
 		n := min(f.Group, len(pos))
-		l.overflow += int64(kernel.EncodeGroupK(full, k, n, y.dims, f))
-		y.addRecord(l.cache.pool, n, full, &sc.page, func(r run) {
-			copy(r.positions(), pos)
-			for c := range y.widths {
-				clear(r.column(&y.layout, c))
-			}
-		})
+		l.overflow += int64(kernel.EncodeGroupK(block, k, n, y.dims, f))
+		whole := bytesOf(&sc.page, y.recordBytes(n))
+		clear(whole)
+		r := y.recordRun(whole, n)
+		copy(r.data, block)
+		copy(r.positions(), pos)
+		if y.joint {
+			d := y.valueDims
+			l.overflow += int64(kernel.EncodeGroupV(y.valuePart(whole, n), v, n, d, blockFormat(y.values, n)))
+			v = v[n*d:]
+		}
+		y.addRecord(l.cache.pool, n, whole)
 		pos, k = pos[n:], k[n*y.dims:]
 	}
 }
 
-// addRecord appends a record of n entries with the given codes; fill sets its positions and columns. Its pages are there.
-func (s *stream) addRecord(pool *Pool, n int, codes []byte, buf *[]byte, fill func(run)) {
-	whole := bytesOf(buf, s.recordBytes(n))
-	copy(whole, codes[:s.codeBytes(n)])
-	clear(whole[s.codeBytes(n):])
-	fill(s.recordRun(whole, n))
+// addRecord appends a record of n entries. Its pages are there.
+func (s *stream) addRecord(pool *Pool, n int, whole []byte) {
 	s.write(pool, s.size, whole)
 	s.recs = append(s.recs, record{int32(s.n), int32(s.size)})
 	s.size += len(whole)
@@ -259,19 +264,19 @@ func (l *Lane) encodeValues(s *segment, v []float32, n int) {
 func (l *Lane) encodeValueBlocks(y *stream, v []float32, n int) {
 	sc := getScratch()
 	defer sc.put()
-	f, pool := groupFormat(y.format), l.cache.pool
+	f, pool := blockFormat(y.format, blockTokens), l.cache.pool
 	full := bytesOf(&sc.rows, y.block)
 	for n > 0 {
-		in := y.n % f.Group
-		m := min(n, f.Group-in)
+		in := y.n % blockTokens
+		m := min(n, blockTokens-in)
 		l.overflow += int64(kernel.EncodeGroupV(full, v, m, y.dims, f))
-		off := y.n / f.Group * y.block
+		off := y.n / blockTokens * y.block
 		if in > 0 {
 			// Each token has its own steps and minima, so the new ones move in beside those that are there.
 			old := bytesOf(&sc.page, y.block)
 			copy(old, y.view(pool, off, y.block, &sc.page))
 			for t := range m {
-				kernel.MoveGroupV(old, in+t, full, t, y.dims, f)
+				kernel.MoveGroupV(old, in+t, f, full, t, f, y.dims)
 			}
 			y.write(pool, off, old)
 		} else {

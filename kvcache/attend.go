@@ -202,7 +202,7 @@ func (l *Lane) accumulate(acc, weights []float32, lo, hi int, q *Query, sc *Atte
 	g := q.Group
 	tmp := floats(&sc.tmp, g*64)
 	l.visible(lo, hi, q, func(s *segment, base, from, to int) {
-		for c := s.values.from(l.cache.pool, from, &sc.values); c.slot < to; {
+		for c := s.valuesFrom(l.cache.pool, from, &sc.values); c.slot < to; {
 			r, slot, _ := c.next(to - c.slot)
 			accumulateRun(&s.values.layout, &r, acc, weights[base+slot-lo:], PieceSlots, tmp, g)
 		}

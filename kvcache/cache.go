@@ -61,8 +61,7 @@ func (p *Pool) NewCache(s Shape, storage Storage, columns ...Column) *Cache {
 
 // check reports whether a page holds an entry in this storage.
 func (c *Cache) check(s Storage) error {
-	keys := newLayout(c.pool.pageBytes, s.Keys, c.shape.HeadDim, true, c.widths)
-	values := newLayout(c.pool.pageBytes, s.Values, c.shape.HeadDim, false, nil)
+	keys, values := newLayouts(c.pool.pageBytes, s, c.shape.HeadDim, c.shape.HeadDim, c.widths)
 	if !keys.fits() || !values.fits() {
 		return fmt.Errorf("kvcache: storage %v: an entry of %d channels does not fit in a page of %d bytes", s, c.shape.HeadDim, c.pool.pageBytes)
 	}

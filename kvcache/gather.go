@@ -72,7 +72,7 @@ func (l *Lane) decode(s *segment, lo, hi int, dstK, dstV []float32, dstPos []Pos
 		}
 	}
 	if dstV != nil {
-		for c := s.values.from(pool, lo, &sc.page); c.slot < hi; {
+		for c := s.valuesFrom(pool, lo, &sc.page); c.slot < hi; {
 			r, slot, _ := c.next(hi - c.slot)
 			decodeRun(&s.values.layout, &r, dstV[(slot-lo)*d:], &sc.tile)
 		}

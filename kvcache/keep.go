@@ -115,6 +115,7 @@ func (l *Lane) compact(s *segment, spans []span, free []pageID) []pageID {
 	pool := l.cache.pool
 	for _, y := range []*stream{&s.keys, &s.values} {
 		switch {
+		case y.hosted:
 		case !y.grouped:
 			y.compactRows(pool, spans)
 		case y.keys:
@@ -185,15 +186,19 @@ func (s *stream) compactRecords(pool *Pool, spans []span) {
 		copy(old, s.view(pool, int(rec.off), size, &sc.page))
 		whole := old
 		if len(pick) < n {
+			m := len(pick)
 			src := s.recordRun(old, n)
-			whole = bytesOf(&sc.page, s.recordBytes(len(pick)))
+			whole = bytesOf(&sc.page, s.recordBytes(m))
 			clear(whole)
-			dst := s.recordRun(whole, len(pick))
+			dst := s.recordRun(whole, m)
 			kernel.PickBlockK(dst.data, src.data, pick, s.dims, f)
 			for i, p := range pick {
 				dst.positions()[i] = src.positions()[p]
 				for c, w := range s.widths {
 					copy(dst.column(&s.layout, c)[i*w:(i+1)*w], src.column(&s.layout, c)[int(p)*w:])
+				}
+				if s.joint {
+					kernel.MoveGroupV(s.valuePart(whole, m), i, blockFormat(s.values, m), s.valuePart(old, n), int(p), blockFormat(s.values, n), s.valueDims)
 				}
 			}
 		}
@@ -209,28 +214,28 @@ func (s *stream) compactRecords(pool *Pool, spans []span) {
 func (s *stream) compactBlocks(pool *Pool, spans []span) {
 	sc := getScratch()
 	defer sc.put()
-	f := groupFormat(s.format)
+	f := blockFormat(s.format, blockTokens)
 	to := 0
 	if len(spans) > 0 && spans[0].lo == 0 {
-		to = spans[0].hi / f.Group * f.Group // whole blocks that stay
+		to = spans[0].hi / blockTokens * blockTokens // whole blocks that stay
 		spans[0].lo = to
 	}
 	block := bytesOf(&sc.rows, s.block)
 	clear(block)
 	for _, p := range spans {
 		for from := p.lo; from < p.hi; {
-			src := s.view(pool, from/f.Group*s.block, s.block, &sc.page)
-			for end := min(p.hi, (from/f.Group+1)*f.Group); from < end; from++ {
-				kernel.MoveGroupV(block, to%f.Group, src, from%f.Group, s.dims, f)
-				if to++; to%f.Group == 0 {
-					s.write(pool, (to-1)/f.Group*s.block, block)
+			src := s.view(pool, from/blockTokens*s.block, s.block, &sc.page)
+			for end := min(p.hi, (from/blockTokens+1)*blockTokens); from < end; from++ {
+				kernel.MoveGroupV(block, to%blockTokens, f, src, from%blockTokens, f, s.dims)
+				if to++; to%blockTokens == 0 {
+					s.write(pool, (to-1)/blockTokens*s.block, block)
 					clear(block)
 				}
 			}
 		}
 	}
-	if to%f.Group > 0 {
-		s.write(pool, to/f.Group*s.block, block)
+	if to%blockTokens > 0 {
+		s.write(pool, to/blockTokens*s.block, block)
 	}
-	s.size = (to + f.Group - 1) / f.Group * s.block
+	s.size = (to + blockTokens - 1) / blockTokens * s.block
 }

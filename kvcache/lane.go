@@ -19,7 +19,7 @@ type segment struct {
 	demoted  bool // what Demote put here; positions may lie among those of other segments
 }
 
-func (s *segment) len() int { return s.values.n }
+func (s *segment) len() int { return s.keys.n }
 
 // Lane is the cache of one sequence, layer and KV head: ordered segments, each with a storage of its own. A *slot* is an
 // entry's place in the lane, counted through the segments: the main one, then demoted ones, then the f16 residual of
@@ -194,9 +194,8 @@ func (l *Lane) newSegment(st Storage, channels []uint16) segment {
 	if channels != nil {
 		dims = len(channels)
 	}
-	return segment{storage: st, channels: channels,
-		keys:   stream{layout: newLayout(c.pool.pageBytes, st.Keys, dims, true, c.widths)},
-		values: stream{layout: newLayout(c.pool.pageBytes, st.Values, l.HeadDim(), false, nil)}}
+	keys, values := newLayouts(c.pool.pageBytes, st, dims, l.HeadDim(), c.widths)
+	return segment{storage: st, channels: channels, keys: stream{layout: keys}, values: stream{layout: values}}
 }
 
 // checkEntries validates what an append is given.

@@ -2,60 +2,75 @@ package kvcache
 
 import "unsafe"
 
-// Layouts. Two streams of pages hold a segment: one for keys, one for values.
+// Layouts. A segment has one or two streams of pages.
 //
 //	row pages        keys: positions [per]i32 | column 0 [per] | column 1 [per] | … | rows [per];  values: rows [per]
-//	grouped keys     record | record | … ; a record is a group, or what Keep left of it:
-//	                 scales, minima and codes (kernel.GroupFormat) | positions [n]i32 | columns [n]…
-//	grouped values   blocks of as many tokens as a group has, the last one padded
+//	grouped keys     record | record | … ; a record is a group of n tokens, or what Keep left of it:
+//	                 key block (kernel.GroupFormat) | positions [n]i32 | columns [n]…
+//	                 | value block, if the values are of a grouped format too
+//	grouped values   beside keys that are stored as rows: blocks of 64 tokens, the last one padded
+//
+// Where both sides are grouped they share the one stream, so that a lane ends in one partly filled page and not in two, and a
+// group of any size takes what it needs: at the smallest budgets, of three or four pages a lane, that is a fifth of all entries.
 //
 // Rows never cross the end of a page. Records and blocks do, so that any page size is filled to the last byte; readers copy the
-// one that crosses, about 2 KiB for every page, which is little beside the work on it. Areas are padded to 4 bytes.
+// part that crosses, about 2 KiB for every page, which is little beside the work on it. Areas are padded to 4 bytes.
 
 const positionBytes = 4
 
 func pad4(n int) int { return (n + 3) &^ 3 }
 
-// layout is the geometry of one stream: a pure function of page size, format, channels and side columns.
+// layout is the geometry of one stream: a pure function of page size, formats, channels and side columns.
 type layout struct {
 	pageBytes int
 	format    Format
-	dims      int   // channels a row stores
-	keys      bool  // positions and columns lie here
-	grouped   bool  // records or blocks, not rows
-	widths    []int // keys: bytes per entry of each side column
-	rowBytes  int   // rows: one encoded row
-	per       int   // rows: entries of a page
-	rowsAt    int   // rows: where they begin in a page
-	block     int   // grouped: bytes of a full block, or of a full record without positions and columns
+	dims      int    // channels a row stores
+	keys      bool   // positions and columns lie here
+	grouped   bool   // records or blocks, not rows
+	hosted    bool   // values whose blocks lie in the records of the key stream
+	joint     bool   // keys whose records hold the values too
+	values    Format // joint: their format
+	valueDims int    // joint: their channels
+	widths    []int  // keys: bytes per entry of each side column
+	rowBytes  int    // rows: one encoded row
+	per       int    // rows: entries of a page
+	rowsAt    int    // rows: where they begin in a page
+	block     int    // grouped values: bytes of a block
 }
 
-func newLayout(pageBytes int, f Format, dims int, keys bool, widths []int) layout {
-	y := layout{pageBytes: pageBytes, format: f, dims: dims, keys: keys, grouped: f.Grouped()}
-	if keys {
-		y.widths = widths
+// newLayouts returns the geometry of a segment's keys, of which dims channels are stored, and values.
+func newLayouts(pageBytes int, st Storage, dims, headDim int, widths []int) (keys, values layout) {
+	keys = layout{pageBytes: pageBytes, format: st.Keys, dims: dims, keys: true, grouped: st.Keys.Grouped(), widths: widths}
+	values = layout{pageBytes: pageBytes, format: st.Values, dims: headDim, grouped: st.Values.Grouped()}
+	if keys.grouped && values.grouped {
+		keys.joint, keys.values, keys.valueDims = true, st.Values, headDim
+		values.hosted = true
 	}
-	if y.grouped {
-		if keys {
-			y.block = groupFormat(f).KeyBytes(dims)
-		} else {
-			y.block = groupFormat(f).ValueBytes(dims)
-		}
-		return y
+	if values.grouped {
+		values.block = blockFormat(st.Values, blockTokens).ValueBytes(headDim)
 	}
-	y.rowBytes = rowFormat(f).Bytes(dims)
-	y.per = pageBytes / (y.rowBytes + y.metaBytes(1))
-	for y.metaBytes(y.per+1)+(y.per+1)*y.rowBytes <= pageBytes {
+	if !keys.grouped {
+		keys.setRows()
+	}
+	if !values.grouped {
+		values.setRows()
+	}
+	return keys, values
+}
+
+func (y *layout) setRows() {
+	y.rowBytes = rowFormat(y.format).Bytes(y.dims)
+	y.per = y.pageBytes / (y.rowBytes + y.metaBytes(1))
+	for y.metaBytes(y.per+1)+(y.per+1)*y.rowBytes <= y.pageBytes {
 		y.per++ // metaBytes(1) may have counted padding
 	}
-	if keys {
+	if y.keys {
 		// Rows on a cache line where that costs no entry.
 		y.rowsAt = y.metaBytes(y.per)
-		if at := (y.rowsAt + 63) &^ 63; at+y.per*y.rowBytes <= pageBytes {
+		if at := (y.rowsAt + 63) &^ 63; at+y.per*y.rowBytes <= y.pageBytes {
 			y.rowsAt = at
 		}
 	}
-	return y
 }
 
 // fits reports whether a page holds at least one entry.
@@ -78,18 +93,29 @@ func (y *layout) metaBytes(n int) int {
 	return y.columnAt(len(y.widths), n)
 }
 
-// codeBytes is the size of the first part of a record of n entries: scales, minima and codes.
+// codeBytes is the size of the first part of a record of n entries: the key block.
 func (y *layout) codeBytes(n int) int { return groupFormat(y.format).KeyBlockBytes(n, y.dims) }
 
+// valueBytes is the size of the last part of a record of n entries: the value block, if it is there.
+func (y *layout) valueBytes(n int) int {
+	if !y.joint {
+		return 0
+	}
+	return blockFormat(y.values, n).ValueBytes(y.valueDims)
+}
+
 // recordBytes is the size of a record of n entries.
-func (y *layout) recordBytes(n int) int { return y.codeBytes(n) + y.metaBytes(n) }
+func (y *layout) recordBytes(n int) int { return y.codeBytes(n) + y.metaBytes(n) + y.valueBytes(n) }
 
 // bytes is what n entries take when appended at once to an empty grouped stream.
 func (y *layout) bytes(n int) int {
-	group := y.format.GroupTokens()
-	if !y.keys {
-		return (n + group - 1) / group * y.block
+	switch {
+	case y.hosted:
+		return 0
+	case !y.keys:
+		return (n + blockTokens - 1) / blockTokens * y.block
 	}
+	group := y.format.GroupTokens()
 	size := n / group * y.recordBytes(group)
 	if n%group > 0 {
 		size += y.recordBytes(n % group)
@@ -113,6 +139,7 @@ type run struct {
 	meta   []byte // keys: positions and columns laid out for metaN entries, of which the run's begin at entry metaLo
 	metaN  int
 	metaLo int
+	held   int // grouped values: tokens of the block
 }
 
 // positions are those of the run's entries; borrowed.
@@ -153,5 +180,10 @@ func (y *layout) pageRun(page []byte, n int) run {
 // recordRun is a record of n entries.
 func (y *layout) recordRun(record []byte, n int) run {
 	at := y.codeBytes(n)
-	return run{n: n, data: record[:at], meta: record[at:], metaN: n}
+	return run{n: n, data: record[:at], meta: record[at:][:y.metaBytes(n)], metaN: n}
+}
+
+// valuePart is the value block of a joint record of n entries.
+func (y *layout) valuePart(record []byte, n int) []byte {
+	return record[y.codeBytes(n)+y.metaBytes(n):]
 }

@@ -12,6 +12,17 @@ func groupFormat(f Format) kernel.GroupFormat {
 	return kernel.GroupFormat{Bits: f.Bits(), Group: f.GroupTokens()}
 }
 
+// blockTokens is the number of tokens of a value block that stands by itself.
+const blockTokens = 64
+
+// blockFormat is the kernels' format of a value block of n tokens: values have scale and minimum per token, so a block may be
+// as short as its tokens allow.
+func blockFormat(f Format, n int) kernel.GroupFormat {
+	g := groupFormat(f)
+	g.Slots = g.SlotsFor(n)
+	return g
+}
+
 // maxGroup bounds the query heads that share a KV head.
 const maxGroup = 64
 
@@ -40,7 +51,7 @@ func accumulateRun(y *layout, r *run, acc, weights []float32, stride int, tmp []
 		kernel.AccumulateRowsGroup(acc, weights, stride, r.data, g, r.n, y.dims, rowFormat(y.format))
 		return
 	}
-	f := groupFormat(y.format)
+	f := blockFormat(y.format, r.held)
 	if r.lo == 0 {
 		kernel.AccumulateGroupV(acc, weights, stride, r.data, g, r.n, y.dims, f)
 		return
@@ -53,7 +64,7 @@ func accumulateRun(y *layout, r *run, acc, weights []float32, stride int, tmp []
 	kernel.AccumulateGroupV(acc, tmp, end, r.data, g, end, y.dims, f)
 }
 
-// decodeRun writes the entries of a run to dst, [n, dims]; tmp has at least a group's floats.
+// decodeRun writes the entries of a run to dst, [n, dims]; tmp is free memory.
 func decodeRun(y *layout, r *run, dst []float32, tmp *[]float32) {
 	if !y.grouped {
 		kernel.DecodeRows(dst, r.data, r.n, y.dims, rowFormat(y.format))
@@ -67,7 +78,7 @@ func decodeRun(y *layout, r *run, dst []float32, tmp *[]float32) {
 	if y.keys {
 		kernel.DecodeBlockK(out, r.data, end, y.dims, groupFormat(y.format))
 	} else {
-		kernel.DecodeGroupV(out, r.data, end, y.dims, groupFormat(y.format))
+		kernel.DecodeGroupV(out, r.data, end, y.dims, blockFormat(y.format, r.held))
 	}
 	if r.lo > 0 {
 		copy(dst[:r.n*y.dims], out[r.lo*y.dims:])

@@ -10,13 +10,17 @@ func PageBytes(headDim int, storages ...Storage) int {
 	const unit = 4096
 	var ys []layout
 	for _, st := range append(storages, residualStorage) {
-		ys = append(ys, newLayout(1<<20, st.Keys, headDim, true, nil), newLayout(1<<20, st.Values, headDim, false, nil))
+		keys, values := newLayouts(1<<20, st, headDim, headDim, nil)
+		ys = append(ys, keys, values)
 	}
 	size := unit
 	for _, y := range ys {
-		if y.grouped {
-			size = max(size, (y.bytes(y.format.GroupTokens())+unit-1)/unit*unit)
+		part := y.block
+		if y.grouped && y.keys {
+			n := y.format.GroupTokens()
+			part = y.codeBytes(n) + y.metaBytes(n)
 		}
+		size = max(size, (part+unit-1)/unit*unit)
 	}
 	for ; size < 64*unit; size += unit {
 		ok := true
@@ -44,8 +48,7 @@ func BytesFor(n, headDim int, s Storage, pageBytes int, columns ...Column) int64
 	for _, c := range columns {
 		widths = append(widths, c.Kind.bytes())
 	}
-	keys := newLayout(pageBytes, s.Keys, headDim, true, widths)
-	values := newLayout(pageBytes, s.Values, headDim, false, nil)
+	keys, values := newLayouts(pageBytes, s, headDim, headDim, widths)
 	if !keys.fits() || !values.fits() {
 		return 1<<63 - 1
 	}

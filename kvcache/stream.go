@@ -58,6 +58,17 @@ type cursor struct {
 	buf  *[]byte // for what crosses a page
 	slot int     // of the next entry
 	rec  int     // grouped keys: the record that holds it
+	vals bool    // joint records: walk the values
+}
+
+// valuesFrom is a cursor over a segment's values, wherever they lie.
+func (s *segment) valuesFrom(pool *Pool, slot int, buf *[]byte) cursor {
+	if !s.values.hosted {
+		return s.values.from(pool, slot, buf)
+	}
+	c := s.keys.from(pool, slot, buf)
+	c.vals = true
+	return c
 }
 
 // from returns a cursor at slot: O(1), in grouped keys O(log n). buf may serve one cursor at a time; what next
@@ -86,12 +97,16 @@ func (c *cursor) next(limit int) (r run, slot int, ok bool) {
 	case s.keys:
 		rec, n := s.recs[c.rec], s.recordLen(c.rec)
 		lo = slot - int(rec.slot)
-		r = s.recordRun(s.view(c.pool, int(rec.off), s.recordBytes(n), c.buf), n)
+		keyPart := s.codeBytes(n) + s.metaBytes(n)
+		if c.vals {
+			r = run{n: n, held: n, data: s.view(c.pool, int(rec.off)+keyPart, s.valueBytes(n), c.buf)}
+		} else {
+			r = s.recordRun(s.view(c.pool, int(rec.off), keyPart, c.buf), n)
+		}
 	default:
-		group := s.format.GroupTokens()
-		block := slot / group
-		lo = slot - block*group
-		r = run{n: min(group, s.n-block*group), data: s.view(c.pool, block*s.block, s.block, c.buf)}
+		block := slot / blockTokens
+		lo = slot - block*blockTokens
+		r = run{n: min(blockTokens, s.n-block*blockTokens), held: blockTokens, data: s.view(c.pool, block*s.block, s.block, c.buf)}
 	}
 	hi := min(r.n, lo+limit)
 	if hi == r.n {
@@ -105,6 +120,8 @@ func (c *cursor) next(limit int) (r run, slot int, ok bool) {
 // need is the number of pages that appending n entries takes.
 func (s *stream) need(n int) int {
 	switch {
+	case s.hosted:
+		return 0
 	case !s.grouped:
 		return (s.n+n+s.per-1)/s.per - len(s.ids)
 	case s.keys:
