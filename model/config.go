@@ -68,19 +68,22 @@ func readConfig(f *gguf.File, a *architecture) (*Config, error) {
 	c.Context = k.count("context_length")
 	c.Dim = k.count("embedding_length")
 	c.QHeads = k.count("attention.head_count")
-	c.KVHeads = k.countOr("attention.head_count_kv", c.QHeads)
+	c.KVHeads = k.positiveOr("attention.head_count_kv", c.QHeads)
 	c.HeadDim = c.Dim / max(c.QHeads, 1)
 	if !k.has("attention.key_length") && c.QHeads > 0 && c.Dim%c.QHeads != 0 {
 		k.fail("embedding_length", "%d, not a multiple of %d heads, and there is no attention.key_length", c.Dim, c.QHeads)
 	}
-	c.HeadDim = k.countOr("attention.key_length", c.HeadDim)
-	if v := k.countOr("attention.value_length", c.HeadDim); v != c.HeadDim {
+	c.HeadDim = k.positiveOr("attention.key_length", c.HeadDim)
+	if v := k.positiveOr("attention.value_length", c.HeadDim); v != c.HeadDim {
 		k.fail("attention.value_length", "%d differs from the key length %d: not supported", v, c.HeadDim)
 	}
 	if c.KVHeads > 0 && c.QHeads%c.KVHeads != 0 {
 		k.fail("attention.head_count_kv", "%d does not divide the %d query heads", c.KVHeads, c.QHeads)
 	}
-	c.NormEps = float32(k.float("attention.layer_norm_rms_epsilon"))
+	if !k.has("attention.layer_norm_rms_epsilon") {
+		k.fail("attention.layer_norm_rms_epsilon", "missing")
+	}
+	c.NormEps = float32(k.positive("attention.layer_norm_rms_epsilon", 1))
 	c.AttnScale = float32(1 / math.Sqrt(float64(max(c.HeadDim, 1))))
 	if causal, ok := k.bool("attention.causal"); ok && !causal {
 		k.fail("attention.causal", "false: models that look ahead are not supported")

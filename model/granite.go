@@ -14,9 +14,16 @@ func graniteConfig(c *Config, k *keys) {
 		k.fail("logit_scale", "missing")
 	}
 	c.LogitScale = float32(1 / k.positive("logit_scale", 1))
-	c.EmbedScale = float32(k.positive("embedding_scale", 1))
-	c.ResidualScale = float32(k.positive("residual_scale", 1))
-	c.AttnScale = float32(k.positive("attention.scale", float64(c.AttnScale)))
+	for _, m := range []struct {
+		key  string
+		into *float32
+	}{
+		{"embedding_scale", &c.EmbedScale}, {"residual_scale", &c.ResidualScale}, {"attention.scale", &c.AttnScale},
+	} {
+		if v := k.floatOr(m.key, 0); v != 0 { // 0 stands for "not stated"
+			*m.into = float32(v)
+		}
+	}
 	// In this architecture the key says whether there is a rotation at all.
 	if rotates, ok := k.bool("rope.scaling.finetuned"); ok && !rotates {
 		c.Rope.Skip = make([]bool, c.Layers)

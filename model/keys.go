@@ -39,7 +39,12 @@ func (k *keys) count(name string) int {
 		k.fail(name, "missing")
 		return 0
 	}
-	n := k.countOr(name, 0)
+	return k.positiveOr(name, 0)
+}
+
+// positiveOr is an optional positive integer.
+func (k *keys) positiveOr(name string, def int) int {
+	n := k.countOr(name, def)
 	if n < 1 {
 		k.fail(name, "%d is not positive", n)
 	}
@@ -70,15 +75,6 @@ func (k *keys) countOr(name string, def int) int {
 		return def
 	}
 	return int(n)
-}
-
-// float is a required finite number.
-func (k *keys) float(name string) float64 {
-	if !k.has(name) {
-		k.fail(name, "missing")
-		return 0
-	}
-	return k.floatOr(name, 0)
 }
 
 // floatOr is an optional finite number.

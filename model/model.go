@@ -70,13 +70,13 @@ func Architectures() []string {
 	return names
 }
 
-// ReadConfig reads and checks the metadata of a model without touching its weights.
+// ReadConfig reads the metadata of a model and checks it against the shape of every tensor, without touching a weight.
 func ReadConfig(f *gguf.File) (*Config, error) {
-	a, err := architectureOf(f)
+	m, _, _, err := check(f)
 	if err != nil {
 		return nil, err
 	}
-	return readConfig(f, a)
+	return m.config, nil
 }
 
 func architectureOf(f *gguf.File) (*architecture, error) {
@@ -94,24 +94,31 @@ func architectureOf(f *gguf.File) (*architecture, error) {
 // Open binds the weights of f, which must stay open as long as the Model is used. Everything is checked before any weight
 // is prepared; errors name the key or tensor.
 func Open(f *gguf.File, o Options) (*Model, error) {
-	a, err := architectureOf(f)
+	m, a, used, err := check(f)
 	if err != nil {
 		return nil, err
+	}
+	m.workers, m.exact = o.Workers, o.Exact
+	b := &binder{f: f, used: used}
+	if m.bind(b, a); b.err != nil {
+		return nil, b.err
+	}
+	return m, nil
+}
+
+// check reads the configuration and looks at every tensor's name, shape and type.
+func check(f *gguf.File) (m *Model, a *architecture, used map[string]bool, err error) {
+	if a, err = architectureOf(f); err != nil {
+		return nil, nil, nil, err
 	}
 	c, err := readConfig(f, a)
 	if err != nil {
-		return nil, err
+		return nil, nil, nil, err
 	}
-	m := &Model{config: c, workers: o.Workers, exact: o.Exact}
-	used := map[string]bool{}
-	for _, checking := range []bool{true, false} {
-		b := &binder{f: f, checking: checking, used: used}
-		m.bind(b, a)
-		if b.err != nil {
-			return nil, b.err
-		}
-	}
-	return m, nil
+	m, used = &Model{config: c}, map[string]bool{}
+	b := &binder{f: f, checking: true, used: used}
+	m.bind(b, a)
+	return m, a, used, b.err
 }
 
 func (m *Model) bind(b *binder, a *architecture) {

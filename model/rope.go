@@ -45,6 +45,9 @@ func (r *Rope) read(k *keys, c *Config) {
 	case "none":
 		r.Factor = 1
 	case "linear", "yarn":
+		if r.Scaling == "yarn" && r.Base <= 1 {
+			k.fail("rope.freq_base", "%v with scaling %q", r.Base, r.Scaling)
+		}
 		if r.Factor <= 0 {
 			k.fail("rope.scaling.factor", "%v with scaling %q", r.Factor, r.Scaling)
 		}
@@ -76,18 +79,21 @@ func (r *rotations) bind(b *binder, c *Config) {
 	rope := &c.Rope
 	planes := rope.Dims / 2
 	r.original = rope.Original
+	var short, long []float32
 	if rope.Scaling == "longrope" {
-		r.short = rope.rotation(c, b.factors("rope_factors_short.weight", planes))
-		r.long = rope.rotation(c, b.factors("rope_factors_long.weight", planes))
-	} else {
-		var factors []float32 // llama3: the file states the finished factors, with no key beside them
-		if b.has("rope_freqs.weight") {
-			factors = b.factors("rope_freqs.weight", planes)
-		}
-		r.short = rope.rotation(c, factors)
-		r.long = r.short
+		short = b.factors("rope_factors_short.weight", planes)
+		long = b.factors("rope_factors_long.weight", planes)
+	} else if b.has("rope_freqs.weight") { // llama3: finished factors, with no key beside them
+		short = b.factors("rope_freqs.weight", planes)
 	}
-	r.local = r.short
+	if b.checking {
+		return // the number of planes is not yet believed
+	}
+	r.short = rope.rotation(c, short)
+	r.long, r.local = r.short, r.short
+	if long != nil {
+		r.long = rope.rotation(c, long)
+	}
 	if rope.LocalBase > 0 {
 		plain := Rope{Dims: rope.Dims, Base: rope.LocalBase, Halves: rope.Halves, Scaling: "none", Factor: 1}
 		r.local = plain.rotation(c, nil)
