@@ -83,7 +83,7 @@ func (s *Server) chatToEngine(m *Model, c *chatRequest) (engine.Request, *proble
 	if req.Tokens, err = m.Template.Tokens(m.Engine.Tokenizer(), text); err != nil {
 		return req, badRequest("messages", "%v", err)
 	}
-	return req, nil
+	return req, affordable(&req)
 }
 
 // chatEncoder makes chat.completion objects and chunks.

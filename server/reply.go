@@ -111,7 +111,7 @@ type outcome struct {
 }
 
 // generate runs a request beside its handler, so that the handler can do something else while it waits. events is closed before the
-// outcome arrives. When ctx ends, so does the request; the handler must then drain neither channel.
+// outcome arrives. When ctx ends, so does the request, at its next step.
 func generate(ctx context.Context, m *Model, r engine.Request) (events <-chan engine.Event, ended <-chan outcome) {
 	out, end := make(chan engine.Event), make(chan outcome, 1)
 	go func() {
@@ -143,7 +143,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, m *Model, req en
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	if c.Stream {
-		s.stream(ctx, w, m, req, c, enc)
+		s.stream(ctx, cancel, w, m, req, c, enc)
 		return
 	}
 	var events []engine.Event
@@ -164,7 +164,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, m *Model, req en
 
 // stream sends an answer as server-sent events. The status is decided by the first token or the first keep-alive, whichever comes
 // first; what the engine refuses, it refuses before either.
-func (s *Server) stream(ctx context.Context, w http.ResponseWriter, m *Model, req engine.Request, c *common, enc encoder) {
+func (s *Server) stream(ctx context.Context, cancel context.CancelFunc, w http.ResponseWriter, m *Model, req engine.Request, c *common, enc encoder) {
 	progress := make(chan [2]int, 1)
 	req.Progress = func(done, total int) {
 		select {
@@ -220,8 +220,10 @@ func (s *Server) stream(ctx context.Context, w http.ResponseWriter, m *Model, re
 			}
 			return
 		}
-		if out.err != nil {
-			return // the client is gone; cancelling ctx ends the request
+		if out.err != nil { // the client is gone
+			cancel()
+			<-ended
+			return
 		}
 	}
 }

@@ -102,7 +102,11 @@ func (o *benchOptions) run(cmd *cobra.Command, args []string) error {
 	}
 	model := ""
 	if o.synthetic != "" {
-		path, made, err := synthesize(o.synthetic, syntheticDir())
+		dir, err := syntheticDir()
+		if err != nil {
+			return err
+		}
+		path, made, err := synthesize(o.synthetic, dir)
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +12,7 @@ import (
 
 	"pith/engine"
 	"pith/gguf"
+	"pith/hub"
 )
 
 // missing says what becomes of a model that is not on this machine.
@@ -19,6 +22,22 @@ const (
 	mustBeHere    missing = false
 	pullIfMissing missing = true
 )
+
+// locate returns the path of MODEL: a path, a name of the catalogue, hf.co/user/repo:quant, or a file in the store.
+func locate(ctx context.Context, name string, m missing) (string, error) {
+	store, err := hub.Open("")
+	if err != nil {
+		return "", err
+	}
+	path, err := store.Resolve(name)
+	var absent *hub.NotFoundError
+	if m == mustBeHere || !errors.As(err, &absent) || absent.Pull == "" {
+		return path, err
+	}
+	fmt.Fprintf(os.Stderr, "%s is not here: pulling it\n", name)
+	e, err := pull(ctx, store, absent.Pull, os.Stderr)
+	return e.Path, err
+}
 
 // openFile opens MODEL as it stands on the command line: a path, or what the hub knows.
 func openFile(ctx context.Context, name string, m missing) (*gguf.File, error) {
@@ -63,4 +82,27 @@ func completeModels(_ *cobra.Command, args []string, _ string) ([]string, cobra.
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	return modelNames(), cobra.ShellCompDirectiveDefault
+}
+
+// modelNames lists what the store holds.
+func modelNames() []string {
+	store, err := hub.Open("")
+	if err != nil {
+		return nil
+	}
+	entries, _ := store.List()
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name)
+	}
+	return names
+}
+
+// syntheticDir is where made-up models are kept: they can be made again, so they lie in the cache.
+func syntheticDir() (string, error) {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, "pith", "synthetic"), nil
 }
