@@ -2,129 +2,150 @@
 //
 // What is scored is what is served: every figure comes from the engine's own sequences, whose bytes are those that the pool holds.
 // One prefill feeds every recipe and budget for which that is exact; recipes that restrict what deeper layers see get their own.
-// Samples are paired: every recipe sees the same ones, and a row names its sample, so that runs can be resumed, merged and compared.
+// Samples are paired: every recipe sees the same ones. A row names its sample and everything else that makes it what it is, so that
+// a run can be killed and resumed, rows of several machines be merged, and two rows be compared only where that is fair.
+//
+// Rows are the package's one product (Row); a Journal stores them, Summarise condenses them, WriteReport shows them.
 package eval
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"pith/engine"
-	"pith/policy"
 )
 
-// A Case is one recipe at one budget, as they were written on the command line.
-type Case struct {
-	KV   string
-	Keep string // "" where the recipe has no use for a budget
+// A Runner runs tasks on one engine. Its fields are set before Run and not changed.
+type Runner struct {
+	Engine *engine.Engine
+	Cases  []Case
+	Origin Origin
+	Emit   func(Row) error  // takes every finished row, in order; its error ends the run
+	Done   func(Key) bool   // reports rows that exist already and are not measured again; nil: none
+	Memory int64            // bytes of compressed contexts held at a time; 0: 4 GiB. More means more passes over a context, nothing else.
+	Peak   func() *Resident // peak of resident memory since the last call; nil: not known
+	// Progress, if set, is called as work proceeds, with shares of the whole run's estimated cost.
+	Progress func(done, total float64, what string)
 
-	recipe *policy.Recipe
-	budget policy.Budget
+	total, done float64
 }
 
-// Cases pairs every recipe with every budget; a recipe that evicts nothing appears once.
-func Cases(specs, keeps []string) ([]Case, error) {
-	var cases []Case
-	for _, spec := range specs {
-		r, err := policy.Parse(spec)
+// Resident is a process's physical memory in bytes; what belongs to files (a mapped model) apart.
+type Resident struct {
+	Anonymous int64 `json:"anonymous"`
+	File      int64 `json:"file"`
+}
+
+// A Task is a set of samples and how they are scored.
+type Task interface {
+	// Name is the first word of the task's rows and the name of its file in a journal.
+	Name() string
+	// units lists the task's work for the runner's cases.
+	units(r *Runner) ([]unit, error)
+}
+
+// A unit is the smallest piece of work that shares prefills: one context, one mode. Interrupted, it is done again.
+type unit struct {
+	what   string // for people
+	tokens int    // of the context, to estimate the cost
+	rows   int    // per case
+	key    func(c Case, i int) Key
+	run    func(ctx context.Context, r *Runner, u *unit, cases []Case) error
+}
+
+// Run measures everything that is not done yet.
+func (r *Runner) Run(ctx context.Context, tasks ...Task) error {
+	type job struct {
+		unit
+		task  string
+		cases []Case
+		cost  float64
+	}
+	var jobs []job
+	for _, t := range tasks {
+		units, err := t.units(r)
 		if err != nil {
-			return nil, err
-		}
-		if !r.Evicts() {
-			cases = append(cases, Case{KV: spec, recipe: r})
-			continue
-		}
-		budgets := keeps
-		if len(budgets) == 0 {
-			budgets = []string{policy.DefaultShare.String()}
-		}
-		for _, keep := range budgets {
-			share, err := policy.ParseShare(keep)
-			if err != nil {
-				return nil, err
-			}
-			cases = append(cases, Case{KV: spec, Keep: keep, recipe: r, budget: policy.Budget{Keep: share}})
-		}
-	}
-	return cases, nil
-}
-
-// compressed is one case's sequence after its prefill.
-type compressed struct {
-	Case
-	seq     *engine.Sequence
-	prefill float64 // seconds of the prefill that made it, whoever shared it
-}
-
-// prefillAll reads tokens once for every group of cases that can share the pass and hands each finished sequence to use, then closes
-// it. The first one handed out is the full cache. room is how many tokens will be fed on top.
-func prefillAll(ctx context.Context, e *engine.Engine, tokens []int32, prompt policy.Prompt, room int, cases []Case, use func(full, c *compressed) error) error {
-	layers := e.Config().Layers
-	full := &compressed{Case: Case{KV: "full", recipe: policy.Full()}}
-	shared := []*compressed{full}
-	var alone []*compressed
-	for _, c := range cases {
-		if c.recipe.Restricts(layers) {
-			alone = append(alone, &compressed{Case: c})
-		} else {
-			shared = append(shared, &compressed{Case: c})
-		}
-	}
-	groups := [][]*compressed{shared}
-	for _, c := range alone {
-		groups = append(groups, []*compressed{c})
-	}
-	defer func() {
-		if full.seq != nil {
-			full.seq.Close()
-		}
-	}()
-	for _, group := range groups {
-		if err := prefillGroup(ctx, e, tokens, prompt, room, group); err != nil {
 			return err
 		}
-		for _, c := range group {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			if err := use(full, c); err != nil {
-				return fmt.Errorf("eval: %s at %s: %w", c.KV, c.Keep, err)
-			}
-			if c != full {
-				c.seq.Close()
-			}
-		}
-	}
-	return nil
-}
-
-func prefillGroup(ctx context.Context, e *engine.Engine, tokens []int32, prompt policy.Prompt, room int, group []*compressed) (err error) {
-	seqs := make([]*engine.Sequence, len(group))
-	defer func() {
-		if err != nil {
-			for _, s := range seqs {
-				if s != nil {
-					s.Close()
+		for _, u := range units {
+			cases := slices.DeleteFunc(slices.Clone(r.Cases), func(c Case) bool {
+				for i := range u.rows {
+					if !r.exists(u.key(c, i)) {
+						return false
+					}
 				}
+				return true
+			})
+			if len(cases) == 0 {
+				continue
 			}
-		}
-	}()
-	for i, c := range group {
-		if seqs[i], err = e.NewSequence(c.recipe, c.budget, len(tokens)+room); err != nil {
-			return err
+			cost := float64(u.tokens) * passes(cases, r.Engine.Config().Layers)
+			jobs = append(jobs, job{u, t.Name(), cases, cost})
+			r.total += cost
 		}
 	}
-	start := time.Now()
-	p, err := e.NewPrefill(tokens, engine.PrefillOptions{Compress: true, Extra: room, Prompt: prompt}, seqs...)
-	if err != nil {
-		return err
-	}
-	if err = p.Run(ctx); err != nil {
-		return err
-	}
-	for i, c := range group {
-		c.seq, c.prefill = seqs[i], time.Since(start).Seconds()
+	for _, j := range jobs {
+		what := j.task + " " + j.what
+		r.report(what)
+		if r.Peak != nil {
+			r.Peak()
+		}
+		if err := j.run(ctx, r, &j.unit, j.cases); err != nil {
+			if cause := context.Cause(ctx); cause != nil {
+				return cause
+			}
+			return fmt.Errorf("eval: %s: %w", what, err)
+		}
+		r.done += j.cost
+		r.report(what)
 	}
 	return nil
 }
+
+func (r *Runner) report(what string) {
+	if r.Progress != nil {
+		r.Progress(r.done, r.total, what)
+	}
+}
+
+func (r *Runner) exists(k Key) bool { return r.Done != nil && r.Done(k.of(r.Origin)) }
+
+// passes estimates how many reads of the context the cases cost together: one that is shared, one for each recipe that restricts it,
+// about two and a half for each second pass, and a little for each case.
+func passes(cases []Case, layers int) float64 {
+	cost, shared := 0.03*float64(len(cases)), false
+	probers := map[string]bool{}
+	for _, c := range cases {
+		switch {
+		case c.recipe.Restricts(layers):
+			cost += 0.6
+		case c.recipe.Prober() != nil:
+			probers[c.recipe.Terms()[0].String()] = true
+			shared = true
+		default:
+			shared = true
+		}
+	}
+	if shared {
+		cost++
+	}
+	return cost + 2.5*float64(len(probers))
+}
+
+// emit completes a row and hands it out, unless it exists.
+func (r *Runner) emit(row Row) error {
+	row.Origin = r.Origin
+	if r.exists(row.Key) {
+		return nil
+	}
+	if row.Time == "" {
+		row.Time = time.Now().UTC().Format(time.RFC3339)
+	}
+	return r.Emit(row)
+}
+
+// memory is the bound on what is held at a time.
+func (r *Runner) memory() int64 { return cmp.Or(r.Memory, 4<<30) }

@@ -3,10 +3,13 @@ package eval
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"pith/engine"
-	"pith/policy"
 )
+
+// TaskNeedle names rows that say whether a fact hidden in a context is still found.
+const TaskNeedle = "needle"
 
 // A Needle is a context that hides a fact, and what is asked about it, as token ids.
 type Needle struct {
@@ -24,10 +27,18 @@ type Question struct {
 
 // The modes say what compression sees.
 const (
-	Hidden     = "hidden"      // the context alone
-	Visible    = "visible"     // context and question
-	VisibleAll = "visible_all" // the whole prompt, as an ordinary request
+	Hidden     = "hidden"      // the context alone; all questions on a context read one compressed cache
+	Visible    = "visible"     // context and question, not the cue of the answer
+	VisibleAll = "visible_all" // the whole prompt, as an ordinary request; the answer's first token comes from the prefill
 )
+
+// ParseMode checks a mode's name.
+func ParseMode(s string) (string, error) {
+	if s != Hidden && s != Visible && s != VisibleAll {
+		return "", fmt.Errorf("eval: mode %q; want %s, %s or %s", s, Hidden, Visible, VisibleAll)
+	}
+	return s, nil
+}
 
 // ReadNeedles reads a JSON list of samples.
 func ReadNeedles(path string) ([]Needle, error) {
@@ -48,64 +59,114 @@ func ReadNeedles(path string) ([]Needle, error) {
 	return ns, nil
 }
 
-// NeedleResult is one answer, teacher-forced.
-type NeedleResult struct {
-	Task      string  `json:"task"`
-	Sample    int     `json:"sample"`
-	Question  int     `json:"question"`
-	Mode      string  `json:"mode"`
-	KV        string  `json:"kv"`
-	Keep      string  `json:"keep"`
-	OK        bool    `json:"ok"`   // every token of the answer is the most likely one
-	Frac      float64 `json:"frac"` // share of them that is
-	NLL       float64 `json:"nll"`  // mean over the answer's tokens
-	KVBytes   int64   `json:"kv_bytes"`
-	FullBytes int64   `json:"full_bytes"`
-	Prefill   float64 `json:"prefill_seconds"`
+// Needles asks each sample's questions in each mode and scores the answers teacher-forced.
+type Needles struct {
+	Samples []Needle
+	Modes   []string
 }
 
-// RunNeedle asks one sample's questions of every case in one mode. With the question hidden all questions read one compressed
-// context; otherwise each needs its own prefill, since compression has seen it.
-func RunNeedle(ctx context.Context, e *engine.Engine, n Needle, mode string, prompt policy.Prompt, cases []Case, emit func(NeedleResult) error) error {
-	for i, q := range n.QA {
-		seen, rest := n.Context, append(append([]int32(nil), q.Question...), q.Suffix...)
-		switch mode {
-		case Visible:
-			seen, rest = append(append([]int32(nil), n.Context...), q.Question...), q.Suffix
-		case VisibleAll:
-			seen, rest = append(append([]int32(nil), n.Context...), rest...), nil
-		}
-		feed := append(append([]int32(nil), rest...), q.Answer[:len(q.Answer)-1]...)
-		err := prefillAll(ctx, e, seen, prompt, len(feed)+1, cases, func(full, c *compressed) error {
-			if c == full {
-				return nil
+// Name implements Task.
+func (Needles) Name() string { return TaskNeedle }
+
+func (n Needles) units(r *Runner) ([]unit, error) {
+	frame, err := newFrame(r.Engine)
+	if err != nil {
+		return nil, err
+	}
+	var units []unit
+	for i, s := range n.Samples {
+		for _, mode := range n.Modes {
+			// With the question hidden all of a sample's questions are one piece of work.
+			parts := [][]int{nil}
+			for q := range s.QA {
+				parts[0] = append(parts[0], q)
 			}
-			r := NeedleResult{Task: "needle", Sample: n.Sample, Question: i, Mode: mode, KV: c.KV, Keep: c.Keep, Prefill: c.prefill,
-				KVBytes: c.seq.Bytes(), FullBytes: c.seq.FullBytes()}
-			rows := [][]float32{append([]float32(nil), c.seq.Logits()...)} // predicts the first token fed
-			fed, err := e.Feed(c.seq, feed)
-			if err != nil {
+			if mode != Hidden {
+				parts = slices.Collect(slices.Chunk(parts[0], 1))
+			}
+			for _, questions := range parts {
+				units = append(units, unit{
+					what: fmt.Sprintf("sample %d, %s", s.Sample, mode), tokens: len(s.Context), rows: len(questions),
+					key: func(c Case, i int) Key { return s.key(c, mode, questions[i]) },
+					run: func(ctx context.Context, r *Runner, u *unit, cases []Case) error {
+						return s.ask(ctx, r, u, mode, questions, frame, cases, i == 0)
+					},
+				})
+			}
+		}
+	}
+	return units, nil
+}
+
+func (n Needle) key(c Case, mode string, q int) Key {
+	k := Key{Task: TaskNeedle, KV: c.KV, Keep: c.Keep, Sample: &n.Sample, Mode: mode,
+		Input: digest(n.Context, n.QA[q].Question, n.QA[q].Suffix, n.QA[q].Answer)}
+	if len(n.QA) > 1 {
+		k.Question = &q
+	}
+	return k
+}
+
+// ask puts questions to every case.
+func (n Needle) ask(ctx context.Context, r *Runner, u *unit, mode string, questions []int, f *frame, cases []Case, first bool) error {
+	q := n.QA[questions[0]]
+	seen, asked := n.Context, [2][]int32{q.Question, q.Suffix}
+	switch mode {
+	case Visible:
+		seen, asked = join(n.Context, q.Question), [2][]int32{nil, q.Suffix}
+	case VisibleAll:
+		seen, asked = join(n.Context, q.Question, q.Suffix), [2][]int32{}
+	}
+	room := 0
+	for _, i := range questions {
+		q := n.QA[i]
+		room = max(room, len(q.Question)+len(q.Suffix)+len(q.Answer))
+	}
+	p := prompt{tokens: seen, frame: f.around(n.Context), room: room + speedSteps + 1, count: first}
+	return r.each(ctx, p, cases, func(group []*held) error {
+		for _, h := range group {
+			rows := make([]Row, len(questions))
+			for at, i := range questions {
+				if mode == Hidden {
+					asked = [2][]int32{n.QA[i].Question, n.QA[i].Suffix}
+				}
+				if at > 0 {
+					if err := h.seq.Rewind(len(seen)); err != nil {
+						return fmt.Errorf("%s: %w", h.Case, err)
+					}
+				}
+				rows[at] = h.row(u.key(h.Case, at))
+				if err := answer(r, h, join(asked[0], asked[1]), n.QA[i].Answer, &rows[at]); err != nil {
+					return fmt.Errorf("%s: %w", h.Case, err)
+				}
+			}
+			if err := r.finish(h, rows...); err != nil {
 				return err
 			}
-			rows = append(rows, fed...)
-			r.score(rows[len(rows)-len(q.Answer):], q.Answer)
-			return emit(r)
-		})
+		}
+		return nil
+	})
+}
+
+// answer feeds what leads to an answer and the answer itself but its last token, and scores the tokens of the answer.
+func answer(r *Runner, h *held, lead, want []int32, row *Row) error {
+	rows := [][]float32{slices.Clone(h.seq.Logits())} // predicts the first token that is fed
+	if feed := join(lead, want[:len(want)-1]); len(feed) > 0 {
+		fed, err := r.Engine.Feed(h.seq, feed)
 		if err != nil {
 			return err
 		}
+		rows = append(rows, fed...)
 	}
-	return nil
-}
-
-func (r *NeedleResult) score(rows [][]float32, answer []int32) {
-	right := 0
-	for i, want := range answer {
-		top := engine.TopLogProbs(rows[i], 1)[0]
-		if top.ID == want {
+	rows = rows[len(rows)-len(want):]
+	right, nll := 0, 0.0
+	for i, id := range want {
+		if argmax(rows[i]) == int(id) {
 			right++
 		}
-		r.NLL += (engine.LogSumExp(rows[i]) - float64(rows[i][want])) / float64(len(answer))
+		nll += engine.LogSumExp(rows[i]) - float64(rows[i][id])
 	}
-	r.OK, r.Frac = right == len(answer), float64(right)/float64(len(answer))
+	ok := right == len(want)
+	row.OK, row.Frac, row.NLL = &ok, finite(float64(right)/float64(len(want))), finite(nll/float64(len(want)))
+	return nil
 }

@@ -1,0 +1,147 @@
+package eval
+
+import (
+	"context"
+	"time"
+
+	"pith/engine"
+	"pith/policy"
+)
+
+// A prompt is what compression sees, and room for what comes after it.
+type prompt struct {
+	tokens []int32
+	frame  policy.Prompt // where the context lies in a chat
+	room   int           // tokens that will be fed or generated on top
+	count  bool          // entries of every lane are wanted
+}
+
+// held is one case's sequence after its prefill.
+type held struct {
+	Case
+	seq  *engine.Sequence
+	cost Row // the columns that tell what the prefill cost
+}
+
+// row begins a row of this case.
+func (h *held) row(k Key) Row {
+	row := h.cost
+	row.Key = k
+	return row
+}
+
+// kept counts the entries of every lane, [layer][head].
+func kept(e *engine.Engine, s *engine.Sequence) [][]int {
+	c := e.Config()
+	counts := make([][]int, c.Layers)
+	for l := range counts {
+		counts[l] = make([]int, c.KVHeads)
+		for head := range counts[l] {
+			counts[l][head] = len(s.Positions(l, head))
+		}
+	}
+	return counts
+}
+
+// each reads a prompt for all cases, as few times as is exact and the memory allows, and hands each pass's sequences to use, which
+// may close them early; whatever is open afterwards is closed. Cases keep their order within a pass.
+func (r *Runner) each(ctx context.Context, p prompt, cases []Case, use func(group []*held) error) error {
+	for _, group := range r.groups(len(p.tokens)+p.room, cases) {
+		if err := r.pass(ctx, p, group, use); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// groups divides cases into passes. The first case is always in the first pass.
+func (r *Runner) groups(n int, cases []Case) [][]Case {
+	layers := r.Engine.Config().Layers
+	var groups [][]Case
+	var shared []Case
+	var bytes int64
+	var alone [][]Case
+	full := r.Engine.FullBytes(n)
+	for _, c := range cases {
+		if c.recipe.Restricts(layers) {
+			alone = append(alone, []Case{c})
+			continue
+		}
+		need := full
+		if c.recipe.Evicts() && c.recipe.Span() == 1 {
+			need = full * int64(c.budget.Keep.Of(n)) / int64(max(n, 1))
+		}
+		if len(shared) > 0 && bytes+need > r.memory() {
+			groups, shared, bytes = append(groups, shared), nil, 0
+		}
+		shared, bytes = append(shared, c), bytes+need
+	}
+	if len(shared) > 0 {
+		groups = append(groups, shared)
+	}
+	return append(groups, alone...)
+}
+
+func (r *Runner) pass(ctx context.Context, p prompt, cases []Case, use func(group []*held) error) error {
+	group := make([]*held, 0, len(cases))
+	seqs := make([]*engine.Sequence, 0, len(cases))
+	defer func() {
+		for _, s := range seqs {
+			s.Close()
+		}
+	}()
+	for _, c := range cases {
+		s, err := r.Engine.NewSequence(c.recipe, c.budget, len(p.tokens)+p.room)
+		if err != nil {
+			return err
+		}
+		seqs = append(seqs, s)
+		group = append(group, &held{Case: c, seq: s})
+	}
+	start := time.Now()
+	pre, err := r.Engine.NewPrefill(p.tokens, engine.PrefillOptions{Compress: true, Extra: p.room, Prompt: p.frame}, seqs...)
+	if err != nil {
+		return err
+	}
+	if err := pre.Run(ctx); err != nil {
+		return err
+	}
+	took := time.Since(start).Seconds()
+	for _, h := range group {
+		h.cost = Row{Tokens: len(p.tokens), KVBytes: h.seq.Bytes(), FullBytes: h.seq.FullBytes(), FirstToken: took, Shared: len(group)}
+		if p.count {
+			h.cost.Kept = kept(r.Engine, h.seq)
+		}
+	}
+	return use(group)
+}
+
+// speedSteps is the number of decode steps that measure the speed on one cache, after one that warms up. Prompts leave room for them.
+const speedSteps = 6
+
+// finish measures the speed of a case's cache, closes it and hands out its rows.
+func (r *Runner) finish(h *held, rows ...Row) error {
+	one, id := []*engine.Sequence{h.seq}, []int32{0}
+	var start time.Time
+	for i := range speedSteps + 1 {
+		if i == 1 {
+			start = time.Now()
+		}
+		if err := r.Engine.Step(one, id); err != nil {
+			return err
+		}
+	}
+	perSecond := speedSteps / time.Since(start).Seconds()
+	h.seq.Close()
+	var peak *Resident
+	if r.Peak != nil {
+		peak = r.Peak()
+	}
+	for _, row := range rows {
+		row.TokensPerSecond, row.Peak = perSecond, peak
+		if err := r.emit(row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
