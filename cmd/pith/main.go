@@ -72,7 +72,7 @@ MODEL is a path to a .gguf file, a name that 'pith list' shows, or hf.co/user/re
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	root.AddCommand(newPull(), newList(), newShow(), newRun(), newServe(), newBench(), newMethods(), newInspect())
+	root.AddCommand(newPull(), newList(), newShow(), newRun(), newServe(), newBench(), newEval(), newMethods(), newInspect())
 	return root
 }
 
