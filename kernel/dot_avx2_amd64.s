@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func dotRowF32AVX2(w *uint8, x *float32, n int) float32
-// Requires: AVX, FMA3, SSE
+// Requires: AVX, FMA3, MMX+, SSE
 TEXT ·dotRowF32AVX2(SB), NOSPLIT, $0-28
 	MOVQ   w+0(FP), AX
 	MOVQ   x+8(FP), CX
@@ -26,6 +26,8 @@ four:
 	VFMADD231PS 64(CX), Y4, Y2
 	VMOVUPS     96(AX), Y4
 	VFMADD231PS 96(CX), Y4, Y3
+	PREFETCHT0  4096(AX)
+	PREFETCHT0  4160(AX)
 	ADDQ        $0x00000080, AX
 	ADDQ        $0x00000080, CX
 	SUBQ        $0x20, DX
@@ -58,7 +60,7 @@ sum:
 	RET
 
 // func dotRowF16AVX2(w *uint8, x *float32, n int) float32
-// Requires: AVX, F16C, FMA3, SSE
+// Requires: AVX, F16C, FMA3, MMX+, SSE
 TEXT ·dotRowF16AVX2(SB), NOSPLIT, $0-28
 	MOVQ   w+0(FP), AX
 	MOVQ   x+8(FP), CX
@@ -79,6 +81,7 @@ four:
 	VFMADD231PS 64(CX), Y4, Y2
 	VCVTPH2PS   48(AX), Y4
 	VFMADD231PS 96(CX), Y4, Y3
+	PREFETCHT0  4096(AX)
 	ADDQ        $0x00000040, AX
 	ADDQ        $0x00000080, CX
 	SUBQ        $0x20, DX
@@ -111,7 +114,7 @@ sum:
 	RET
 
 // func dotRowBF16AVX2(w *uint8, x *float32, n int) float32
-// Requires: AVX, AVX2, FMA3, SSE
+// Requires: AVX, AVX2, FMA3, MMX+, SSE
 TEXT ·dotRowBF16AVX2(SB), NOSPLIT, $0-28
 	MOVQ   w+0(FP), AX
 	MOVQ   x+8(FP), CX
@@ -136,6 +139,7 @@ four:
 	VPMOVZXWD   48(AX), Y4
 	VPSLLD      $0x10, Y4, Y4
 	VFMADD231PS 96(CX), Y4, Y3
+	PREFETCHT0  4096(AX)
 	ADDQ        $0x00000040, AX
 	ADDQ        $0x00000080, CX
 	SUBQ        $0x20, DX

@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func tileQ4_0AVX2(t *float32, u *float32, w *uint8, pieces int, codes *int8, scale *float32, sums *float32, period int)
-// Requires: AVX, AVX2, F16C
+// Requires: AVX, AVX2, F16C, MMX+
 TEXT ·tileQ4_0AVX2(SB), NOSPLIT, $0-64
 	MOVQ    t+0(FP), AX
 	MOVQ    w+16(FP), CX
@@ -85,6 +85,9 @@ piece:
 	VMULPS      (SI), Y1, Y1
 	VMULPS      Y1, Y2, Y2
 	VMOVUPS     Y2, (AX)
+	PREFETCHT0  4096(CX)
+	PREFETCHT0  4160(CX)
+	PREFETCHT0  4224(CX)
 	ADDQ        $0x00000090, CX
 	ADDQ        $0x00000020, AX
 	ADDQ        $0x08, R11
@@ -155,7 +158,7 @@ DATA tileSplit<>+28(SB)/4, $0x0f0e0b0a
 GLOBL tileSplit<>(SB), RODATA|NOPTR, $32
 
 // func tileQ4_1AVX2(t *float32, u *float32, w *uint8, pieces int, codes *int8, scale *float32, sums *float32, period int)
-// Requires: AVX, AVX2, F16C
+// Requires: AVX, AVX2, F16C, MMX+
 TEXT ·tileQ4_1AVX2(SB), NOSPLIT, $0-64
 	MOVQ    t+0(FP), AX
 	MOVQ    w+16(FP), CX
@@ -237,6 +240,9 @@ piece:
 	VMULPS       (DI), Y1, Y1
 	VMULPS       Y1, Y2, Y2
 	VMOVUPS      Y2, (AX)
+	PREFETCHT0   4096(CX)
+	PREFETCHT0   4160(CX)
+	PREFETCHT0   4224(CX)
 	ADDQ         $0x000000a0, CX
 	ADDQ         $0x00000020, AX
 	ADDQ         $0x00000020, BX
@@ -258,7 +264,7 @@ next:
 	RET
 
 // func tileQ8_0AVX2(t *float32, u *float32, w *uint8, pieces int, codes *int8, scale *float32, sums *float32, period int)
-// Requires: AVX, AVX2, F16C
+// Requires: AVX, AVX2, F16C, MMX+
 TEXT ·tileQ8_0AVX2(SB), NOSPLIT, $0-64
 	MOVQ    t+0(FP), AX
 	MOVQ    w+16(FP), CX
@@ -361,6 +367,11 @@ piece:
 	VMULPS      (SI), Y1, Y1
 	VMULPS      Y1, Y3, Y3
 	VMOVUPS     Y3, (AX)
+	PREFETCHT0  4096(CX)
+	PREFETCHT0  4160(CX)
+	PREFETCHT0  4224(CX)
+	PREFETCHT0  4288(CX)
+	PREFETCHT0  4352(CX)
 	ADDQ        $0x00000110, CX
 	ADDQ        $0x00000020, AX
 	ADDQ        $0x08, R11
@@ -381,7 +392,7 @@ next:
 	RET
 
 // func tileQ4_KAVX2(t *float32, u *float32, w *uint8, pieces int, codes *int8, scale *float32, sums *float32, period int)
-// Requires: AVX, AVX2, F16C
+// Requires: AVX, AVX2, F16C, MMX+
 TEXT ·tileQ4_KAVX2(SB), NOSPLIT, $0-64
 	MOVQ    t+0(FP), AX
 	MOVQ    w+16(FP), CX
@@ -448,48 +459,37 @@ piece:
 	VPMADDWD     tileOnes<>+0(SB), Y3, Y3
 	VMOVDQU      tileOrder<>+0(SB), Y1
 	VPERMD       Y3, Y1, Y3
-	MOVL         8(CX), R13
-	MOVL         R13, R14
-	ANDL         $0x3f3f3f3f, R13
-	VMOVD        R13, X1
-	SHRL         $0x02, R14
-	ANDL         $0x30303030, R14
-	MOVL         12(CX), R13
-	SHRL         $0x04, R13
-	ANDL         $0x0f0f0f0f, R13
-	ORL          R14, R13
-	VPINSRD      $0x01, R13, X1, X1
-	VPMOVZXBD    X1, Y1
+	VMOVDQU      4(CX), X1
+	VPAND        tileSixes<>+0(SB), X1, X2
+	VPSRLD       $0x02, X1, X4
+	VPAND        tileUpper<>+0(SB), X4, X4
+	VPSHUFD      $0xaa, X1, X1
+	VPSRLVD      tileShifts<>+0(SB), X1, X1
+	VPAND        tileNibbles<>+0(SB), X1, X1
+	VPOR         X1, X4, X4
+	VPUNPCKLDQ   X4, X2, X2
+	VPMOVZXBD    X2, Y1
+	VPSHUFD      $0xee, X2, X2
+	VPMOVZXBD    X2, Y2
 	VCVTDQ2PS    Y1, Y1
-	MOVWLZX      2(CX), R13
-	VMOVD        R13, X2
-	VCVTPH2PS    X2, X2
-	VBROADCASTSS X2, Y2
-	VXORPS       tileSign<>+0(SB), Y2, Y2
-	VMULPS       Y2, Y1, Y1
-	VMULPS       (R8), Y1, Y1
-	VMOVUPS      Y1, (BX)
-	MOVL         4(CX), R13
-	MOVL         R13, R14
-	ANDL         $0x3f3f3f3f, R13
-	VMOVD        R13, X1
-	SHRL         $0x02, R14
-	ANDL         $0x30303030, R14
-	MOVL         12(CX), R13
-	ANDL         $0x0f0f0f0f, R13
-	ORL          R14, R13
-	VPINSRD      $0x01, R13, X1, X1
-	VPMOVZXBD    X1, Y1
-	VCVTDQ2PS    Y1, Y1
-	MOVWLZX      (CX), R13
-	VMOVD        R13, X2
-	VCVTPH2PS    X2, X2
-	VBROADCASTSS X2, Y2
-	VMULPS       Y2, Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMOVD        (CX), X4
+	VCVTPH2PS    X4, X4
+	VBROADCASTSS X4, Y5
+	VMULPS       Y5, Y1, Y1
+	VMOVSHDUP    X4, X4
+	VBROADCASTSS X4, Y5
+	VXORPS       tileSign<>+0(SB), Y5, Y5
+	VMULPS       Y5, Y2, Y2
+	VMULPS       (R8), Y2, Y2
+	VMOVUPS      Y2, (BX)
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       (DI), Y1, Y1
 	VMULPS       Y1, Y3, Y3
 	VMOVUPS      Y3, (AX)
+	PREFETCHT0   4096(CX)
+	PREFETCHT0   4160(CX)
+	PREFETCHT0   4224(CX)
 	ADDQ         $0x00000090, CX
 	ADDQ         $0x00000020, AX
 	ADDQ         $0x00000020, BX
@@ -510,6 +510,36 @@ next:
 	VZEROUPPER
 	RET
 
+DATA tileSixes<>+0(SB)/4, $0x3f3f3f3f
+DATA tileSixes<>+4(SB)/4, $0x3f3f3f3f
+DATA tileSixes<>+8(SB)/4, $0x3f3f3f3f
+DATA tileSixes<>+12(SB)/4, $0x3f3f3f3f
+DATA tileSixes<>+16(SB)/4, $0x3f3f3f3f
+DATA tileSixes<>+20(SB)/4, $0x3f3f3f3f
+DATA tileSixes<>+24(SB)/4, $0x3f3f3f3f
+DATA tileSixes<>+28(SB)/4, $0x3f3f3f3f
+GLOBL tileSixes<>(SB), RODATA|NOPTR, $32
+
+DATA tileUpper<>+0(SB)/4, $0x30303030
+DATA tileUpper<>+4(SB)/4, $0x30303030
+DATA tileUpper<>+8(SB)/4, $0x30303030
+DATA tileUpper<>+12(SB)/4, $0x30303030
+DATA tileUpper<>+16(SB)/4, $0x30303030
+DATA tileUpper<>+20(SB)/4, $0x30303030
+DATA tileUpper<>+24(SB)/4, $0x30303030
+DATA tileUpper<>+28(SB)/4, $0x30303030
+GLOBL tileUpper<>(SB), RODATA|NOPTR, $32
+
+DATA tileShifts<>+0(SB)/4, $0x00000000
+DATA tileShifts<>+4(SB)/4, $0x00000004
+DATA tileShifts<>+8(SB)/4, $0x00000000
+DATA tileShifts<>+12(SB)/4, $0x00000004
+DATA tileShifts<>+16(SB)/4, $0x00000000
+DATA tileShifts<>+20(SB)/4, $0x00000004
+DATA tileShifts<>+24(SB)/4, $0x00000000
+DATA tileShifts<>+28(SB)/4, $0x00000004
+GLOBL tileShifts<>(SB), RODATA|NOPTR, $32
+
 DATA tileSign<>+0(SB)/4, $0x80000000
 DATA tileSign<>+4(SB)/4, $0x80000000
 DATA tileSign<>+8(SB)/4, $0x80000000
@@ -521,7 +551,7 @@ DATA tileSign<>+28(SB)/4, $0x80000000
 GLOBL tileSign<>(SB), RODATA|NOPTR, $32
 
 // func tileQ6_KAVX2(t *float32, u *float32, w *uint8, pieces int, codes *int8, scale *float32, sums *float32, period int)
-// Requires: AVX, AVX2, F16C
+// Requires: AVX, AVX2, F16C, MMX+
 TEXT ·tileQ6_KAVX2(SB), NOSPLIT, $0-64
 	MOVQ    t+0(FP), AX
 	MOVQ    w+16(FP), CX
@@ -650,6 +680,10 @@ piece:
 	VMULPS         Y3, Y5, Y5
 	VMULPS         Y5, Y4, Y4
 	VMOVUPS        Y4, 32(AX)
+	PREFETCHT0     4096(CX)
+	PREFETCHT0     4160(CX)
+	PREFETCHT0     4224(CX)
+	PREFETCHT0     4288(CX)
 	ADDQ           $0x000000d2, CX
 	ADDQ           $0x00000040, AX
 	ADDQ           $0x08, R11
@@ -669,16 +703,6 @@ next:
 	JNZ  piece
 	VZEROUPPER
 	RET
-
-DATA tileUpper<>+0(SB)/4, $0x30303030
-DATA tileUpper<>+4(SB)/4, $0x30303030
-DATA tileUpper<>+8(SB)/4, $0x30303030
-DATA tileUpper<>+12(SB)/4, $0x30303030
-DATA tileUpper<>+16(SB)/4, $0x30303030
-DATA tileUpper<>+20(SB)/4, $0x30303030
-DATA tileUpper<>+24(SB)/4, $0x30303030
-DATA tileUpper<>+28(SB)/4, $0x30303030
-GLOBL tileUpper<>(SB), RODATA|NOPTR, $32
 
 DATA tileTwice<>+0(SB)/4, $0x00000000
 DATA tileTwice<>+4(SB)/4, $0x00000000

@@ -45,6 +45,9 @@ func dot(name string, size int, load func(Mem, reg.VecVirtual)) {
 		load(Mem{Base: w, Disp: 8 * size * c}, y)
 		VFMADD231PS(Mem{Base: x, Disp: 32 * c}, y, acc[c])
 	}
+	for line := 0; line < 32*size; line += 64 { // as far ahead as tiles; a row's end is the next row's beginning
+		PREFETCHT0(Mem{Base: w, Disp: 4096 + line})
+	}
 	ADDQ(U32(32*size), w)
 	ADDQ(U32(128), x)
 	SUBQ(U8(32), n)

@@ -87,29 +87,26 @@ func tileQ8_0() {
 	k.end(8*34, 8)
 }
 
-// sixes assembles eight 6-bit numbers of a Q4_K head, see quant's pairsOf6, as f32.
-func sixes(w reg.Register, minimum bool) reg.VecVirtual {
-	low, rest, y := GP32(), GP32(), YMM()
-	first := Mem{Base: w, Disp: 4}
-	if minimum {
-		first.Disp = 8
-	}
-	MOVL(first, low)
-	MOVL(low, rest)
-	ANDL(U32(0x3f3f3f3f), low)
-	VMOVD(low, y.AsX())
-	SHRL(U8(2), rest)
-	ANDL(U32(0x30303030), rest)
-	MOVL(Mem{Base: w, Disp: 12}, low)
-	if minimum {
-		SHRL(U8(4), low)
-	}
-	ANDL(U32(0x0f0f0f0f), low)
-	ORL(rest, low)
-	VPINSRD(U8(1), low, y.AsX(), y.AsX())
-	VPMOVZXBD(y.AsX(), y)
-	VCVTDQ2PS(y, y)
-	return y
+// sixes assembles the eight 6-bit scales and offsets of a Q4_K head as f32. With the 12 bytes as words u0, u1, u2 (see quant's
+// pairsOf6), scales are [u0&63, u2&15 | u0>>2&48] and offsets [u1&63, u2>>4&15 | u1>>2&48], byte by byte.
+func sixes(w reg.Register) (scale, offset reg.VecVirtual) {
+	u, first, high, low := XMM(), XMM(), XMM(), XMM()
+	VMOVDQU(Mem{Base: w, Disp: 4}, u)
+	VPAND(constant("Sixes", 0x3f3f3f3f), u, first)
+	VPSRLD(U8(2), u, high)
+	VPAND(constant("Upper", 0x30303030), high, high)
+	VPSHUFD(U8(0xaa), u, low)
+	VPSRLVD(constant("Shifts", 0, 4, 0, 4), low, low)
+	VPAND(nibbles(), low, low)
+	VPOR(low, high, high)
+	VPUNPCKLDQ(high, first, first)
+	scale, offset = YMM(), YMM()
+	VPMOVZXBD(first, scale)
+	VPSHUFD(U8(0xee), first, first)
+	VPMOVZXBD(first, offset)
+	VCVTDQ2PS(scale, scale)
+	VCVTDQ2PS(offset, offset)
+	return scale, offset
 }
 
 // half loads an f16 into every lane.
@@ -138,14 +135,18 @@ func tileQ4_K() {
 		r = append(r, halves(VPADDW, l, h))
 	}
 	dot := sum16(r)
-	m := sixes(k.w, true)
-	d := half(Mem{Base: k.w, Disp: 2})
+	s, m := sixes(k.w)
+	both, d := XMM(), YMM()
+	VMOVD(Mem{Base: k.w}, both)
+	VCVTPH2PS(both, both)
+	VBROADCASTSS(both, d)
+	VMULPS(d, s, s)
+	VMOVSHDUP(both, both)
+	VBROADCASTSS(both, d)
 	VXORPS(constant("Sign", 0x80000000), d, d)
 	VMULPS(d, m, m)
 	VMULPS(Mem{Base: k.sums}, m, m)
 	VMOVUPS(m, Mem{Base: k.u})
-	s := sixes(k.w, false)
-	VMULPS(half(Mem{Base: k.w}), s, s)
 	k.term(dot, s)
 	k.end(144, 8)
 }

@@ -9,12 +9,15 @@
 package main
 
 import (
+	"flag"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
 
 func main() {
+	flag.Parse()
 	ConstraintExpr("amd64")
 	tileQ4("Q4_0", 18)
 	tileQ4("Q4_1", 20)
@@ -94,8 +97,15 @@ func begin(name, doc string, sumsPerGroup int, affine bool) *tile {
 	return k
 }
 
+// ahead is how far before its use memory is asked for. The streams that the processor finds by itself run too late
+// behind kernels that take longer over a line than the memory does.
+var ahead = flag.Int("ahead", 4096, "prefetch distance in bytes")
+
 // end steps to the next eight groups of activations.
 func (k *tile) end(bytes, terms int) {
+	for line := 0; line < bytes; line += 64 {
+		PREFETCHT0(Mem{Base: k.w, Disp: *ahead + line})
+	}
 	ADDQ(U32(bytes), k.w)
 	ADDQ(U32(4*terms), k.t)
 	if k.u != nil {
