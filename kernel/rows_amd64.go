@@ -52,11 +52,3 @@ func accumulateRows(acc, weights []float32, stride int, rows []byte, g, n, d int
 
 func encodeRow(dst []byte, src []float32, f RowFormat) int { return encodeRowGeneric(dst, src, f) }
 func decodeRow(dst []float32, src []byte, f RowFormat)     { decodeRowGeneric(dst, src, f) }
-
-func dotBlockK(dst []float32, stride int, q []float32, block []byte, g, n, d int, f GroupFormat) {
-	dotBlockKGeneric(dst, stride, q, block, g, n, d, f)
-}
-
-func accumulateBlockV(acc, weights []float32, stride int, block []byte, g, n, d int, f GroupFormat) {
-	accumulateBlockVGeneric(acc, weights, stride, block, g, n, d, f)
-}

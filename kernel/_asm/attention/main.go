@@ -17,6 +17,7 @@ var part = flag.String("part", "", "which file to make")
 var parts = map[string]func(){
 	"attention":   attentionFile,
 	"elementwise": elementwiseFile,
+	"group":       groupFile,
 	"peak":        peakFile,
 	"rows":        rowsFile,
 }
