@@ -26,7 +26,7 @@ func newBPE(m *metadata, v *vocabulary, fam family) (*bpe, error) {
 	b := &bpe{v: v, stages: fam.stages, ignoreMerges: fam.ignoreMerges}
 	extra := map[string]int32{}
 	id := func(text []byte) int32 {
-		if id, ok := v.ids[string(text)]; ok {
+		if id := v.ids.findBytes(text); id >= 0 {
 			return id
 		}
 		if id, ok := extra[string(text)]; ok {
@@ -41,7 +41,7 @@ func newBPE(m *metadata, v *vocabulary, fam family) (*bpe, error) {
 	missing := 0
 	for c := range b.byteIDs {
 		buf = appendByteChars(buf[:0], string([]byte{byte(c)}))
-		if _, ok := v.ids[string(buf)]; !ok {
+		if v.ids.findBytes(buf) < 0 {
 			missing++
 		}
 		b.byteIDs[c] = id(buf)
@@ -78,23 +78,19 @@ func (b *bpe) word(out []TokenID, w string, s *scratch) []TokenID {
 		return b.merge(out, w, s)
 	}
 	lo, hi := wordKey(w)
-	c := s.cache.slot(lo, hi)
-	if c.lo == lo && c.hi == hi {
+	if c := s.cache.find(lo, hi); c != nil {
 		return append(out, c.ids[:c.n]...)
 	}
 	start := len(out)
 	out = b.merge(out, w, s)
-	if n := len(out) - start; n <= len(c.ids) {
-		c.lo, c.hi, c.n = lo, hi, int32(n)
-		copy(c.ids[:], out[start:])
-	}
+	s.cache.put(lo, hi, out[start:])
 	return out
 }
 
 func (b *bpe) merge(out []TokenID, w string, s *scratch) []TokenID {
 	if b.ignoreMerges {
 		s.buf = appendByteChars(s.buf[:0], w)
-		if id, ok := b.v.ids[string(s.buf)]; ok {
+		if id := b.v.ids.findBytes(s.buf); id >= 0 {
 			return append(out, id)
 		}
 	}
@@ -165,9 +161,13 @@ func (b *bpe) append(out []TokenID, id int32) []TokenID {
 
 // pairTable maps a pair of ids to its rank and result: open addressing over a table at most half full.
 type pairTable struct {
-	keys  []uint64 // left<<32 | right, plus one; 0: empty
-	vals  []uint64 // rank<<32 | result
+	slots []pairSlot
 	shift uint
+}
+
+type pairSlot struct {
+	key uint64 // left<<32 | right, plus one; 0: empty
+	val uint64 // rank<<32 | result
 }
 
 func (t *pairTable) init(n int) {
@@ -175,32 +175,33 @@ func (t *pairTable) init(n int) {
 	for size < 2*n {
 		size, bits = size*2, bits+1
 	}
-	t.keys, t.vals, t.shift = make([]uint64, size), make([]uint64, size), 64-bits
+	t.slots, t.shift = make([]pairSlot, size), 64-bits
 }
 
 func pairKey(l, r int32) uint64 { return (uint64(uint32(l))<<32 | uint64(uint32(r))) + 1 }
 
-func (t *pairTable) at(key uint64) int {
-	mask := len(t.keys) - 1
+// at is the slot of the key, or the empty one where it belongs.
+func (t *pairTable) at(key uint64) *pairSlot {
+	mask := len(t.slots) - 1
 	i := int(key * 0x9e3779b97f4a7c15 >> t.shift)
-	for t.keys[i] != 0 && t.keys[i] != key {
+	for t.slots[i].key != 0 && t.slots[i].key != key {
 		i = (i + 1) & mask
 	}
-	return i
+	return &t.slots[i]
 }
 
 // put enters a pair; of several ranks the first stays.
 func (t *pairTable) put(l, r int32, rank uint32, id int32) {
 	key := pairKey(l, r)
-	if i := t.at(key); t.keys[i] == 0 {
-		t.keys[i], t.vals[i] = key, uint64(rank)<<32|uint64(uint32(id))
+	if s := t.at(key); s.key == 0 {
+		*s = pairSlot{key, uint64(rank)<<32 | uint64(uint32(id))}
 	}
 }
 
 // get is rank<<32 | result, all ones where the pair does not merge.
 func (t *pairTable) get(l, r int32) uint64 {
-	if i := t.at(pairKey(l, r)); t.keys[i] != 0 {
-		return t.vals[i]
+	if s := t.at(pairKey(l, r)); s.key != 0 {
+		return s.val
 	}
 	return ^uint64(0)
 }

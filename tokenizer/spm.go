@@ -36,7 +36,10 @@ func newSPM(m *metadata, v *vocabulary) (*spm, error) {
 	for i := range p.ranks {
 		p.ranks[i] = descending(m.scores[i])
 	}
-	for text := range v.ids {
+	for id, text := range v.ids.keys {
+		if strings.Contains(v.texts[id], " ") {
+			continue // no merge reaches it
+		}
 		p.longest = max(p.longest, len(text))
 		for i, last := 0, -1; i < len(text); {
 			n := min(leadLength(text[i]), len(text)-i)
@@ -48,11 +51,8 @@ func newSPM(m *metadata, v *vocabulary) (*spm, error) {
 		}
 	}
 	for c := range p.byteID {
-		p.byteID[c] = -1
-		if id, ok := v.ids[fmt.Sprintf("<0x%02X>", c)]; ok {
-			p.byteID[c] = id
-		} else if id, ok := v.ids[string([]byte{byte(c)})]; ok {
-			p.byteID[c] = id
+		if p.byteID[c] = v.ids.find(fmt.Sprintf("<0x%02X>", c)); p.byteID[c] < 0 {
+			p.byteID[c] = v.ids.find(string([]byte{byte(c)}))
 		}
 	}
 	return p, nil
@@ -159,15 +159,13 @@ func (p *spm) word(out []TokenID, w string, s *scratch) ([]TokenID, error) {
 		return p.merge(out, w, s)
 	}
 	lo, hi := wordKey(w)
-	c := s.cache.slot(lo, hi)
-	if c.lo == lo && c.hi == hi {
+	if c := s.cache.find(lo, hi); c != nil {
 		return append(out, c.ids[:c.n]...), nil
 	}
 	start := len(out)
 	out, err := p.merge(out, w, s)
-	if n := len(out) - start; err == nil && n <= len(c.ids) {
-		c.lo, c.hi, c.n = lo, hi, int32(n)
-		copy(c.ids[:], out[start:])
+	if err == nil {
+		s.cache.put(lo, hi, out[start:])
 	}
 	return out, err
 }
@@ -176,16 +174,13 @@ func (p *spm) merge(out []TokenID, w string, s *scratch) ([]TokenID, error) {
 	s.links = s.links[:0]
 	for i := 0; i < len(w); {
 		n := leadLength(w[i])
-		id, ok := p.v.ids[w[i:i+n]]
-		if !ok {
-			id = -1
-		}
 		k := int32(len(s.links))
-		s.links = append(s.links, link{prev: k - 1, next: k + 1, from: int32(i), to: int32(i + n), id: id})
+		s.links = append(s.links, link{prev: k - 1, next: k + 1, from: int32(i), to: int32(i + n), id: p.v.ids.find(w[i : i+n])})
 		i += n
 	}
 	s.links[len(s.links)-1].next = -1
-	s.merge(spmWord{p, w})
+	s.word = spmWord{p, w}
+	s.merge(&s.word)
 	var err error
 	for i := int32(0); i >= 0 && err == nil; i = s.links[i].next {
 		l := &s.links[i]
@@ -210,12 +205,12 @@ type spmWord struct {
 	text string
 }
 
-func (w spmWord) join(l, r *link) (uint32, int32, bool) {
+func (w *spmWord) join(l, r *link) (uint32, int32, bool) {
 	if int(r.to-l.from) > w.p.longest {
 		return 0, 0, false
 	}
-	id, ok := w.p.v.ids[w.text[l.from:r.to]]
-	if !ok {
+	id := w.p.v.ids.find(w.text[l.from:r.to])
+	if id < 0 {
 		return 0, 0, false
 	}
 	return w.p.ranks[id], id, true

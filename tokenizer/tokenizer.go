@@ -159,5 +159,6 @@ func (t *Tokenizer) release(s *scratch) {
 	if cap(s.buf) > 1<<20 {
 		s.buf = nil
 	}
+	s.word = spmWord{} // holds on to the text
 	t.scratchs.Put(s)
 }

@@ -21,7 +21,7 @@ const (
 type vocabulary struct {
 	texts  []string           // [id] as stored in the file
 	attrs  []uint8            // [id]
-	ids    map[string]TokenID // by key(text)
+	ids    textIndex          // by key(text)
 	spaced map[string]TokenID // SentencePiece: stored texts with a real space, which no merge can reach
 	spm    bool
 	bytes  []byte   // all pieces, one after the other
@@ -33,7 +33,7 @@ type vocabulary struct {
 // metaspace is U+2581, which SentencePiece stores in place of a space.
 const metaspace = "▁"
 
-// key is the form in which a stored text is looked up. SentencePiece texts are kept with real spaces for U+2581, so
+// key is the form in which a stored text is indexed. SentencePiece texts are indexed with real spaces for U+2581, so
 // that text need not be escaped before it is encoded.
 func (v *vocabulary) key(text string) string {
 	if v.spm && strings.Contains(text, metaspace) {
@@ -57,21 +57,29 @@ func (v *vocabulary) init(m *metadata) error {
 	v.spm = m.model == "llama"
 	v.texts = m.tokens
 	v.attrs = make([]uint8, n)
-	v.ids = make(map[string]TokenID, n)
 	v.spaced = map[string]TokenID{}
+	keys := m.tokens
+	if v.spm {
+		keys = make([]string, n)
+	}
+	v.ids = newTextIndex(keys)
 	for i, text := range v.texts {
 		if text == "" { // a hole in the vocabulary; the name keeps it apart from all text
 			text = fmt.Sprintf("[EMPTY_%d]", i)
 			v.texts[i] = text
 		}
-		index, k := v.ids, v.key(text)
-		if v.spm && strings.Contains(text, " ") {
-			index, k = v.spaced, text
+		id, other := TokenID(i), TokenID(i)
+		if keys[i] = v.key(text); v.spm && strings.Contains(text, " ") {
+			if first, dup := v.spaced[text]; dup {
+				other = first
+			}
+			v.spaced[text] = id
+		} else {
+			other = v.ids.add(id)
 		}
-		if other, dup := index[k]; dup {
+		if other != id {
 			return fmt.Errorf("tokenizer: tokenizer.ggml.tokens: %.60q stands at %d and at %d", text, other, i)
 		}
-		index[k] = TokenID(i)
 		v.attrs[i] = attrNormal
 		if len(m.types) > 0 {
 			v.attrs[i] = typeAttr(m.types[i])
@@ -106,17 +114,17 @@ func typeAttr(t int32) uint8 {
 func (v *vocabulary) pieces() {
 	v.starts = make([]uint32, len(v.texts)+1)
 	for i, text := range v.texts {
-		v.bytes = v.appendPiece(v.bytes, text, v.attrs[i])
+		v.bytes = v.appendPiece(v.bytes, text, v.ids.keys[i], v.attrs[i])
 		v.starts[i+1] = uint32(len(v.bytes))
 	}
 }
 
-func (v *vocabulary) appendPiece(dst []byte, text string, attr uint8) []byte {
+func (v *vocabulary) appendPiece(dst []byte, text, key string, attr uint8) []byte {
 	switch {
 	case attr&(attrControl|attrUnknown|attrUserDefined) != 0:
 		return append(dst, text...) // stored as real text in both models
 	case attr&attrNormal != 0 && v.spm:
-		return append(dst, v.key(text)...)
+		return append(dst, key...)
 	case attr&attrNormal != 0:
 		return appendByteLevel(dst, text)
 	case attr&attrByte != 0:
@@ -182,8 +190,8 @@ func (v *vocabulary) Lookup(text string) (TokenID, bool) {
 		id, ok := v.spaced[text]
 		return id, ok
 	}
-	id, ok := v.ids[v.key(text)]
-	return id, ok
+	id := v.ids.find(v.key(text))
+	return id, id >= 0
 }
 
 // IsEnd reports whether a generation ends at this token: end of sequence, of turn, of message, and the tokens of a
