@@ -50,6 +50,7 @@ type kernelSet struct {
 	integer      map[quant.Type]strips[integerStrip]
 	float        strips[floatStrip]
 	tile         map[quant.Type]tileKernel
+	tileCodes    map[quant.Type]tileCodesKernel
 	pairCodes    func(dst, src *int8, pairs int)
 	sumTerms     func(dst, t, u *float32, groups int)
 	sumTermPairs func(dst, t, u *float32, groups int)

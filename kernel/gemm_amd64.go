@@ -19,6 +19,8 @@ var avx2Kernels = kernelSet{
 		quant.Q8_0: unpackQ8_0AVX2,
 		quant.Q4_K: unpackQ4_KAVX2,
 		quant.Q6_K: unpackQ6_KAVX2,
+		quant.Q5_0: unpackQ5_0AVX2, quant.Q5_1: unpackQ5_1AVX2, quant.Q5_K: unpackQ5_KAVX2, quant.Q2_K: unpackQ2_KAVX2, quant.Q3_K: unpackQ3_KAVX2,
+		quant.IQ4_NL: unpackIQ4_NLAVX2, quant.IQ4_XS: unpackIQ4_XSAVX2, quant.MXFP4: unpackMXFP4AVX2,
 	},
 	integer: map[quant.Type]strips[integerStrip]{
 		quant.Q4_0:   {{4, gemmQ4_0AVX2x4}, {2, gemmQ4_0AVX2x2}, {1, gemmQ4_0AVX2x1}},
@@ -42,6 +44,10 @@ var avx2Kernels = kernelSet{
 		quant.Q8_0: {tileQ8_0AVX2, false},
 		quant.Q4_K: {tileQ4_KAVX2, false},
 		quant.Q6_K: {tileQ6_KAVX2, false},
+	},
+	tileCodes: map[quant.Type]tileCodesKernel{
+		quant.Q5_0: tileCodes6x32AVX2, quant.Q5_1: tileCodes6x32OffsetAVX2, quant.Q5_K: tileCodes6x32OffsetAVX2, quant.Q2_K: tileCodes6x16OffsetAVX2,
+		quant.Q3_K: tileCodes6x16AVX2, quant.IQ4_NL: tileCodes8x32AVX2, quant.IQ4_XS: tileCodes8x32AVX2, quant.MXFP4: tileCodes8x32AVX2,
 	},
 	pairCodes:    pairCodesAVX2,
 	sumTerms:     sumTermsAVX2,

@@ -167,7 +167,7 @@ func (t *productTask) Do(worker, i int) {
 		t.floatRows(k, a, b, lo, hi)
 	case a.exact:
 		t.floatPanels(k, a, b, lo, hi)
-	case t.tiles && k.tile[a.m.Type].run != nil:
+	case t.tiles:
 		t.integerTiles(k, a, b, lo, hi)
 	default:
 		t.integerPanels(k, a, b, lo, hi)

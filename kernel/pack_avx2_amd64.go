@@ -39,6 +39,46 @@ func unpackQ4_KAVX2(codes *uint8, scale *float32, offset *float32, src *uint8, b
 //go:noescape
 func unpackQ6_KAVX2(codes *uint8, scale *float32, offset *float32, src *uint8, blocks int)
 
+// unpackQ5_0AVX2 takes blocks >= 1 blocks apart. See package quant for layout and reference.
+//
+//go:noescape
+func unpackQ5_0AVX2(codes *uint8, scale *float32, offset *float32, src *uint8, blocks int)
+
+// unpackQ5_1AVX2 takes blocks >= 1 blocks apart. See package quant for layout and reference.
+//
+//go:noescape
+func unpackQ5_1AVX2(codes *uint8, scale *float32, offset *float32, src *uint8, blocks int)
+
+// unpackQ5_KAVX2 takes blocks >= 1 blocks apart. See package quant for layout and reference.
+//
+//go:noescape
+func unpackQ5_KAVX2(codes *uint8, scale *float32, offset *float32, src *uint8, blocks int)
+
+// unpackQ2_KAVX2 takes blocks >= 1 blocks apart. See package quant for layout and reference.
+//
+//go:noescape
+func unpackQ2_KAVX2(codes *uint8, scale *float32, offset *float32, src *uint8, blocks int)
+
+// unpackQ3_KAVX2 takes blocks >= 1 blocks apart. See package quant for layout and reference.
+//
+//go:noescape
+func unpackQ3_KAVX2(codes *uint8, scale *float32, offset *float32, src *uint8, blocks int)
+
+// unpackIQ4_NLAVX2 takes blocks >= 1 blocks apart. See package quant for layout and reference.
+//
+//go:noescape
+func unpackIQ4_NLAVX2(codes *uint8, scale *float32, offset *float32, src *uint8, blocks int)
+
+// unpackIQ4_XSAVX2 takes blocks >= 1 blocks apart. See package quant for layout and reference.
+//
+//go:noescape
+func unpackIQ4_XSAVX2(codes *uint8, scale *float32, offset *float32, src *uint8, blocks int)
+
+// unpackMXFP4AVX2 takes blocks >= 1 blocks apart. See package quant for layout and reference.
+//
+//go:noescape
+func unpackMXFP4AVX2(codes *uint8, scale *float32, offset *float32, src *uint8, blocks int)
+
 // dequantiseOffset32AVX2 writes the weights of groups >= 1 groups of 32 from their integer form; see quant.Format.
 //
 //go:noescape

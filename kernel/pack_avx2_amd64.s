@@ -275,73 +275,56 @@ TEXT ·unpackQ4_KAVX2(SB), NOSPLIT, $0-40
 	MOVL         $0x0f0f0f0f, DI
 	VMOVD        DI, X0
 	VPBROADCASTD X0, Y0
-	MOVL         $0x80000000, DI
-	VMOVD        DI, X1
-	VPBROADCASTD X1, Y1
 
 block:
-	MOVL         4(BX), DI
-	MOVL         DI, R8
-	ANDL         $0x3f3f3f3f, DI
-	VMOVD        DI, X3
-	SHRL         $0x02, R8
-	ANDL         $0x30303030, R8
-	MOVL         12(BX), DI
-	ANDL         $0x0f0f0f0f, DI
-	ORL          R8, DI
-	VPINSRD      $0x01, DI, X3, X3
-	VPMOVZXBD    X3, Y3
+	VMOVDQU      4(BX), X1
+	VPAND        packSixes<>+0(SB), X1, X2
+	VPSRLD       $0x02, X1, X3
+	VPAND        packUpperPair<>+0(SB), X3, X3
+	VPSHUFD      $0xaa, X1, X1
+	VPSRLVD      packAlternate<>+0(SB), X1, X1
+	VPAND        packLowNibbles<>+0(SB), X1, X1
+	VPOR         X1, X3, X3
+	VPUNPCKLDQ   X3, X2, X2
+	VPMOVZXBD    X2, Y1
+	VPSHUFD      $0xee, X2, X2
+	VPMOVZXBD    X2, Y3
+	VCVTDQ2PS    Y1, Y1
 	VCVTDQ2PS    Y3, Y3
-	MOVWLZX      (BX), DI
-	VMOVD        DI, X2
+	VMOVD        (BX), X2
 	VCVTPH2PS    X2, X2
-	VBROADCASTSS X2, Y2
-	VMULPS       Y2, Y3, Y3
-	VMOVUPS      Y3, (CX)
-	MOVL         8(BX), DI
-	MOVL         DI, R8
-	ANDL         $0x3f3f3f3f, DI
-	VMOVD        DI, X3
-	SHRL         $0x02, R8
-	ANDL         $0x30303030, R8
-	MOVL         12(BX), DI
-	SHRL         $0x04, DI
-	ANDL         $0x0f0f0f0f, DI
-	ORL          R8, DI
-	VPINSRD      $0x01, DI, X3, X3
-	VPMOVZXBD    X3, Y3
-	VCVTDQ2PS    Y3, Y3
-	MOVWLZX      2(BX), DI
-	VMOVD        DI, X2
-	VCVTPH2PS    X2, X2
-	VBROADCASTSS X2, Y2
-	VMULPS       Y2, Y3, Y3
-	VXORPS       Y1, Y3, Y3
+	VBROADCASTSS X2, Y4
+	VMULPS       Y4, Y1, Y1
+	VMOVUPS      Y1, (CX)
+	VMOVSHDUP    X2, X2
+	VBROADCASTSS X2, Y4
+	VMULPS       Y4, Y3, Y3
+	VXORPS       packSign<>+0(SB), Y3, Y3
 	VMOVUPS      Y3, (DX)
-	VMOVDQU      16(BX), Y3
-	VPAND        Y0, Y3, Y2
-	VPSRLW       $0x04, Y3, Y3
-	VPAND        Y0, Y3, Y3
-	VMOVDQU      Y2, (AX)
-	VMOVDQU      Y3, 32(AX)
-	VMOVDQU      48(BX), Y3
-	VPAND        Y0, Y3, Y2
-	VPSRLW       $0x04, Y3, Y3
-	VPAND        Y0, Y3, Y3
-	VMOVDQU      Y2, 64(AX)
-	VMOVDQU      Y3, 96(AX)
-	VMOVDQU      80(BX), Y3
-	VPAND        Y0, Y3, Y2
-	VPSRLW       $0x04, Y3, Y3
-	VPAND        Y0, Y3, Y3
-	VMOVDQU      Y2, 128(AX)
-	VMOVDQU      Y3, 160(AX)
-	VMOVDQU      112(BX), Y3
-	VPAND        Y0, Y3, Y2
-	VPSRLW       $0x04, Y3, Y3
-	VPAND        Y0, Y3, Y3
-	VMOVDQU      Y2, 192(AX)
-	VMOVDQU      Y3, 224(AX)
+	VMOVDQU      16(BX), Y2
+	VPAND        Y0, Y2, Y1
+	VPSRLW       $0x04, Y2, Y2
+	VPAND        Y0, Y2, Y2
+	VMOVDQU      Y1, (AX)
+	VMOVDQU      Y2, 32(AX)
+	VMOVDQU      48(BX), Y2
+	VPAND        Y0, Y2, Y1
+	VPSRLW       $0x04, Y2, Y2
+	VPAND        Y0, Y2, Y2
+	VMOVDQU      Y1, 64(AX)
+	VMOVDQU      Y2, 96(AX)
+	VMOVDQU      80(BX), Y2
+	VPAND        Y0, Y2, Y1
+	VPSRLW       $0x04, Y2, Y2
+	VPAND        Y0, Y2, Y2
+	VMOVDQU      Y1, 128(AX)
+	VMOVDQU      Y2, 160(AX)
+	VMOVDQU      112(BX), Y2
+	VPAND        Y0, Y2, Y1
+	VPSRLW       $0x04, Y2, Y2
+	VPAND        Y0, Y2, Y2
+	VMOVDQU      Y1, 192(AX)
+	VMOVDQU      Y2, 224(AX)
 	ADDQ         $0x00000090, BX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x20, CX
@@ -350,6 +333,36 @@ block:
 	JNZ          block
 	VZEROUPPER
 	RET
+
+DATA packSixes<>+0(SB)/8, $0x3f3f3f3f3f3f3f3f
+DATA packSixes<>+8(SB)/8, $0x3f3f3f3f3f3f3f3f
+DATA packSixes<>+16(SB)/8, $0x3f3f3f3f3f3f3f3f
+DATA packSixes<>+24(SB)/8, $0x3f3f3f3f3f3f3f3f
+GLOBL packSixes<>(SB), RODATA|NOPTR, $32
+
+DATA packUpperPair<>+0(SB)/8, $0x3030303030303030
+DATA packUpperPair<>+8(SB)/8, $0x3030303030303030
+DATA packUpperPair<>+16(SB)/8, $0x3030303030303030
+DATA packUpperPair<>+24(SB)/8, $0x3030303030303030
+GLOBL packUpperPair<>(SB), RODATA|NOPTR, $32
+
+DATA packAlternate<>+0(SB)/8, $0x0000000400000000
+DATA packAlternate<>+8(SB)/8, $0x0000000400000000
+DATA packAlternate<>+16(SB)/8, $0x0000000000000000
+DATA packAlternate<>+24(SB)/8, $0x0000000000000000
+GLOBL packAlternate<>(SB), RODATA|NOPTR, $32
+
+DATA packLowNibbles<>+0(SB)/8, $0x0f0f0f0f0f0f0f0f
+DATA packLowNibbles<>+8(SB)/8, $0x0f0f0f0f0f0f0f0f
+DATA packLowNibbles<>+16(SB)/8, $0x0f0f0f0f0f0f0f0f
+DATA packLowNibbles<>+24(SB)/8, $0x0f0f0f0f0f0f0f0f
+GLOBL packLowNibbles<>(SB), RODATA|NOPTR, $32
+
+DATA packSign<>+0(SB)/8, $0x8000000080000000
+DATA packSign<>+8(SB)/8, $0x8000000080000000
+DATA packSign<>+16(SB)/8, $0x8000000080000000
+DATA packSign<>+24(SB)/8, $0x8000000080000000
+GLOBL packSign<>(SB), RODATA|NOPTR, $32
 
 // func unpackQ6_KAVX2(codes *uint8, scale *float32, offset *float32, src *uint8, blocks int)
 // Requires: AVX, AVX2, F16C
@@ -433,6 +446,576 @@ block:
 	JNZ          block
 	VZEROUPPER
 	RET
+
+// func unpackQ5_0AVX2(codes *uint8, scale *float32, offset *float32, src *uint8, blocks int)
+// Requires: AVX, AVX2, F16C
+TEXT ·unpackQ5_0AVX2(SB), NOSPLIT, $0-40
+	MOVQ         codes+0(FP), AX
+	MOVQ         scale+8(FP), CX
+	MOVQ         src+24(FP), DX
+	MOVQ         blocks+32(FP), BX
+	MOVL         $0x0f0f0f0f, SI
+	VMOVD        SI, X0
+	VPBROADCASTD X0, Y0
+	VMOVDQU      packNibbles<>+0(SB), Y1
+	VMOVDQU      packBits<>+0(SB), Y2
+	VMOVDQU      packBytes<>+0(SB), Y3
+	MOVL         $0x10101010, SI
+	VMOVD        SI, X4
+	VPBROADCASTD X4, Y4
+
+block:
+	MOVWLZX        (DX), SI
+	VMOVD          SI, X5
+	VCVTPH2PS      X5, X5
+	VMOVSS         X5, (CX)
+	VBROADCASTI128 6(DX), Y5
+	VPSRLVD        Y1, Y5, Y5
+	VPAND          Y0, Y5, Y5
+	VPBROADCASTD   2(DX), Y6
+	VPSHUFB        Y3, Y6, Y6
+	VPAND          Y2, Y6, Y6
+	VPCMPEQB       Y2, Y6, Y6
+	VPAND          Y4, Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VMOVDQU        Y5, (AX)
+	ADDQ           $0x16, DX
+	ADDQ           $0x20, AX
+	ADDQ           $0x04, CX
+	DECQ           BX
+	JNZ            block
+	VZEROUPPER
+	RET
+
+DATA packBits<>+0(SB)/8, $0x8040201008040201
+DATA packBits<>+8(SB)/8, $0x8040201008040201
+DATA packBits<>+16(SB)/8, $0x8040201008040201
+DATA packBits<>+24(SB)/8, $0x8040201008040201
+GLOBL packBits<>(SB), RODATA|NOPTR, $32
+
+DATA packBytes<>+0(SB)/8, $0x0000000000000000
+DATA packBytes<>+8(SB)/8, $0x0101010101010101
+DATA packBytes<>+16(SB)/8, $0x0202020202020202
+DATA packBytes<>+24(SB)/8, $0x0303030303030303
+GLOBL packBytes<>(SB), RODATA|NOPTR, $32
+
+// func unpackQ5_1AVX2(codes *uint8, scale *float32, offset *float32, src *uint8, blocks int)
+// Requires: AVX, AVX2, F16C
+TEXT ·unpackQ5_1AVX2(SB), NOSPLIT, $0-40
+	MOVQ         codes+0(FP), AX
+	MOVQ         scale+8(FP), CX
+	MOVQ         src+24(FP), BX
+	MOVQ         blocks+32(FP), SI
+	MOVQ         offset+16(FP), DX
+	MOVL         $0x0f0f0f0f, DI
+	VMOVD        DI, X0
+	VPBROADCASTD X0, Y0
+	VMOVDQU      packNibbles<>+0(SB), Y1
+	VMOVDQU      packBits<>+0(SB), Y2
+	VMOVDQU      packBytes<>+0(SB), Y3
+	MOVL         $0x10101010, DI
+	VMOVD        DI, X4
+	VPBROADCASTD X4, Y4
+
+block:
+	VMOVD          (BX), X5
+	VCVTPH2PS      X5, X5
+	VMOVSS         X5, (CX)
+	VEXTRACTPS     $0x01, X5, (DX)
+	ADDQ           $0x04, DX
+	VBROADCASTI128 8(BX), Y5
+	VPSRLVD        Y1, Y5, Y5
+	VPAND          Y0, Y5, Y5
+	VPBROADCASTD   4(BX), Y6
+	VPSHUFB        Y3, Y6, Y6
+	VPAND          Y2, Y6, Y6
+	VPCMPEQB       Y2, Y6, Y6
+	VPAND          Y4, Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VMOVDQU        Y5, (AX)
+	ADDQ           $0x18, BX
+	ADDQ           $0x20, AX
+	ADDQ           $0x04, CX
+	DECQ           SI
+	JNZ            block
+	VZEROUPPER
+	RET
+
+// func unpackQ5_KAVX2(codes *uint8, scale *float32, offset *float32, src *uint8, blocks int)
+// Requires: AVX, AVX2, F16C
+TEXT ·unpackQ5_KAVX2(SB), NOSPLIT, $0-40
+	MOVQ         codes+0(FP), AX
+	MOVQ         scale+8(FP), CX
+	MOVQ         src+24(FP), BX
+	MOVQ         blocks+32(FP), SI
+	MOVQ         offset+16(FP), DX
+	MOVL         $0x0f0f0f0f, DI
+	VMOVD        DI, X0
+	VPBROADCASTD X0, Y0
+	MOVL         $0x10101010, DI
+	VMOVD        DI, X1
+	VPBROADCASTD X1, Y1
+
+block:
+	VMOVDQU      4(BX), X2
+	VPAND        packSixes<>+0(SB), X2, X3
+	VPSRLD       $0x02, X2, X4
+	VPAND        packUpperPair<>+0(SB), X4, X4
+	VPSHUFD      $0xaa, X2, X2
+	VPSRLVD      packAlternate<>+0(SB), X2, X2
+	VPAND        packLowNibbles<>+0(SB), X2, X2
+	VPOR         X2, X4, X4
+	VPUNPCKLDQ   X4, X3, X3
+	VPMOVZXBD    X3, Y2
+	VPSHUFD      $0xee, X3, X3
+	VPMOVZXBD    X3, Y4
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y4, Y4
+	VMOVD        (BX), X3
+	VCVTPH2PS    X3, X3
+	VBROADCASTSS X3, Y5
+	VMULPS       Y5, Y2, Y2
+	VMOVUPS      Y2, (CX)
+	VMOVSHDUP    X3, X3
+	VBROADCASTSS X3, Y5
+	VMULPS       Y5, Y4, Y4
+	VXORPS       packSign<>+0(SB), Y4, Y4
+	VMOVUPS      Y4, (DX)
+	VMOVDQU      16(BX), Y2
+	VMOVDQU      48(BX), Y3
+	VMOVDQA      Y3, Y4
+	VPAND        Y0, Y4, Y4
+	VPSLLW       $0x04, Y2, Y5
+	VPAND        Y1, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VMOVDQU      Y4, (AX)
+	VPSRLW       $0x04, Y3, Y4
+	VPAND        Y0, Y4, Y4
+	VPSLLW       $0x03, Y2, Y5
+	VPAND        Y1, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VMOVDQU      Y4, 32(AX)
+	VMOVDQU      80(BX), Y3
+	VMOVDQA      Y3, Y4
+	VPAND        Y0, Y4, Y4
+	VPSLLW       $0x02, Y2, Y5
+	VPAND        Y1, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VMOVDQU      Y4, 64(AX)
+	VPSRLW       $0x04, Y3, Y4
+	VPAND        Y0, Y4, Y4
+	VPSLLW       $0x01, Y2, Y5
+	VPAND        Y1, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VMOVDQU      Y4, 96(AX)
+	VMOVDQU      112(BX), Y3
+	VMOVDQA      Y3, Y4
+	VPAND        Y0, Y4, Y4
+	VMOVDQA      Y2, Y5
+	VPAND        Y1, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VMOVDQU      Y4, 128(AX)
+	VPSRLW       $0x04, Y3, Y4
+	VPAND        Y0, Y4, Y4
+	VPSRLW       $0x01, Y2, Y5
+	VPAND        Y1, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VMOVDQU      Y4, 160(AX)
+	VMOVDQU      144(BX), Y3
+	VMOVDQA      Y3, Y4
+	VPAND        Y0, Y4, Y4
+	VPSRLW       $0x02, Y2, Y5
+	VPAND        Y1, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VMOVDQU      Y4, 192(AX)
+	VPSRLW       $0x04, Y3, Y4
+	VPAND        Y0, Y4, Y4
+	VPSRLW       $0x03, Y2, Y5
+	VPAND        Y1, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VMOVDQU      Y4, 224(AX)
+	ADDQ         $0x000000b0, BX
+	ADDQ         $0x00000100, AX
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, DX
+	DECQ         SI
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func unpackQ2_KAVX2(codes *uint8, scale *float32, offset *float32, src *uint8, blocks int)
+// Requires: AVX, AVX2, F16C
+TEXT ·unpackQ2_KAVX2(SB), NOSPLIT, $0-40
+	MOVQ         codes+0(FP), AX
+	MOVQ         scale+8(FP), CX
+	MOVQ         src+24(FP), BX
+	MOVQ         blocks+32(FP), SI
+	MOVQ         offset+16(FP), DX
+	MOVL         $0x03030303, DI
+	VMOVD        DI, X0
+	VPBROADCASTD X0, Y0
+	MOVL         $0x80000000, DI
+	VMOVD        DI, X1
+	VPBROADCASTD X1, Y1
+
+block:
+	MOVWLZX      80(BX), DI
+	VMOVD        DI, X2
+	VCVTPH2PS    X2, X2
+	VBROADCASTSS X2, Y2
+	MOVWLZX      82(BX), DI
+	VMOVD        DI, X3
+	VCVTPH2PS    X3, X3
+	VBROADCASTSS X3, Y3
+	VXORPS       Y1, Y3, Y3
+	VPMOVZXBD    (BX), Y4
+	VPSRLD       $0x04, Y4, Y5
+	VPAND        packFifteen<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VMOVUPS      Y4, (CX)
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y3, Y5, Y5
+	VMOVUPS      Y5, (DX)
+	VPMOVZXBD    8(BX), Y4
+	VPSRLD       $0x04, Y4, Y5
+	VPAND        packFifteen<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VMOVUPS      Y4, 32(CX)
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y3, Y5, Y5
+	VMOVUPS      Y5, 32(DX)
+	VMOVDQU      16(BX), Y2
+	VMOVDQA      Y2, Y3
+	VPAND        Y0, Y3, Y3
+	VMOVDQU      Y3, (AX)
+	VPSRLW       $0x02, Y2, Y3
+	VPAND        Y0, Y3, Y3
+	VMOVDQU      Y3, 32(AX)
+	VPSRLW       $0x04, Y2, Y3
+	VPAND        Y0, Y3, Y3
+	VMOVDQU      Y3, 64(AX)
+	VPSRLW       $0x06, Y2, Y3
+	VPAND        Y0, Y3, Y3
+	VMOVDQU      Y3, 96(AX)
+	VMOVDQU      48(BX), Y2
+	VMOVDQA      Y2, Y3
+	VPAND        Y0, Y3, Y3
+	VMOVDQU      Y3, 128(AX)
+	VPSRLW       $0x02, Y2, Y3
+	VPAND        Y0, Y3, Y3
+	VMOVDQU      Y3, 160(AX)
+	VPSRLW       $0x04, Y2, Y3
+	VPAND        Y0, Y3, Y3
+	VMOVDQU      Y3, 192(AX)
+	VPSRLW       $0x06, Y2, Y3
+	VPAND        Y0, Y3, Y3
+	VMOVDQU      Y3, 224(AX)
+	ADDQ         $0x00000054, BX
+	ADDQ         $0x00000100, AX
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	DECQ         SI
+	JNZ          block
+	VZEROUPPER
+	RET
+
+DATA packFifteen<>+0(SB)/8, $0x0000000f0000000f
+DATA packFifteen<>+8(SB)/8, $0x0000000f0000000f
+DATA packFifteen<>+16(SB)/8, $0x0000000f0000000f
+DATA packFifteen<>+24(SB)/8, $0x0000000f0000000f
+GLOBL packFifteen<>(SB), RODATA|NOPTR, $32
+
+// func unpackQ3_KAVX2(codes *uint8, scale *float32, offset *float32, src *uint8, blocks int)
+// Requires: AVX, AVX2, F16C
+TEXT ·unpackQ3_KAVX2(SB), NOSPLIT, $0-40
+	MOVQ         codes+0(FP), AX
+	MOVQ         scale+8(FP), CX
+	MOVQ         src+24(FP), DX
+	MOVQ         blocks+32(FP), BX
+	MOVL         $0x03030303, SI
+	VMOVD        SI, X0
+	VPBROADCASTD X0, Y0
+	MOVL         $0x04040404, SI
+	VMOVD        SI, X1
+	VPBROADCASTD X1, Y1
+	MOVL         $0x0f0f0f0f, SI
+	VMOVD        SI, X2
+	VPBROADCASTD X2, Y2
+
+block:
+	VMOVQ        96(DX), X3
+	VPSRLW       $0x04, X3, X4
+	VPUNPCKLQDQ  X4, X3, X3
+	VPAND        X2, X3, X3
+	VPBROADCASTD 104(DX), X4
+	VPSRLVD      packQuarters<>+0(SB), X4, X4
+	VPAND        X0, X4, X4
+	VPSLLW       $0x04, X4, X4
+	VPOR         X4, X3, X3
+	VPSUBB       packThirtyTwos<>+0(SB), X3, X3
+	MOVWLZX      108(DX), SI
+	VMOVD        SI, X4
+	VCVTPH2PS    X4, X4
+	VBROADCASTSS X4, Y4
+	VPMOVSXBD    X3, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VMOVUPS      Y5, (CX)
+	VPSRLDQ      $0x08, X3, X3
+	VPMOVSXBD    X3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y4, Y3, Y3
+	VMOVUPS      Y3, 32(CX)
+	VMOVDQU      (DX), Y3
+	VMOVDQU      32(DX), Y4
+	VMOVDQA      Y4, Y5
+	VPAND        Y0, Y5, Y5
+	VPSLLW       $0x02, Y3, Y6
+	VPAND        Y1, Y6, Y6
+	VPOR         Y6, Y5, Y5
+	VMOVDQU      Y5, (AX)
+	VPSRLW       $0x02, Y4, Y5
+	VPAND        Y0, Y5, Y5
+	VPSLLW       $0x01, Y3, Y6
+	VPAND        Y1, Y6, Y6
+	VPOR         Y6, Y5, Y5
+	VMOVDQU      Y5, 32(AX)
+	VPSRLW       $0x04, Y4, Y5
+	VPAND        Y0, Y5, Y5
+	VMOVDQA      Y3, Y6
+	VPAND        Y1, Y6, Y6
+	VPOR         Y6, Y5, Y5
+	VMOVDQU      Y5, 64(AX)
+	VPSRLW       $0x06, Y4, Y5
+	VPAND        Y0, Y5, Y5
+	VPSRLW       $0x01, Y3, Y6
+	VPAND        Y1, Y6, Y6
+	VPOR         Y6, Y5, Y5
+	VMOVDQU      Y5, 96(AX)
+	VMOVDQU      64(DX), Y4
+	VMOVDQA      Y4, Y5
+	VPAND        Y0, Y5, Y5
+	VPSRLW       $0x02, Y3, Y6
+	VPAND        Y1, Y6, Y6
+	VPOR         Y6, Y5, Y5
+	VMOVDQU      Y5, 128(AX)
+	VPSRLW       $0x02, Y4, Y5
+	VPAND        Y0, Y5, Y5
+	VPSRLW       $0x03, Y3, Y6
+	VPAND        Y1, Y6, Y6
+	VPOR         Y6, Y5, Y5
+	VMOVDQU      Y5, 160(AX)
+	VPSRLW       $0x04, Y4, Y5
+	VPAND        Y0, Y5, Y5
+	VPSRLW       $0x04, Y3, Y6
+	VPAND        Y1, Y6, Y6
+	VPOR         Y6, Y5, Y5
+	VMOVDQU      Y5, 192(AX)
+	VPSRLW       $0x06, Y4, Y5
+	VPAND        Y0, Y5, Y5
+	VPSRLW       $0x05, Y3, Y6
+	VPAND        Y1, Y6, Y6
+	VPOR         Y6, Y5, Y5
+	VMOVDQU      Y5, 224(AX)
+	ADDQ         $0x0000006e, DX
+	ADDQ         $0x00000100, AX
+	ADDQ         $0x40, CX
+	DECQ         BX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+DATA packQuarters<>+0(SB)/8, $0x0000000200000000
+DATA packQuarters<>+8(SB)/8, $0x0000000600000004
+DATA packQuarters<>+16(SB)/8, $0x0000000200000000
+DATA packQuarters<>+24(SB)/8, $0x0000000600000004
+GLOBL packQuarters<>(SB), RODATA|NOPTR, $32
+
+DATA packThirtyTwos<>+0(SB)/8, $0x2020202020202020
+DATA packThirtyTwos<>+8(SB)/8, $0x2020202020202020
+DATA packThirtyTwos<>+16(SB)/8, $0x2020202020202020
+DATA packThirtyTwos<>+24(SB)/8, $0x2020202020202020
+GLOBL packThirtyTwos<>(SB), RODATA|NOPTR, $32
+
+// func unpackIQ4_NLAVX2(codes *uint8, scale *float32, offset *float32, src *uint8, blocks int)
+// Requires: AVX, AVX2, F16C
+TEXT ·unpackIQ4_NLAVX2(SB), NOSPLIT, $0-40
+	MOVQ         codes+0(FP), AX
+	MOVQ         scale+8(FP), CX
+	MOVQ         src+24(FP), DX
+	MOVQ         blocks+32(FP), BX
+	MOVL         $0x0f0f0f0f, SI
+	VMOVD        SI, X0
+	VPBROADCASTD X0, Y0
+	VMOVDQU      packNibbles<>+0(SB), Y1
+	VMOVDQU      packNonLinear<>+0(SB), Y2
+
+block:
+	MOVWLZX        (DX), SI
+	VMOVD          SI, X3
+	VCVTPH2PS      X3, X3
+	VMOVSS         X3, (CX)
+	VBROADCASTI128 2(DX), Y3
+	VPSRLVD        Y1, Y3, Y3
+	VPAND          Y0, Y3, Y3
+	VPSHUFB        Y3, Y2, Y3
+	VMOVDQU        Y3, (AX)
+	ADDQ           $0x12, DX
+	ADDQ           $0x20, AX
+	ADDQ           $0x04, CX
+	DECQ           BX
+	JNZ            block
+	VZEROUPPER
+	RET
+
+DATA packNonLinear<>+0(SB)/8, $0x766a5d4f3f2d1801
+DATA packNonLinear<>+8(SB)/8, $0xf1d9c5b5a6998d81
+DATA packNonLinear<>+16(SB)/8, $0x766a5d4f3f2d1801
+DATA packNonLinear<>+24(SB)/8, $0xf1d9c5b5a6998d81
+GLOBL packNonLinear<>(SB), RODATA|NOPTR, $32
+
+// func unpackIQ4_XSAVX2(codes *uint8, scale *float32, offset *float32, src *uint8, blocks int)
+// Requires: AVX, AVX2, F16C
+TEXT ·unpackIQ4_XSAVX2(SB), NOSPLIT, $0-40
+	MOVQ         codes+0(FP), AX
+	MOVQ         scale+8(FP), CX
+	MOVQ         src+24(FP), DX
+	MOVQ         blocks+32(FP), BX
+	MOVL         $0x0f0f0f0f, SI
+	VMOVD        SI, X0
+	VPBROADCASTD X0, Y0
+	VMOVDQU      packNibbles<>+0(SB), Y1
+	VMOVDQU      packNonLinear<>+0(SB), Y2
+
+block:
+	VMOVD          4(DX), X3
+	VPSRLW         $0x04, X3, X4
+	VPUNPCKLBW     X4, X3, X3
+	VPAND          X0, X3, X3
+	VPMOVZXBD      X3, Y3
+	VPBROADCASTW   2(DX), Y4
+	VPSRLVD        packPairs<>+0(SB), Y4, Y4
+	VPAND          packThree<>+0(SB), Y4, Y4
+	VPSLLD         $0x04, Y4, Y4
+	VPOR           Y4, Y3, Y3
+	VPSUBD         packThirtyTwo<>+0(SB), Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	MOVWLZX        (DX), SI
+	VMOVD          SI, X4
+	VCVTPH2PS      X4, X4
+	VBROADCASTSS   X4, Y4
+	VMULPS         Y4, Y3, Y3
+	VMOVUPS        Y3, (CX)
+	VBROADCASTI128 8(DX), Y3
+	VPSRLVD        Y1, Y3, Y3
+	VPAND          Y0, Y3, Y3
+	VPSHUFB        Y3, Y2, Y3
+	VMOVDQU        Y3, (AX)
+	VBROADCASTI128 24(DX), Y3
+	VPSRLVD        Y1, Y3, Y3
+	VPAND          Y0, Y3, Y3
+	VPSHUFB        Y3, Y2, Y3
+	VMOVDQU        Y3, 32(AX)
+	VBROADCASTI128 40(DX), Y3
+	VPSRLVD        Y1, Y3, Y3
+	VPAND          Y0, Y3, Y3
+	VPSHUFB        Y3, Y2, Y3
+	VMOVDQU        Y3, 64(AX)
+	VBROADCASTI128 56(DX), Y3
+	VPSRLVD        Y1, Y3, Y3
+	VPAND          Y0, Y3, Y3
+	VPSHUFB        Y3, Y2, Y3
+	VMOVDQU        Y3, 96(AX)
+	VBROADCASTI128 72(DX), Y3
+	VPSRLVD        Y1, Y3, Y3
+	VPAND          Y0, Y3, Y3
+	VPSHUFB        Y3, Y2, Y3
+	VMOVDQU        Y3, 128(AX)
+	VBROADCASTI128 88(DX), Y3
+	VPSRLVD        Y1, Y3, Y3
+	VPAND          Y0, Y3, Y3
+	VPSHUFB        Y3, Y2, Y3
+	VMOVDQU        Y3, 160(AX)
+	VBROADCASTI128 104(DX), Y3
+	VPSRLVD        Y1, Y3, Y3
+	VPAND          Y0, Y3, Y3
+	VPSHUFB        Y3, Y2, Y3
+	VMOVDQU        Y3, 192(AX)
+	VBROADCASTI128 120(DX), Y3
+	VPSRLVD        Y1, Y3, Y3
+	VPAND          Y0, Y3, Y3
+	VPSHUFB        Y3, Y2, Y3
+	VMOVDQU        Y3, 224(AX)
+	ADDQ           $0x00000088, DX
+	ADDQ           $0x00000100, AX
+	ADDQ           $0x20, CX
+	DECQ           BX
+	JNZ            block
+	VZEROUPPER
+	RET
+
+DATA packPairs<>+0(SB)/8, $0x0000000200000000
+DATA packPairs<>+8(SB)/8, $0x0000000600000004
+DATA packPairs<>+16(SB)/8, $0x0000000a00000008
+DATA packPairs<>+24(SB)/8, $0x0000000e0000000c
+GLOBL packPairs<>(SB), RODATA|NOPTR, $32
+
+DATA packThree<>+0(SB)/8, $0x0000000300000003
+DATA packThree<>+8(SB)/8, $0x0000000300000003
+DATA packThree<>+16(SB)/8, $0x0000000300000003
+DATA packThree<>+24(SB)/8, $0x0000000300000003
+GLOBL packThree<>(SB), RODATA|NOPTR, $32
+
+DATA packThirtyTwo<>+0(SB)/8, $0x0000002000000020
+DATA packThirtyTwo<>+8(SB)/8, $0x0000002000000020
+DATA packThirtyTwo<>+16(SB)/8, $0x0000002000000020
+DATA packThirtyTwo<>+24(SB)/8, $0x0000002000000020
+GLOBL packThirtyTwo<>(SB), RODATA|NOPTR, $32
+
+// func unpackMXFP4AVX2(codes *uint8, scale *float32, offset *float32, src *uint8, blocks int)
+// Requires: AVX, AVX2
+TEXT ·unpackMXFP4AVX2(SB), NOSPLIT, $0-40
+	MOVQ         codes+0(FP), AX
+	MOVQ         scale+8(FP), CX
+	MOVQ         src+24(FP), DX
+	MOVQ         blocks+32(FP), BX
+	MOVL         $0x0f0f0f0f, SI
+	VMOVD        SI, X0
+	VPBROADCASTD X0, Y0
+	VMOVDQU      packNibbles<>+0(SB), Y1
+	VMOVDQU      packMicroscale<>+0(SB), Y2
+
+block:
+	MOVBLZX (DX), SI
+	LEAL    -1(SI), DI
+	SHLL    $0x17, DI
+	CMPL    SI, $0x02
+	JGE     normal
+	LEAL    1(SI), DI
+	SHLL    $0x15, DI
+
+normal:
+	MOVL           DI, (CX)
+	VBROADCASTI128 1(DX), Y3
+	VPSRLVD        Y1, Y3, Y3
+	VPAND          Y0, Y3, Y3
+	VPSHUFB        Y3, Y2, Y3
+	VMOVDQU        Y3, (AX)
+	ADDQ           $0x11, DX
+	ADDQ           $0x20, AX
+	ADDQ           $0x04, CX
+	DECQ           BX
+	JNZ            block
+	VZEROUPPER
+	RET
+
+DATA packMicroscale<>+0(SB)/8, $0x8c88868483828180
+DATA packMicroscale<>+8(SB)/8, $0x74787a7c7d7e7f80
+DATA packMicroscale<>+16(SB)/8, $0x8c88868483828180
+DATA packMicroscale<>+24(SB)/8, $0x74787a7c7d7e7f80
+GLOBL packMicroscale<>(SB), RODATA|NOPTR, $32
 
 // func dequantiseOffset32AVX2(dst *float32, codes *uint8, scale *float32, offset *float32, zero int, groups int)
 // Requires: AVX, AVX2

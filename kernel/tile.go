@@ -19,6 +19,10 @@ type tileKernel struct {
 	pairs bool // codes are in the order of pairCodes
 }
 
+// tileCodesKernel is tileKernel for rows that have been unpacked, [8][cols] codes and [8][weight groups] scales and offsets.
+type tileCodesKernel func(t, u *float32, w *uint8, scaleW, offsetW *float32, zero, pieces int,
+	codes *int8, scale, sums *float32, period int)
+
 // tileable reports whether tiles handle rows of cols columns: pairs of groups, and no more than one row's end a piece.
 func tileable(cols int) bool { return cols%(2*block) == 0 && cols >= tileGroups*block }
 
@@ -43,7 +47,7 @@ func again[T any](s []T, n int) { copy(s[n:], s) }
 // integerTiles computes output rows [lo, hi) of a part from few rows of 8-bit activations.
 func (t *productTask) integerTiles(k *kernelSet, a *part, b *buffer, lo, hi int) {
 	m, f, act := a.m, a.m.format, &t.s.act
-	tile, sums := k.tile[m.Type], act.sumsFor(f)
+	tile, unpacked, sums := k.tile[m.Type], k.tileCodes[m.Type], act.sumsFor(f)
 	codes := act.codes
 	if tile.pairs {
 		codes = act.pairs
@@ -57,9 +61,19 @@ func (t *productTask) integerTiles(k *kernelSet, a *part, b *buffer, lo, hi int)
 	}
 	for ; lo+tileHeight <= hi; lo += tileHeight {
 		w := m.rows(lo, tileHeight)
+		if tile.run == nil {
+			b.plain.resize(tileHeight*m.Cols, f.Group)
+			k.unpackRow(f, b.plain.codes, b.plain.scale, b.plain.offset, w)
+		}
 		for i := range t.rows {
 			g := i * act.groupStride
-			tile.run(&b.terms[0], &b.offsets[0], &w[0], act.groups, &codes[i*act.stride], &act.scale[g], &sums[g*perGroup], act.groups)
+			if tile.run == nil {
+				p := &b.plain
+				unpacked(&b.terms[0], &b.offsets[0], &p.codes[0], &p.scale[0], &p.offset[0], f.Zero, act.groups,
+					&codes[i*act.stride], &act.scale[g], &sums[g*perGroup], act.groups)
+			} else {
+				tile.run(&b.terms[0], &b.offsets[0], &w[0], act.groups, &codes[i*act.stride], &act.scale[g], &sums[g*perGroup], act.groups)
+			}
 			sum(&a.dst[i*m.Rows+lo], &b.terms[0], &b.offsets[0], groups)
 		}
 	}

@@ -29,6 +29,31 @@ func tileQ4_KAVX2(t *float32, u *float32, w *uint8, pieces int, codes *int8, sca
 //go:noescape
 func tileQ6_KAVX2(t *float32, u *float32, w *uint8, pieces int, codes *int8, scale *float32, sums *float32, period int)
 
+// tileCodes8x32AVX2 leaves the terms of 8*pieces groups of 32 unpacked weights.
+//
+//go:noescape
+func tileCodes8x32AVX2(t *float32, u *float32, w *uint8, scaleW *float32, offsetW *float32, zero int, pieces int, codes *int8, scale *float32, sums *float32, period int)
+
+// tileCodes6x32AVX2 leaves the terms of 8*pieces groups of 32 unpacked weights.
+//
+//go:noescape
+func tileCodes6x32AVX2(t *float32, u *float32, w *uint8, scaleW *float32, offsetW *float32, zero int, pieces int, codes *int8, scale *float32, sums *float32, period int)
+
+// tileCodes6x32OffsetAVX2 leaves the terms of 8*pieces groups of 32 unpacked weights.
+//
+//go:noescape
+func tileCodes6x32OffsetAVX2(t *float32, u *float32, w *uint8, scaleW *float32, offsetW *float32, zero int, pieces int, codes *int8, scale *float32, sums *float32, period int)
+
+// tileCodes6x16AVX2 leaves the terms of 8*pieces groups of 32 unpacked weights.
+//
+//go:noescape
+func tileCodes6x16AVX2(t *float32, u *float32, w *uint8, scaleW *float32, offsetW *float32, zero int, pieces int, codes *int8, scale *float32, sums *float32, period int)
+
+// tileCodes6x16OffsetAVX2 leaves the terms of 8*pieces groups of 32 unpacked weights.
+//
+//go:noescape
+func tileCodes6x16OffsetAVX2(t *float32, u *float32, w *uint8, scaleW *float32, offsetW *float32, zero int, pieces int, codes *int8, scale *float32, sums *float32, period int)
+
 // sumTermsAVX2 writes the eight sums over groups >= 1 ascending of t[8][groups], after each of which u's is added if there is one.
 //
 //go:noescape

@@ -714,6 +714,547 @@ DATA tileTwice<>+24(SB)/4, $0x00000003
 DATA tileTwice<>+28(SB)/4, $0x00000003
 GLOBL tileTwice<>(SB), RODATA|NOPTR, $32
 
+// func tileCodes8x32AVX2(t *float32, u *float32, w *uint8, scaleW *float32, offsetW *float32, zero int, pieces int, codes *int8, scale *float32, sums *float32, period int)
+// Requires: AVX, AVX2
+TEXT ·tileCodes8x32AVX2(SB), NOSPLIT, $0-88
+	MOVQ    t+0(FP), AX
+	MOVQ    w+16(FP), CX
+	MOVQ    pieces+48(FP), DX
+	MOVQ    codes+56(FP), BX
+	MOVQ    scale+64(FP), SI
+	MOVQ    sums+72(FP), DI
+	MOVQ    period+80(FP), R8
+	MOVQ    R8, R9
+	SHLQ    $0x05, R9
+	MOVQ    R8, R10
+	SHLQ    $0x02, R10
+	XORQ    R11, R11
+	MOVQ    scaleW+24(FP), R12
+	VMOVDQU tileOnes<>+0(SB), Y0
+	VMOVDQU tileTop<>+0(SB), Y1
+
+piece:
+	VPXOR       (CX), Y1, Y2
+	VMOVDQU     (BX), Y3
+	VPSIGNB     Y2, Y3, Y3
+	VPABSB      Y2, Y2
+	VPMADDUBSW  Y3, Y2, Y2
+	VPMADDWD    Y0, Y2, Y2
+	VPXOR       32(CX), Y1, Y3
+	VMOVDQU     32(BX), Y4
+	VPSIGNB     Y3, Y4, Y4
+	VPABSB      Y3, Y3
+	VPMADDUBSW  Y4, Y3, Y3
+	VPMADDWD    Y0, Y3, Y3
+	VPERM2I128  $0x20, Y3, Y2, Y4
+	VPERM2I128  $0x31, Y3, Y2, Y2
+	VPADDD      Y2, Y4, Y4
+	VPXOR       64(CX), Y1, Y2
+	VMOVDQU     64(BX), Y3
+	VPSIGNB     Y2, Y3, Y3
+	VPABSB      Y2, Y2
+	VPMADDUBSW  Y3, Y2, Y2
+	VPMADDWD    Y0, Y2, Y2
+	VPXOR       96(CX), Y1, Y3
+	VMOVDQU     96(BX), Y5
+	VPSIGNB     Y3, Y5, Y5
+	VPABSB      Y3, Y3
+	VPMADDUBSW  Y5, Y3, Y3
+	VPMADDWD    Y0, Y3, Y3
+	VPERM2I128  $0x20, Y3, Y2, Y5
+	VPERM2I128  $0x31, Y3, Y2, Y2
+	VPADDD      Y2, Y5, Y5
+	VPXOR       128(CX), Y1, Y2
+	VMOVDQU     128(BX), Y3
+	VPSIGNB     Y2, Y3, Y3
+	VPABSB      Y2, Y2
+	VPMADDUBSW  Y3, Y2, Y2
+	VPMADDWD    Y0, Y2, Y2
+	VPXOR       160(CX), Y1, Y3
+	VMOVDQU     160(BX), Y6
+	VPSIGNB     Y3, Y6, Y6
+	VPABSB      Y3, Y3
+	VPMADDUBSW  Y6, Y3, Y3
+	VPMADDWD    Y0, Y3, Y3
+	VPERM2I128  $0x20, Y3, Y2, Y6
+	VPERM2I128  $0x31, Y3, Y2, Y2
+	VPADDD      Y2, Y6, Y6
+	VPXOR       192(CX), Y1, Y2
+	VMOVDQU     192(BX), Y3
+	VPSIGNB     Y2, Y3, Y3
+	VPABSB      Y2, Y2
+	VPMADDUBSW  Y3, Y2, Y2
+	VPMADDWD    Y0, Y2, Y2
+	VPXOR       224(CX), Y1, Y3
+	VMOVDQU     224(BX), Y7
+	VPSIGNB     Y3, Y7, Y7
+	VPABSB      Y3, Y3
+	VPMADDUBSW  Y7, Y3, Y3
+	VPMADDWD    Y0, Y3, Y3
+	VPERM2I128  $0x20, Y3, Y2, Y7
+	VPERM2I128  $0x31, Y3, Y2, Y2
+	VPADDD      Y2, Y7, Y7
+	VPUNPCKLDQ  Y5, Y4, Y2
+	VPUNPCKHDQ  Y5, Y4, Y3
+	VPADDD      Y3, Y2, Y2
+	VPUNPCKLDQ  Y7, Y6, Y3
+	VPUNPCKHDQ  Y7, Y6, Y4
+	VPADDD      Y4, Y3, Y3
+	VPUNPCKLQDQ Y3, Y2, Y4
+	VPUNPCKHQDQ Y3, Y2, Y2
+	VPADDD      Y2, Y4, Y4
+	VMOVDQU     tileOrder<>+0(SB), Y2
+	VPERMD      Y4, Y2, Y4
+	VMOVUPS     (R12), Y2
+	VCVTDQ2PS   Y4, Y4
+	VMULPS      (SI), Y2, Y2
+	VMULPS      Y2, Y4, Y4
+	VMOVUPS     Y4, (AX)
+	ADDQ        $0x00000020, R12
+	ADDQ        $0x00000100, CX
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x08, R11
+	ADDQ        $0x00000100, BX
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, DI
+	CMPQ        R11, R8
+	JLT         next
+	SUBQ        R8, R11
+	SUBQ        R9, BX
+	SUBQ        R10, SI
+	SUBQ        R10, DI
+
+next:
+	DECQ DX
+	JNZ  piece
+	VZEROUPPER
+	RET
+
+DATA tileTop<>+0(SB)/4, $0x80808080
+DATA tileTop<>+4(SB)/4, $0x80808080
+DATA tileTop<>+8(SB)/4, $0x80808080
+DATA tileTop<>+12(SB)/4, $0x80808080
+DATA tileTop<>+16(SB)/4, $0x80808080
+DATA tileTop<>+20(SB)/4, $0x80808080
+DATA tileTop<>+24(SB)/4, $0x80808080
+DATA tileTop<>+28(SB)/4, $0x80808080
+GLOBL tileTop<>(SB), RODATA|NOPTR, $32
+
+// func tileCodes6x32AVX2(t *float32, u *float32, w *uint8, scaleW *float32, offsetW *float32, zero int, pieces int, codes *int8, scale *float32, sums *float32, period int)
+// Requires: AVX, AVX2
+TEXT ·tileCodes6x32AVX2(SB), NOSPLIT, $0-88
+	MOVQ         t+0(FP), AX
+	MOVQ         w+16(FP), CX
+	MOVQ         pieces+48(FP), DX
+	MOVQ         codes+56(FP), BX
+	MOVQ         scale+64(FP), SI
+	MOVQ         sums+72(FP), DI
+	MOVQ         period+80(FP), R8
+	MOVQ         R8, R9
+	SHLQ         $0x05, R9
+	MOVQ         R8, R10
+	SHLQ         $0x02, R10
+	XORQ         R11, R11
+	MOVQ         scaleW+24(FP), R12
+	VMOVDQU      tileOnes<>+0(SB), Y0
+	MOVQ         zero+40(FP), R13
+	VMOVD        R13, X1
+	VPBROADCASTD X1, Y1
+
+piece:
+	VMOVDQU     (CX), Y2
+	VPMADDUBSW  (BX), Y2, Y2
+	VPMADDWD    Y0, Y2, Y2
+	VMOVDQU     32(CX), Y3
+	VPMADDUBSW  32(BX), Y3, Y3
+	VPMADDWD    Y0, Y3, Y3
+	VPERM2I128  $0x20, Y3, Y2, Y4
+	VPERM2I128  $0x31, Y3, Y2, Y2
+	VPADDD      Y2, Y4, Y4
+	VMOVDQU     64(CX), Y2
+	VPMADDUBSW  64(BX), Y2, Y2
+	VPMADDWD    Y0, Y2, Y2
+	VMOVDQU     96(CX), Y3
+	VPMADDUBSW  96(BX), Y3, Y3
+	VPMADDWD    Y0, Y3, Y3
+	VPERM2I128  $0x20, Y3, Y2, Y5
+	VPERM2I128  $0x31, Y3, Y2, Y2
+	VPADDD      Y2, Y5, Y5
+	VMOVDQU     128(CX), Y2
+	VPMADDUBSW  128(BX), Y2, Y2
+	VPMADDWD    Y0, Y2, Y2
+	VMOVDQU     160(CX), Y3
+	VPMADDUBSW  160(BX), Y3, Y3
+	VPMADDWD    Y0, Y3, Y3
+	VPERM2I128  $0x20, Y3, Y2, Y6
+	VPERM2I128  $0x31, Y3, Y2, Y2
+	VPADDD      Y2, Y6, Y6
+	VMOVDQU     192(CX), Y2
+	VPMADDUBSW  192(BX), Y2, Y2
+	VPMADDWD    Y0, Y2, Y2
+	VMOVDQU     224(CX), Y3
+	VPMADDUBSW  224(BX), Y3, Y3
+	VPMADDWD    Y0, Y3, Y3
+	VPERM2I128  $0x20, Y3, Y2, Y7
+	VPERM2I128  $0x31, Y3, Y2, Y2
+	VPADDD      Y2, Y7, Y7
+	VPUNPCKLDQ  Y5, Y4, Y2
+	VPUNPCKHDQ  Y5, Y4, Y3
+	VPADDD      Y3, Y2, Y2
+	VPUNPCKLDQ  Y7, Y6, Y3
+	VPUNPCKHDQ  Y7, Y6, Y4
+	VPADDD      Y4, Y3, Y3
+	VPUNPCKLQDQ Y3, Y2, Y4
+	VPUNPCKHQDQ Y3, Y2, Y2
+	VPADDD      Y2, Y4, Y4
+	VMOVDQU     tileOrder<>+0(SB), Y2
+	VPERMD      Y4, Y2, Y4
+	VMOVUPS     (R12), Y2
+	VPMULLD     (DI), Y1, Y3
+	VPSUBD      Y3, Y4, Y4
+	VCVTDQ2PS   Y4, Y4
+	VMULPS      (SI), Y2, Y2
+	VMULPS      Y2, Y4, Y4
+	VMOVUPS     Y4, (AX)
+	ADDQ        $0x00000020, R12
+	ADDQ        $0x00000100, CX
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x08, R11
+	ADDQ        $0x00000100, BX
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, DI
+	CMPQ        R11, R8
+	JLT         next
+	SUBQ        R8, R11
+	SUBQ        R9, BX
+	SUBQ        R10, SI
+	SUBQ        R10, DI
+
+next:
+	DECQ DX
+	JNZ  piece
+	VZEROUPPER
+	RET
+
+// func tileCodes6x32OffsetAVX2(t *float32, u *float32, w *uint8, scaleW *float32, offsetW *float32, zero int, pieces int, codes *int8, scale *float32, sums *float32, period int)
+// Requires: AVX, AVX2
+TEXT ·tileCodes6x32OffsetAVX2(SB), NOSPLIT, $0-88
+	MOVQ    t+0(FP), AX
+	MOVQ    w+16(FP), CX
+	MOVQ    pieces+48(FP), DX
+	MOVQ    u+8(FP), BX
+	MOVQ    codes+56(FP), SI
+	MOVQ    scale+64(FP), DI
+	MOVQ    sums+72(FP), R8
+	MOVQ    period+80(FP), R9
+	MOVQ    R9, R10
+	SHLQ    $0x05, R10
+	MOVQ    R9, R11
+	SHLQ    $0x02, R11
+	XORQ    R12, R12
+	MOVQ    scaleW+24(FP), R13
+	VMOVDQU tileOnes<>+0(SB), Y0
+	MOVQ    offsetW+32(FP), R14
+
+piece:
+	VMOVDQU     (CX), Y1
+	VPMADDUBSW  (SI), Y1, Y1
+	VPMADDWD    Y0, Y1, Y1
+	VMOVDQU     32(CX), Y2
+	VPMADDUBSW  32(SI), Y2, Y2
+	VPMADDWD    Y0, Y2, Y2
+	VPERM2I128  $0x20, Y2, Y1, Y3
+	VPERM2I128  $0x31, Y2, Y1, Y1
+	VPADDD      Y1, Y3, Y3
+	VMOVDQU     64(CX), Y1
+	VPMADDUBSW  64(SI), Y1, Y1
+	VPMADDWD    Y0, Y1, Y1
+	VMOVDQU     96(CX), Y2
+	VPMADDUBSW  96(SI), Y2, Y2
+	VPMADDWD    Y0, Y2, Y2
+	VPERM2I128  $0x20, Y2, Y1, Y4
+	VPERM2I128  $0x31, Y2, Y1, Y1
+	VPADDD      Y1, Y4, Y4
+	VMOVDQU     128(CX), Y1
+	VPMADDUBSW  128(SI), Y1, Y1
+	VPMADDWD    Y0, Y1, Y1
+	VMOVDQU     160(CX), Y2
+	VPMADDUBSW  160(SI), Y2, Y2
+	VPMADDWD    Y0, Y2, Y2
+	VPERM2I128  $0x20, Y2, Y1, Y5
+	VPERM2I128  $0x31, Y2, Y1, Y1
+	VPADDD      Y1, Y5, Y5
+	VMOVDQU     192(CX), Y1
+	VPMADDUBSW  192(SI), Y1, Y1
+	VPMADDWD    Y0, Y1, Y1
+	VMOVDQU     224(CX), Y2
+	VPMADDUBSW  224(SI), Y2, Y2
+	VPMADDWD    Y0, Y2, Y2
+	VPERM2I128  $0x20, Y2, Y1, Y6
+	VPERM2I128  $0x31, Y2, Y1, Y1
+	VPADDD      Y1, Y6, Y6
+	VPUNPCKLDQ  Y4, Y3, Y1
+	VPUNPCKHDQ  Y4, Y3, Y2
+	VPADDD      Y2, Y1, Y1
+	VPUNPCKLDQ  Y6, Y5, Y2
+	VPUNPCKHDQ  Y6, Y5, Y3
+	VPADDD      Y3, Y2, Y2
+	VPUNPCKLQDQ Y2, Y1, Y3
+	VPUNPCKHQDQ Y2, Y1, Y1
+	VPADDD      Y1, Y3, Y3
+	VMOVDQU     tileOrder<>+0(SB), Y1
+	VPERMD      Y3, Y1, Y3
+	VMOVUPS     (R13), Y1
+	VMOVUPS     (R14), Y2
+	VMULPS      (R8), Y2, Y2
+	VMOVUPS     Y2, (BX)
+	VCVTDQ2PS   Y3, Y3
+	VMULPS      (DI), Y1, Y1
+	VMULPS      Y1, Y3, Y3
+	VMOVUPS     Y3, (AX)
+	ADDQ        $0x00000020, R13
+	ADDQ        $0x00000020, R14
+	ADDQ        $0x00000100, CX
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, BX
+	ADDQ        $0x08, R12
+	ADDQ        $0x00000100, SI
+	ADDQ        $0x20, DI
+	ADDQ        $0x20, R8
+	CMPQ        R12, R9
+	JLT         next
+	SUBQ        R9, R12
+	SUBQ        R10, SI
+	SUBQ        R11, DI
+	SUBQ        R11, R8
+
+next:
+	DECQ DX
+	JNZ  piece
+	VZEROUPPER
+	RET
+
+// func tileCodes6x16AVX2(t *float32, u *float32, w *uint8, scaleW *float32, offsetW *float32, zero int, pieces int, codes *int8, scale *float32, sums *float32, period int)
+// Requires: AVX, AVX2
+TEXT ·tileCodes6x16AVX2(SB), NOSPLIT, $0-88
+	MOVQ         t+0(FP), AX
+	MOVQ         w+16(FP), CX
+	MOVQ         pieces+48(FP), DX
+	MOVQ         codes+56(FP), BX
+	MOVQ         scale+64(FP), SI
+	MOVQ         sums+72(FP), DI
+	MOVQ         period+80(FP), R8
+	MOVQ         R8, R9
+	SHLQ         $0x05, R9
+	MOVQ         R8, R10
+	SHLQ         $0x02, R10
+	XORQ         R11, R11
+	MOVQ         scaleW+24(FP), R12
+	VMOVDQU      tileOnes<>+0(SB), Y0
+	MOVQ         zero+40(FP), R13
+	VMOVD        R13, X1
+	VPBROADCASTD X1, Y1
+
+piece:
+	VMOVDQU        (CX), Y2
+	VPMADDUBSW     (BX), Y2, Y2
+	VPMADDWD       Y0, Y2, Y2
+	VMOVDQU        32(CX), Y3
+	VPMADDUBSW     32(BX), Y3, Y3
+	VPMADDWD       Y0, Y3, Y3
+	VMOVDQU        64(CX), Y4
+	VPMADDUBSW     64(BX), Y4, Y4
+	VPMADDWD       Y0, Y4, Y4
+	VMOVDQU        96(CX), Y5
+	VPMADDUBSW     96(BX), Y5, Y5
+	VPMADDWD       Y0, Y5, Y5
+	VPUNPCKLDQ     Y3, Y2, Y6
+	VPUNPCKHDQ     Y3, Y2, Y2
+	VPADDD         Y2, Y6, Y6
+	VPUNPCKLDQ     Y5, Y4, Y2
+	VPUNPCKHDQ     Y5, Y4, Y3
+	VPADDD         Y3, Y2, Y2
+	VPUNPCKLQDQ    Y2, Y6, Y3
+	VPUNPCKHQDQ    Y2, Y6, Y2
+	VPADDD         Y2, Y3, Y3
+	VMOVDQU        tileOrder<>+0(SB), Y2
+	VPERMD         Y3, Y2, Y3
+	VMOVUPS        (R12), Y2
+	VPMULLD        (DI), Y1, Y4
+	VPSUBD         Y4, Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VBROADCASTF128 (SI), Y4
+	VMOVDQU        tileTwice<>+0(SB), Y5
+	VPERMILPS      Y5, Y4, Y4
+	VMULPS         Y4, Y2, Y2
+	VMULPS         Y2, Y3, Y3
+	VMOVUPS        Y3, (AX)
+	VMOVDQU        128(CX), Y2
+	VPMADDUBSW     128(BX), Y2, Y2
+	VPMADDWD       Y0, Y2, Y2
+	VMOVDQU        160(CX), Y3
+	VPMADDUBSW     160(BX), Y3, Y3
+	VPMADDWD       Y0, Y3, Y3
+	VMOVDQU        192(CX), Y4
+	VPMADDUBSW     192(BX), Y4, Y4
+	VPMADDWD       Y0, Y4, Y4
+	VMOVDQU        224(CX), Y5
+	VPMADDUBSW     224(BX), Y5, Y5
+	VPMADDWD       Y0, Y5, Y5
+	VPUNPCKLDQ     Y3, Y2, Y6
+	VPUNPCKHDQ     Y3, Y2, Y2
+	VPADDD         Y2, Y6, Y6
+	VPUNPCKLDQ     Y5, Y4, Y2
+	VPUNPCKHDQ     Y5, Y4, Y3
+	VPADDD         Y3, Y2, Y2
+	VPUNPCKLQDQ    Y2, Y6, Y3
+	VPUNPCKHQDQ    Y2, Y6, Y2
+	VPADDD         Y2, Y3, Y3
+	VMOVDQU        tileOrder<>+0(SB), Y2
+	VPERMD         Y3, Y2, Y3
+	VMOVUPS        32(R12), Y2
+	VPMULLD        32(DI), Y1, Y4
+	VPSUBD         Y4, Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VBROADCASTF128 16(SI), Y4
+	VMOVDQU        tileTwice<>+0(SB), Y5
+	VPERMILPS      Y5, Y4, Y4
+	VMULPS         Y4, Y2, Y2
+	VMULPS         Y2, Y3, Y3
+	VMOVUPS        Y3, 32(AX)
+	ADDQ           $0x00000040, R12
+	ADDQ           $0x00000100, CX
+	ADDQ           $0x00000040, AX
+	ADDQ           $0x08, R11
+	ADDQ           $0x00000100, BX
+	ADDQ           $0x20, SI
+	ADDQ           $0x40, DI
+	CMPQ           R11, R8
+	JLT            next
+	SUBQ           R8, R11
+	SUBQ           R9, BX
+	SUBQ           R10, SI
+	SUBQ           R10, DI
+	SUBQ           R10, DI
+
+next:
+	DECQ DX
+	JNZ  piece
+	VZEROUPPER
+	RET
+
+// func tileCodes6x16OffsetAVX2(t *float32, u *float32, w *uint8, scaleW *float32, offsetW *float32, zero int, pieces int, codes *int8, scale *float32, sums *float32, period int)
+// Requires: AVX, AVX2
+TEXT ·tileCodes6x16OffsetAVX2(SB), NOSPLIT, $0-88
+	MOVQ    t+0(FP), AX
+	MOVQ    w+16(FP), CX
+	MOVQ    pieces+48(FP), DX
+	MOVQ    u+8(FP), BX
+	MOVQ    codes+56(FP), SI
+	MOVQ    scale+64(FP), DI
+	MOVQ    sums+72(FP), R8
+	MOVQ    period+80(FP), R9
+	MOVQ    R9, R10
+	SHLQ    $0x05, R10
+	MOVQ    R9, R11
+	SHLQ    $0x02, R11
+	XORQ    R12, R12
+	MOVQ    scaleW+24(FP), R13
+	VMOVDQU tileOnes<>+0(SB), Y0
+	MOVQ    offsetW+32(FP), R14
+
+piece:
+	VMOVDQU        (CX), Y1
+	VPMADDUBSW     (SI), Y1, Y1
+	VPMADDWD       Y0, Y1, Y1
+	VMOVDQU        32(CX), Y2
+	VPMADDUBSW     32(SI), Y2, Y2
+	VPMADDWD       Y0, Y2, Y2
+	VMOVDQU        64(CX), Y3
+	VPMADDUBSW     64(SI), Y3, Y3
+	VPMADDWD       Y0, Y3, Y3
+	VMOVDQU        96(CX), Y4
+	VPMADDUBSW     96(SI), Y4, Y4
+	VPMADDWD       Y0, Y4, Y4
+	VPUNPCKLDQ     Y2, Y1, Y5
+	VPUNPCKHDQ     Y2, Y1, Y1
+	VPADDD         Y1, Y5, Y5
+	VPUNPCKLDQ     Y4, Y3, Y1
+	VPUNPCKHDQ     Y4, Y3, Y2
+	VPADDD         Y2, Y1, Y1
+	VPUNPCKLQDQ    Y1, Y5, Y2
+	VPUNPCKHQDQ    Y1, Y5, Y1
+	VPADDD         Y1, Y2, Y2
+	VMOVDQU        tileOrder<>+0(SB), Y1
+	VPERMD         Y2, Y1, Y2
+	VMOVUPS        (R13), Y1
+	VMOVUPS        (R14), Y3
+	VMULPS         (R8), Y3, Y3
+	VMOVUPS        Y3, (BX)
+	VCVTDQ2PS      Y2, Y2
+	VBROADCASTF128 (DI), Y3
+	VMOVDQU        tileTwice<>+0(SB), Y4
+	VPERMILPS      Y4, Y3, Y3
+	VMULPS         Y3, Y1, Y1
+	VMULPS         Y1, Y2, Y2
+	VMOVUPS        Y2, (AX)
+	VMOVDQU        128(CX), Y1
+	VPMADDUBSW     128(SI), Y1, Y1
+	VPMADDWD       Y0, Y1, Y1
+	VMOVDQU        160(CX), Y2
+	VPMADDUBSW     160(SI), Y2, Y2
+	VPMADDWD       Y0, Y2, Y2
+	VMOVDQU        192(CX), Y3
+	VPMADDUBSW     192(SI), Y3, Y3
+	VPMADDWD       Y0, Y3, Y3
+	VMOVDQU        224(CX), Y4
+	VPMADDUBSW     224(SI), Y4, Y4
+	VPMADDWD       Y0, Y4, Y4
+	VPUNPCKLDQ     Y2, Y1, Y5
+	VPUNPCKHDQ     Y2, Y1, Y1
+	VPADDD         Y1, Y5, Y5
+	VPUNPCKLDQ     Y4, Y3, Y1
+	VPUNPCKHDQ     Y4, Y3, Y2
+	VPADDD         Y2, Y1, Y1
+	VPUNPCKLQDQ    Y1, Y5, Y2
+	VPUNPCKHQDQ    Y1, Y5, Y1
+	VPADDD         Y1, Y2, Y2
+	VMOVDQU        tileOrder<>+0(SB), Y1
+	VPERMD         Y2, Y1, Y2
+	VMOVUPS        32(R13), Y1
+	VMOVUPS        32(R14), Y3
+	VMULPS         32(R8), Y3, Y3
+	VMOVUPS        Y3, 32(BX)
+	VCVTDQ2PS      Y2, Y2
+	VBROADCASTF128 16(DI), Y3
+	VMOVDQU        tileTwice<>+0(SB), Y4
+	VPERMILPS      Y4, Y3, Y3
+	VMULPS         Y3, Y1, Y1
+	VMULPS         Y1, Y2, Y2
+	VMOVUPS        Y2, 32(AX)
+	ADDQ           $0x00000040, R13
+	ADDQ           $0x00000040, R14
+	ADDQ           $0x00000100, CX
+	ADDQ           $0x00000040, AX
+	ADDQ           $0x00000040, BX
+	ADDQ           $0x08, R12
+	ADDQ           $0x00000100, SI
+	ADDQ           $0x20, DI
+	ADDQ           $0x40, R8
+	CMPQ           R12, R9
+	JLT            next
+	SUBQ           R9, R12
+	SUBQ           R10, SI
+	SUBQ           R11, DI
+	SUBQ           R11, R8
+	SUBQ           R11, R8
+
+next:
+	DECQ DX
+	JNZ  piece
+	VZEROUPPER
+	RET
+
 // func sumTermsAVX2(dst *float32, t *float32, u *float32, groups int)
 // Requires: AVX, AVX2
 TEXT ·sumTermsAVX2(SB), NOSPLIT, $0-32

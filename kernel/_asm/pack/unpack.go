@@ -97,42 +97,43 @@ func unpackQ8_0() {
 	loop(blocks)
 }
 
-// unpackQ4_K: the 6-bit numbers of a block are put together four at a time in general registers.
+// pairsOf6 writes the eight scales and offsets of a Q4_K or Q5_K block. With the 12 bytes behind d and dmin as words u0, u1,
+// u2, scales are [u0&63, u2&15 | u0>>2&48] and offsets [u1&63, u2>>4&15 | u1>>2&48], byte by byte.
+func pairsOf6(src, scale, offset reg.Register) {
+	u, first, high, low, both := XMM(), XMM(), XMM(), XMM(), XMM()
+	VMOVDQU(Mem{Base: src, Disp: 4}, u)
+	VPAND(constant32("Sixes", 0x3f3f3f3f), u, first)
+	VPSRLD(U8(2), u, high)
+	VPAND(constant32("UpperPair", 0x30303030), high, high)
+	VPSHUFD(U8(0xaa), u, low)
+	VPSRLVD(table("Alternate", [32]byte{4: 4, 12: 4}), low, low)
+	VPAND(constant32("LowNibbles", 0x0f0f0f0f), low, low)
+	VPOR(low, high, high)
+	VPUNPCKLDQ(high, first, first)
+	s, o, d := YMM(), YMM(), YMM()
+	VPMOVZXBD(first, s)
+	VPSHUFD(U8(0xee), first, first)
+	VPMOVZXBD(first, o)
+	VCVTDQ2PS(s, s)
+	VCVTDQ2PS(o, o)
+	VMOVD(Mem{Base: src}, both)
+	VCVTPH2PS(both, both)
+	VBROADCASTSS(both, d)
+	VMULPS(d, s, s)
+	VMOVUPS(s, Mem{Base: scale})
+	VMOVSHDUP(both, both)
+	VBROADCASTSS(both, d)
+	VMULPS(d, o, o)
+	VXORPS(constant32("Sign", 0x80000000), o, o)
+	VMOVUPS(o, Mem{Base: offset})
+}
+
 func unpackQ4_K() {
 	codes, scale, offset, src, blocks := unpacker("Q4_K")
 	Load(Param("offset"), offset)
-	mask, sign := splat(0x0f0f0f0f), splat(0x80000000)
+	mask := splat(0x0f0f0f0f)
 	Label("block")
-	pairs := func(at int, to reg.Register, minimum bool) {
-		low, rest, d, y := GP32(), GP32(), YMM(), YMM()
-		first := Mem{Base: src, Disp: 4}
-		if minimum {
-			first.Disp = 8
-		}
-		MOVL(first, low)
-		MOVL(low, rest)
-		ANDL(U32(0x3f3f3f3f), low)
-		VMOVD(low, y.AsX())
-		SHRL(U8(2), rest)
-		ANDL(U32(0x30303030), rest)
-		MOVL(Mem{Base: src, Disp: 12}, low)
-		if minimum {
-			SHRL(U8(4), low)
-		}
-		ANDL(U32(0x0f0f0f0f), low)
-		ORL(rest, low)
-		VPINSRD(U8(1), low, y.AsX(), y.AsX())
-		VPMOVZXBD(y.AsX(), y)
-		VCVTDQ2PS(y, y)
-		VBROADCASTSS(half(Mem{Base: src, Disp: at}), d)
-		VMULPS(d, y, y)
-		if minimum {
-			VXORPS(sign, y, y)
-		}
-		VMOVUPS(y, Mem{Base: to})
-	}
-	pairs(0, scale, false)
-	pairs(2, offset, true)
+	pairsOf6(src, scale, offset)
 	for p := range 4 {
 		l, h := YMM(), YMM()
 		VMOVDQU(Mem{Base: src, Disp: 16 + 32*p}, h)

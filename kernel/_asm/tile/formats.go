@@ -45,7 +45,7 @@ func tileQ4(name string, size int) {
 		VPSUBD(z, dot, dot)
 	}
 	k.term(dot, d)
-	k.end(8*size, 8)
+	k.end(8*size, 8, true)
 }
 
 // low16 converts the f16 in the low half of each 32-bit lane.
@@ -84,7 +84,7 @@ func tileQ8_0() {
 	d := heads(k.w, 34)
 	low16(d)
 	k.term(dot, d)
-	k.end(8*34, 8)
+	k.end(8*34, 8, true)
 }
 
 // sixes assembles the eight 6-bit scales and offsets of a Q4_K head as f32. With the 12 bytes as words u0, u1, u2 (see quant's
@@ -148,7 +148,7 @@ func tileQ4_K() {
 	VMULPS(Mem{Base: k.sums}, m, m)
 	VMOVUPS(m, Mem{Base: k.u})
 	k.term(dot, s)
-	k.end(144, 8)
+	k.end(144, 8, true)
 }
 
 // tileQ6_K: a register holds two groups of 16, one a half. A pair is at most 2*63*127 = 16002.
@@ -201,5 +201,5 @@ func tileQ6_K() {
 		VMULPS(s, dot, dot)
 		VMOVUPS(dot, Mem{Base: k.t, Disp: 32 * n})
 	}
-	k.end(210, 16)
+	k.end(210, 16, true)
 }

@@ -24,6 +24,11 @@ func main() {
 	tileQ8_0()
 	tileQ4_K()
 	tileQ6_K()
+	tileCodes(8, 32, false)
+	for _, group := range []int{32, 16} {
+		tileCodes(6, group, false)
+		tileCodes(6, group, true)
+	}
 	sumTerms()
 	pairCodes()
 	Generate()
@@ -77,6 +82,11 @@ func begin(name, doc string, sumsPerGroup int, affine bool) *tile {
 	TEXT("tile"+name+"AVX2", NOSPLIT, "func(t, u *float32, w *uint8, pieces int, codes *int8, scale, sums *float32, period int)")
 	Doc("tile" + name + "AVX2 " + doc)
 	Pragma("noescape")
+	return frame(sumsPerGroup, affine)
+}
+
+// frame loads the parameters that all first routines have.
+func frame(sumsPerGroup int, affine bool) *tile {
 	k := &tile{sumsPerGroup: sumsPerGroup}
 	load := func(name string) reg.GPVirtual {
 		r := GP64()
@@ -102,8 +112,8 @@ func begin(name, doc string, sumsPerGroup int, affine bool) *tile {
 var ahead = flag.Int("ahead", 4096, "prefetch distance in bytes")
 
 // end steps to the next eight groups of activations.
-func (k *tile) end(bytes, terms int) {
-	for line := 0; line < bytes; line += 64 {
+func (k *tile) end(bytes, terms int, cold bool) {
+	for line := 0; cold && line < bytes; line += 64 {
 		PREFETCHT0(Mem{Base: k.w, Disp: *ahead + line})
 	}
 	ADDQ(U32(bytes), k.w)
