@@ -31,8 +31,8 @@ func shared(t testing.TB, name string) string {
 	return path
 }
 
-// model is the path of a real model: $PITH_SMOL or $PITH_GEMMA, or the first file under $PITH_MODELS whose name begins
-// so.
+// model is the path of a real model: $PITH_SMOL or $PITH_GEMMA, or the first file under $PITH_MODELS whose name tells that
+// it is one of SmolLM2 or Gemma 3 270M. Their other relatives have other vocabularies.
 func model(t testing.TB, name string) string {
 	t.Helper()
 	if path := os.Getenv("PITH_" + strings.ToUpper(name)); path != "" {
@@ -42,7 +42,9 @@ func model(t testing.TB, name string) string {
 	if root := os.Getenv("PITH_MODELS"); root != "" {
 		filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 			base := strings.ToLower(filepath.Base(path))
-			if err == nil && !d.IsDir() && strings.HasPrefix(base, name) && strings.HasSuffix(base, ".gguf") {
+			known := base == name+".gguf" || strings.HasPrefix(base, "smollm2") ||
+				strings.HasPrefix(base, "gemma-3") && strings.Contains(base, "270m") || strings.HasPrefix(base, "gemma3-270m")
+			if err == nil && !d.IsDir() && known && base[0] == name[0] && strings.HasSuffix(base, ".gguf") {
 				found = path
 				return fs.SkipAll
 			}

@@ -26,12 +26,12 @@ type Options struct {
 // Tokenizer is the vocabulary of one model with its rules. It is immutable and safe for concurrent use.
 type Tokenizer struct {
 	vocabulary
-	model    encoder
-	addBOS   bool
-	addEOS   bool
-	plain    *matcher // user-defined tokens
-	parsed   *matcher // user-defined, control and unknown tokens
-	scratchs sync.Pool
+	model  encoder
+	addBOS bool
+	addEOS bool
+	plain  *matcher // user-defined tokens
+	parsed *matcher // user-defined, control and unknown tokens
+	pool   sync.Pool
 }
 
 // encoder appends the tokens of one stretch of text that holds no special token. first is true at the start of the
@@ -52,7 +52,7 @@ func New(f *gguf.File) (*Tokenizer, error) {
 
 func build(m *metadata) (*Tokenizer, error) {
 	t := &Tokenizer{}
-	t.scratchs.New = func() any { return new(scratch) }
+	t.pool.New = func() any { return new(scratch) }
 	var fam family
 	switch m.model {
 	case "gpt2":
@@ -99,7 +99,7 @@ func build(m *metadata) (*Tokenizer, error) {
 // Encode gives the tokens of text, which may hold invalid UTF-8: byte-level BPE reads each bad byte as U+FFFD, a
 // SentencePiece model with byte fallback keeps the bytes. The error names a byte for which the vocabulary has no token.
 func (t *Tokenizer) Encode(text string, o Options) ([]TokenID, error) {
-	s := t.scratchs.Get().(*scratch)
+	s := t.pool.Get().(*scratch)
 	defer t.release(s)
 	out := make([]TokenID, 0, len(text)/4+8)
 	if o.Ends && t.addBOS {
@@ -160,5 +160,5 @@ func (t *Tokenizer) release(s *scratch) {
 		s.buf = nil
 	}
 	s.word = spmWord{} // holds on to the text
-	t.scratchs.Put(s)
+	t.pool.Put(s)
 }
