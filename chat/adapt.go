@@ -125,37 +125,54 @@ type knowledge struct {
 	partsOnly     bool // and no other
 	null          bool // content null beside tool calls
 	textArguments bool // arguments of a call as JSON text
+	tools         bool // the tools that are offered
 }
 
 // needle is a text that no template contains.
 const needle = "n33dle"
 
-// known probes the template once. Within a template's source the same facts can only be guessed at.
+// known probes the template, once.
 func (t *Template) known() knowledge {
-	t.probe.Do(func() {
-		ask := func(messages string) (string, bool) {
-			v, err := jinja.Decode([]byte(messages))
-			if err != nil {
-				return "", false
-			}
-			in := &input{now: time.Unix(0, 0).UTC(), vars: map[string]jinja.Value{
-				"messages": v, "tools": nil, "documents": nil, "add_generation_prompt": false, "bos_token": t.bos, "eos_token": t.eos,
-			}}
-			text, err := t.run(in, jinja.Limits{Steps: 1 << 18, Bytes: 1 << 21})
-			return text, err == nil
-		}
-		whole := func(text string, ok bool) bool {
-			return ok && strings.Contains(text, needle) && !strings.Contains(text, "'type'") && !strings.Contains(text, `"type"`)
-		}
-		t.knows.parts = whole(ask(`[{"role":"user","content":[{"type":"text","text":"` + needle + `"}]}]`))
-		t.knows.partsOnly = t.knows.parts && !whole(ask(`[{"role":"user","content":"`+needle+`"}]`))
-
-		const call = `[{"role":"user","content":"a"},{"role":"assistant","content":%s,"tool_calls":` +
-			`[{"id":"abcdefghi","type":"function","function":{"name":"` + needle + `","arguments":%s}}]}]`
-		text, ok := ask(fmt.Sprintf(call, "null", `{"k":1}`))
-		t.knows.null = ok && strings.Contains(text, needle) && !strings.Contains(text, "None")
-		text, ok = ask(fmt.Sprintf(call, `""`, `"{\"k\":7}"`))
-		t.knows.textArguments = ok && strings.Contains(text, `{"k":7}`)
-	})
+	t.probe.Do(func() { t.knows = t.learn() })
 	return t.knows
 }
+
+// learn renders small conversations and looks at what becomes of them; from a template's source the same facts can only be
+// guessed at.
+func (t *Template) learn() knowledge {
+	ask := func(messages, tools string) (string, bool) {
+		in := &input{now: time.Unix(0, 0).UTC(), vars: map[string]jinja.Value{
+			"documents": nil, "add_generation_prompt": false, "bos_token": t.bos, "eos_token": t.eos,
+		}}
+		var err error
+		if in.vars["messages"], err = jinja.Decode([]byte(messages)); err != nil {
+			return "", false
+		}
+		if in.vars["tools"], err = jinja.Decode([]byte(tools)); err != nil {
+			return "", false
+		}
+		text, err := t.run(in, jinja.Limits{Steps: 1 << 18, Bytes: 1 << 21})
+		return text, err == nil && strings.Contains(text, needle)
+	}
+	whole := func(text string, ok bool) bool {
+		return ok && !strings.Contains(text, "'type'") && !strings.Contains(text, `"type"`)
+	}
+	var k knowledge
+	k.parts = whole(ask(`[{"role":"user","content":[{"type":"text","text":"`+needle+`"}]}]`, "null"))
+	k.partsOnly = k.parts && !whole(ask(`[{"role":"user","content":"`+needle+`"}]`, "null"))
+
+	call := func(content, args string) string {
+		return `[{"role":"user","content":"a"},{"role":"assistant","content":` + content + `,"tool_calls":[{"id":"abcdefghi",` +
+			`"type":"function","function":{"name":"` + needle + `","arguments":` + args + `}}]}]`
+	}
+	text, ok := ask(call("null", `{"k":1}`), "null")
+	k.null = ok && !strings.Contains(text, "None")
+	text, ok = ask(call(`""`, `"{\"k\":7}"`), "null")
+	k.textArguments = ok && strings.Contains(text, `{"k":7}`)
+	_, k.tools = ask(`[{"role":"user","content":"a"}]`,
+		`[{"type":"function","function":{"name":"`+needle+`","description":"","parameters":{"type":"object","properties":{}}}}]`)
+	return k
+}
+
+// KnowsTools reports whether the template shows offered tools to the model.
+func (t *Template) KnowsTools() bool { return t.tools != nil || t.known().tools }

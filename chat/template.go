@@ -3,6 +3,7 @@ package chat
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -52,12 +53,12 @@ func (e *TemplateError) Error() string {
 // Render returns the prompt, byte for byte what transformers' apply_chat_template makes of it. Errors are *MessageError
 // for messages that no template could take and *TemplateError for the rest, the template's own refusal among them.
 func (t *Template) Render(r Request) (string, error) {
+	if tools := strings.TrimSpace(string(r.Tools)); t.tools != nil && tools != "" && tools != "null" && tools != "[]" {
+		t = t.tools
+	}
 	in, err := t.prepare(r)
 	if err != nil {
 		return "", err
-	}
-	if t.tools != nil && jinja.Truth(in.vars["tools"]) {
-		t = t.tools
 	}
 	return t.run(in, jinja.LimitsFor(in.size))
 }

@@ -10,8 +10,8 @@ import (
 // Go leaves out.
 func isSpace(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }
 
-// unescape reads the escapes of a Python string literal. What is no escape stays as written, backslash included.
-func unescape(s string) string {
+// Unescape reads the escapes of a Python string literal. What is no escape stays as written, backslash included.
+func Unescape(s string) string {
 	if strings.IndexByte(s, '\\') < 0 {
 		return s
 	}

@@ -272,7 +272,7 @@ func (l *lexer) inner(rest string) error {
 		if n >= len(rest) {
 			return fault("string without an end")
 		}
-		l.emit(tString, unescape(rest[1:n]))
+		l.emit(tString, Unescape(rest[1:n]))
 		l.skip(n + 1)
 		return nil
 	}
