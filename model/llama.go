@@ -31,8 +31,8 @@ func bindLlama(b *binder, c *Config) layer {
 func (t *llamaLayer) forward(p *pass) error {
 	x := p.norm(p.x, t.attnNorm)          // [n, dim]
 	q, k, _ := p.project(x, &t.attention) // [n, heads*headDim] each
-	p.rotate(q, k)                        //
-	y, err := p.attention(&t.attention)   // [n, dim]
+	p.rotate(q, k)
+	y, err := p.attention(&t.attention) // [n, dim]
 	if err != nil {
 		return err
 	}
