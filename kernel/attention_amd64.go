@@ -81,15 +81,16 @@ func (t *attentionTile) attend(out, scores, maxima, sums, values []float32, stri
 	}
 }
 
-func (t *attentionTile) addProbs(sums, scores []float32, factor, lse float32) {
+func (t *attentionTile) addProbs(sums, scores, lse []float32, rows, step int, factor float32) {
 	if t.tier == Generic {
-		addProbsGeneric(sums, scores, factor, lse)
+		addProbsGeneric(sums, scores, lse, rows, step, factor)
 		return
 	}
-	_, _ = sums[keyBlock-1], scores[keyBlock-1]
+	last := (rows - 1) * step
+	_, _, _ = sums[keyBlock-1], scores[(last+1)*keyBlock-1], lse[last]
 	if t.tier == AVX2 {
-		addProbsAVX2(&sums[0], &scores[0], factor, lse)
+		addProbsAVX2(&sums[0], &scores[0], &lse[0], rows, step, factor)
 	} else {
-		addProbsAVX512(&sums[0], &scores[0], factor, lse)
+		addProbsAVX512(&sums[0], &scores[0], &lse[0], rows, step, factor)
 	}
 }

@@ -14,7 +14,7 @@ func packOctetAVX2(dst *float32, keys *float32, octets int, keyStride int, dstSt
 //go:noescape
 func scoresAVX2(scores *float32, q *float32, keys *float32, d int, panels int)
 
-// softmaxTileAVX2 is the weights' part of attendGeneric for 6 rows; shrink receives the factor of what was summed before.
+// softmaxTileAVX2 is the weights' part of attendGeneric for 6 rows; shrink, of 16 elements, receives the factor of what was summed before.
 //
 //go:noescape
 func softmaxTileAVX2(scores *float32, maxima *float32, sums *float32, shrink *float32, factor float32)
@@ -24,17 +24,17 @@ func softmaxTileAVX2(scores *float32, maxima *float32, sums *float32, shrink *fl
 //go:noescape
 func valuesTileAVX2(out *float32, weights *float32, values *float32, shrink *float32, stride int, n int, dv int)
 
-// addProbsAVX2 adds 2^(factor*score-lse) to sums, 64 of each.
+// addProbsAVX2 adds 2^(factor*score-lse) of every step-th row of 64 scores to sums.
 //
 //go:noescape
-func addProbsAVX2(sums *float32, scores *float32, factor float32, lse float32)
+func addProbsAVX2(sums *float32, scores *float32, lse *float32, rows int, step int, factor float32)
 
 // scoresAVX512 writes the products of 12 query rows with the keys of the first panels to the rows of scores, each product one chain of multiply-adds over ascending channels.
 //
 //go:noescape
 func scoresAVX512(scores *float32, q *float32, keys *float32, d int, panels int)
 
-// softmaxTileAVX512 is the weights' part of attendGeneric for 12 rows; shrink receives the factor of what was summed before.
+// softmaxTileAVX512 is the weights' part of attendGeneric for 12 rows; shrink, of 16 elements, receives the factor of what was summed before.
 //
 //go:noescape
 func softmaxTileAVX512(scores *float32, maxima *float32, sums *float32, shrink *float32, factor float32)
@@ -44,7 +44,7 @@ func softmaxTileAVX512(scores *float32, maxima *float32, sums *float32, shrink *
 //go:noescape
 func valuesTileAVX512(out *float32, weights *float32, values *float32, shrink *float32, stride int, n int, dv int)
 
-// addProbsAVX512 adds 2^(factor*score-lse) to sums, 64 of each.
+// addProbsAVX512 adds 2^(factor*score-lse) of every step-th row of 64 scores to sums.
 //
 //go:noescape
-func addProbsAVX512(sums *float32, scores *float32, factor float32, lse float32)
+func addProbsAVX512(sums *float32, scores *float32, lse *float32, rows int, step int, factor float32)

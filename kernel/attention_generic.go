@@ -43,8 +43,10 @@ func attendGeneric(out, scores, maxima, sums, values []float32, rows, stride, kn
 	}
 }
 
-func addProbsGeneric(sums, scores []float32, factor, lse float32) {
-	for j, v := range scores {
-		sums[j] += exp2Neg(min(v*factor-lse, 0))
+func addProbsGeneric(sums, scores, lse []float32, rows, step int, factor float32) {
+	for r := 0; r < rows*step; r += step {
+		for j, v := range scores[r*keyBlock : (r+1)*keyBlock] {
+			sums[j] += exp2Neg(min(v*factor-lse[r], 0))
+		}
 	}
 }

@@ -16,6 +16,6 @@ func (t *attentionTile) attend(out, scores, maxima, sums, values []float32, stri
 	attendGeneric(out, scores, maxima, sums, values, t.rows, stride, kn, dv, factor)
 }
 
-func (t *attentionTile) addProbs(sums, scores []float32, factor, lse float32) {
-	addProbsGeneric(sums, scores, factor, lse)
+func (t *attentionTile) addProbs(sums, scores, lse []float32, rows, step int, factor float32) {
+	addProbsGeneric(sums, scores, lse, rows, step, factor)
 }

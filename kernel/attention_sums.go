@@ -50,13 +50,15 @@ func (a *Attention) sumRun(t *attentionTile, s *AttentionScratch, first, run, kb
 		if !whole {
 			a.mask(s.scores, first*a.Group+r, last+1-r, kb)
 		}
-		for k := range last + 1 - r {
+		lse := s.max[r : last+1]
+		for k := range lse {
+			// A row that sees nothing has no sum; its masked scores must not meet minus infinity.
+			lse[k] = max(a.LSE[first*a.Group+r+k]*log2E, -math.MaxFloat32)
+		}
+		for k := range min(a.Group, len(lse)) {
 			g := (r + k) % a.Group
-			lse := a.LSE[first*a.Group+r+k]
-			if lse < -math.MaxFloat32 { // a row that sees nothing
-				continue
-			}
-			t.addProbs(s.sums[g*keyBlock:(g+1)*keyBlock], s.scores[k*keyBlock:(k+1)*keyBlock], factor, lse*log2E)
+			rows := (len(lse) - k + a.Group - 1) / a.Group
+			t.addProbs(s.sums[g*keyBlock:(g+1)*keyBlock], s.scores[k*keyBlock:], lse[k:], rows, a.Group, factor)
 		}
 	}
 }

@@ -140,35 +140,48 @@ func scores(v isa) {
 	ret()
 }
 
-// softmaxTile turns scores into weights and keeps the running maxima and sums.
+// softmaxTile turns scores into weights and keeps the running maxima and sums. It goes through the rows three times, for the
+// maxima, the weights and the sums, so that the long chains of one row overlap with those of the next.
 func softmaxTile(v isa) {
 	function("softmaxTile"+v.name, "func(scores, maxima, sums, shrink *float32, factor float32)",
-		"softmaxTile"+v.name+" is the weights' part of attendGeneric for "+itoa(v.rows)+" rows; shrink receives the factor of what was summed before.")
+		"softmaxTile"+v.name+" is the weights' part of attendGeneric for "+itoa(v.rows)+" rows; shrink, of 16 elements, receives the factor of what was summed before.")
 	s, maxima, sums, shrink := ptr("scores"), ptr("maxima"), ptr("sums"), ptr("shrink")
 	factor := v.param("factor")
+	per := keyBlock / v.lanes
+	for r := range v.rows {
+		m := v.regs(min(2, per/2))
+		for k := range per {
+			x := at(s, r*rowBytes+k*v.bytes())
+			if k < len(m) {
+				VMOVUPS(x, m[k])
+			} else {
+				VMAXPS(x, m[k%len(m)], m[k%len(m)])
+			}
+		}
+		if len(m) == 2 {
+			VMAXPS(m[1], m[0], m[0])
+		}
+		top := v.foldTo128(m[0], VMAXPS)
+		foldToLane(top, VMAXPS)
+		// new = max(old, top*factor)
+		old := XMM()
+		VMOVSS(at(maxima, 4*r), old)
+		VMULSS(factor.(reg.Vec).AsX(), top, top)
+		VMAXSS(top, old, top)
+		VMOVSS(top, at(maxima, 4*r))
+		VSUBSS(top, old, old)
+		VMOVSS(old, at(shrink, 4*r))
+	}
 	e := newExp2(v)
+	w := v.reg()
+	VMOVUPS(at(shrink, 0), w)
+	e.apply(w) // of all rows, and of whatever lies behind them
+	VMOVUPS(w, at(shrink, 0))
 	n := GP64()
 	MOVQ(operand.U32(uint32(v.rows)), n)
-	per := keyBlock / v.lanes
 	loop("row", n, 1, func() {
-		m := v.reg()
-		VMOVUPS(at(s, 0), m)
-		for k := 1; k < per; k++ {
-			VMAXPS(at(s, k*v.bytes()), m, m)
-		}
-		top := v.foldTo128(m, VMAXPS)
-		foldToLane(top, VMAXPS)
-		// new = max(old, top*factor); shrink = 2^(old-new)
-		fx := factor.(reg.Vec).AsX()
-		old := XMM()
-		VMOVSS(at(maxima, 0), old)
-		VMULSS(fx, top, top)
-		VMAXSS(top, old, top)
-		VMOVSS(top, at(maxima, 0))
-		VSUBSS(top, old, old)
-		VMOVSS(old, at(shrink, 0)) // spilled: AVX2 has no register left
 		now := v.reg()
-		VBROADCASTSS(top, now)
+		VBROADCASTSS(at(maxima, 0), now)
 		sum := v.reg()
 		v.zero(sum)
 		for k := range per {
@@ -181,12 +194,9 @@ func softmaxTile(v isa) {
 		}
 		total := v.foldTo128(sum, VADDPS)
 		foldToLane(total, VADDPS)
-		w := v.reg()
-		wx := w.(reg.Vec).AsX()
-		VMOVSS(at(shrink, 0), wx)
-		e.apply(w)
-		VMOVSS(wx, at(shrink, 0))
-		VFMADD231SS(at(sums, 0), wx, total)
+		x := XMM()
+		VMOVSS(at(shrink, 0), x)
+		VFMADD231SS(at(sums, 0), x, total)
 		VMOVSS(total, at(sums, 0))
 		ADDQ(operand.U32(rowBytes), s)
 		for _, p := range []reg.GPVirtual{maxima, sums, shrink} {
@@ -254,23 +264,42 @@ func valuesTile(v isa) {
 	ret()
 }
 
-// addProbs is addProbsGeneric.
+// addProbs is addProbsGeneric. Columns run outside and rows inside, so that sums stay in a register.
 func addProbs(v isa) {
-	function("addProbs"+v.name, "func(sums, scores *float32, factor, lse float32)",
-		"addProbs"+v.name+" adds 2^(factor*score-lse) to sums, 64 of each.")
-	sums, s := ptr("sums"), ptr("scores")
-	factor, lse := v.param("factor"), v.param("lse")
+	function("addProbs"+v.name, "func(sums, scores, lse *float32, rows, step int, factor float32)",
+		"addProbs"+v.name+" adds 2^(factor*score-lse) of every step-th row of 64 scores to sums.")
+	sums, s, lse := ptr("sums"), ptr("scores"), ptr("lse")
+	rows, step := ptr("rows"), ptr("step")
+	factor := v.param("factor")
 	e := newExp2(v)
-	zero := v.reg()
-	v.zero(zero)
-	for k := range keyBlock / v.lanes {
-		x := v.reg()
-		VMOVUPS(at(s, k*v.bytes()), x)
-		VFMSUB213PS(lse, factor, x)
-		VMINPS(x, zero, x)
-		e.apply(x)
-		VADDPS(at(sums, k*v.bytes()), x, x)
-		VMOVUPS(x, at(sums, k*v.bytes()))
-	}
+	SHLQ(operand.Imm(2), step)
+	stride := GP64()
+	MOVQ(step, stride)
+	SHLQ(operand.Imm(6), stride)
+	n := GP64()
+	MOVQ(operand.U32(uint32(keyBlock/v.lanes)), n)
+	loop("columns", n, 1, func() {
+		sum := v.reg()
+		VMOVUPS(at(sums, 0), sum)
+		from, l, left := GP64(), GP64(), GP64()
+		MOVQ(s, from)
+		MOVQ(lse, l)
+		MOVQ(rows, left)
+		loop("rows", left, 1, func() {
+			x, y := v.reg(), v.reg()
+			VMOVUPS(at(from, 0), x)
+			VBROADCASTSS(at(l, 0), y)
+			VFMSUB213PS(y, factor, x)
+			v.zero(y)
+			VMINPS(x, y, x)
+			e.apply(x)
+			VADDPS(x, sum, sum)
+			ADDQ(stride, from)
+			ADDQ(step, l)
+		})
+		VMOVUPS(sum, at(sums, 0))
+		ADDQ(operand.U32(uint32(v.bytes())), sums)
+		ADDQ(operand.U32(uint32(v.bytes())), s)
+	})
 	ret()
 }
