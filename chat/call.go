@@ -168,15 +168,18 @@ func readMistral(s string) ([]Call, string, status) {
 		return readMany(t)
 	}
 	at := strings.IndexByte(t, '{')
+	head := strings.TrimRight(t[:max(at, 0)], " \t\r\n")
 	if at < 0 {
-		if strings.ContainsAny(t, " \n\t") || len(t) > 256 {
-			return nil, s, broken // a name has neither
-		}
+		head = strings.TrimRight(t, " \t\r\n")
+	}
+	if strings.ContainsAny(head, " \t\r\n") || len(head) > 256 {
+		return nil, s, broken // a name has no white space
+	}
+	if at < 0 {
 		return nil, s, partly
 	}
-	name := strings.TrimSuffix(strings.TrimSpace(t[:at]), markArgs)
-	name, id, _ := strings.Cut(name, markCallID)
-	if name == "" || strings.ContainsAny(name, " \n\t[]\"") {
+	name, id, _ := strings.Cut(strings.TrimSuffix(head, markArgs), markCallID)
+	if name == "" || strings.ContainsAny(name, "[]\"") {
 		return nil, s, broken
 	}
 	args, rest, st := decodeFirst(t[at:])
