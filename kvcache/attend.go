@@ -2,6 +2,7 @@ package kvcache
 
 import (
 	"math"
+	"sort"
 
 	"pith/kernel"
 )
@@ -18,7 +19,11 @@ type Query struct {
 	SoftCap float32   // 0 = none: scores become SoftCap*tanh(score/SoftCap)
 	Lo      Position  // entries at smaller positions are hidden …
 	Sinks   Position  // … but for those at positions below Sinks
+	Spans   []Span    // nil: every slot; else only these are read, ascending and disjoint
 }
+
+// Span is a range of slots [Lo, Hi).
+type Span struct{ Lo, Hi int }
 
 // Partial is the attention over a part of a lane: enough to be folded with that over other parts.
 type Partial struct {
@@ -65,10 +70,11 @@ func (p *Partial) Fold(o *Partial) {
 // AttendScratch is the memory of one thread that attends. The zero value is ready; it grows to what is asked of it and then
 // allocates nothing.
 type AttendScratch struct {
-	q, tmp, scores, weights []float32
-	part, total             Partial
-	pieces                  []Partial
-	keys, values            []byte
+	q, signs, tmp   []float32
+	scores, weights []float32
+	part, total     Partial
+	pieces          []Partial
+	keys, values    []byte
 }
 
 // Attend writes softmax(scale * q·k) v of g query heads, q [g, HeadDim], over the lane's entries to out [g, HeadDim]. Entries
@@ -126,6 +132,13 @@ func (l *Lane) AttendPiece(p *Partial, i int, q *Query, s *AttendScratch, weight
 	}
 	scores = scores[:g*PieceSlots]
 	clear(scores)
+	if q.Lo > 0 || q.Spans != nil {
+		any := false
+		l.visible(lo, hi, q, func(*segment, int, int, int) { any = true })
+		if !any {
+			return
+		}
+	}
 	l.scores(scores, lo, hi, q, s)
 	for h := range g {
 		row := scores[h*PieceSlots : h*PieceSlots+n]
@@ -134,7 +147,7 @@ func (l *Lane) AttendPiece(p *Partial, i int, q *Query, s *AttendScratch, weight
 			kernel.SoftCap(row, q.SoftCap)
 		}
 	}
-	if q.Lo > 0 {
+	if q.Lo > 0 || q.Spans != nil {
 		l.hide(scores, lo, hi, q)
 	}
 	for h := range g {
@@ -157,9 +170,21 @@ func (l *Lane) AttendPiece(p *Partial, i int, q *Query, s *AttendScratch, weight
 	l.accumulate(p.Acc, scores, lo, hi, q, s)
 }
 
-// visible calls f with the stretches of slots in [lo, hi) that the query may see: of each segment what lies before Sinks and from
-// Lo on. from and to are slots of the segment, base is the lane's slot of its first entry.
+// visible calls f with the stretches of slots in [lo, hi) that the query may see: of its spans, in each segment what lies before
+// Sinks and from Lo on. from and to are slots of the segment, base is the lane's slot of its first entry.
 func (l *Lane) visible(lo, hi int, q *Query, f func(s *segment, base, from, to int)) {
+	if q.Spans == nil {
+		l.inRange(lo, hi, q, f)
+		return
+	}
+	i := sort.Search(len(q.Spans), func(i int) bool { return q.Spans[i].Hi > lo })
+	for ; i < len(q.Spans) && q.Spans[i].Lo < hi; i++ {
+		l.inRange(max(lo, q.Spans[i].Lo), min(hi, q.Spans[i].Hi), q, f)
+	}
+}
+
+// inRange is visible without spans.
+func (l *Lane) inRange(lo, hi int, q *Query, f func(s *segment, base, from, to int)) {
 	base := 0
 	for i := range l.segs {
 		s := &l.segs[i]

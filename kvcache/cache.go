@@ -33,6 +33,7 @@ type Cache struct {
 	shape   Shape
 	columns []Column
 	widths  []int
+	bounds  []int // entries of a block, for each level
 	storage Storage
 	reserve *Reservation
 	lanes   []Lane // [Layers][KVHeads]

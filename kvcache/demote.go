@@ -58,21 +58,17 @@ func (l *Lane) demote(slots []int32, st Storage) error {
 		for j := range old.pos {
 			e.add(&old, j, l.HeadDim(), s.keys.widths)
 		}
-		freed += len(s.keys.ids) + len(s.values.ids)
+		freed += s.held()
 	}
 	e.sort(l.HeadDim(), l.cache.widths)
-	need := fresh.keys.pages(len(e.pos)) + fresh.values.pages(len(e.pos))
-	spare, err := l.cache.take(nil, max(0, need-freed))
+	spare, err := l.cache.take(nil, fresh.pages(len(e.pos))-freed)
 	if err != nil {
 		return err
 	}
 	for i := range l.segs {
 		switch {
 		case i == target:
-			s := &l.segs[i]
-			spare = append(append(spare, s.keys.ids...), s.values.ids...)
-			s.keys.clear()
-			s.values.clear()
+			spare = l.segs[i].release(spare)
 		case gone[i] != nil:
 			spare = l.compact(&l.segs[i], spans[i], spare)
 		}
@@ -92,9 +88,8 @@ func (l *Lane) demote(slots []int32, st Storage) error {
 // shrink is the number of pages that compacting a segment to these spans, without n of its entries, will free.
 func (l *Lane) shrink(s *segment, spans []span, n int) int {
 	left := s.len() - n
-	freed := len(s.values.ids) - s.values.pages(left)
 	if !s.keys.grouped {
-		return freed + len(s.keys.ids) - s.keys.pages(left)
+		return s.held() - s.pages(left)
 	}
 	size := 0
 	for i := range s.keys.recs {
@@ -108,5 +103,6 @@ func (l *Lane) shrink(s *segment, spans []span, n int) int {
 			size += s.keys.recordBytes(kept)
 		}
 	}
-	return freed + len(s.keys.ids) - (size+s.keys.pageBytes-1)/s.keys.pageBytes
+	// What is left of groups takes more than as many whole ones would.
+	return s.held() - (s.pages(left) - s.keys.pages(left) + (size+s.keys.pageBytes-1)/s.keys.pageBytes)
 }

@@ -10,14 +10,16 @@
 //   - A dropped entry frees bytes: [Lane.Keep] compacts in place (O(entries), no page is ever needed for it) and hands
 //     back the pages at the end. Survivors keep their stored values bit for bit, in grouped formats too: a thinned group
 //     keeps its scales and holds fewer codes (Keep never re-encodes).
-//   - Freed pages go back to the operating system in batches, so resident memory follows use. [Pool.Trim] does it at once.
-//   - Bytes are measured, never estimated: positions, scales, side columns and page bounds lie in the pages
-//     themselves. Beside them the Go heap holds about eight bytes of page table per page.
+//   - Freed pages go back to the operating system in batches of a mebibyte, so resident memory follows use. [Pool.Trim] does it at
+//     once.
+//   - Bytes are measured, never estimated: positions, scales, side columns and bounds lie in pages, and every page
+//     handed out counts whole. Beside them the Go heap holds four bytes for a page and eight for a group.
 //   - Attention over a lane has the same bits for any page size, and for any number of threads that share it: softmax and
 //     weighted sums go over fixed pieces of [PieceSlots] slots in ascending order.
+//   - A decode step (AppendOne, Attend, AddColumn) allocates nothing on the Go heap.
 //
 // Lifecycle: NewPool, Reserve (admission), NewCache, Attach, Append after each prefill layer, AppendOne and Attend in
-// decode, Keep whenever a method evicts, Free. Different lanes may be used concurrently; one lane may be read
+// decode, Keep whenever a method evicts, Settle now and then where a residual grows, Free. Different lanes may be used concurrently; one lane may be read
 // concurrently (Attend, Gather) but not while it is changed. The pool itself is safe for concurrent use.
 //
 // Keys lie rotated at their original positions (StreamingLLM, arXiv 2309.17453, is the one method that would differ and says so); every entry

@@ -128,7 +128,11 @@ func (l *Lane) compact(s *segment, spans []span, free []pageID) []pageID {
 		free = append(free, y.ids[keep:]...)
 		y.ids = y.ids[:keep]
 	}
-	return free
+	first := 0
+	if len(spans) > 0 && spans[0].lo == 0 {
+		first = spans[0].hi
+	}
+	return l.cutBounds(s, first, free)
 }
 
 // compactRows moves rows, positions and columns towards the front, whole stretches at a time. The target never lies behind the source.
@@ -218,12 +222,11 @@ func (s *stream) compactBlocks(pool *Pool, spans []span) {
 	to := 0
 	if len(spans) > 0 && spans[0].lo == 0 {
 		to = spans[0].hi / blockTokens * blockTokens // whole blocks that stay
-		spans[0].lo = to
 	}
 	block := bytesOf(&sc.rows, s.block)
 	clear(block)
 	for _, p := range spans {
-		for from := p.lo; from < p.hi; {
+		for from := max(p.lo, to); from < p.hi; {
 			src := s.view(pool, from/blockTokens*s.block, s.block, &sc.page)
 			for end := min(p.hi, (from/blockTokens+1)*blockTokens); from < end; from++ {
 				kernel.MoveGroupV(block, to%blockTokens, f, src, from%blockTokens, f, s.dims)

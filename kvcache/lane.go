@@ -3,23 +3,7 @@ package kvcache
 import (
 	"fmt"
 	"slices"
-	"unsafe"
 )
-
-// residualStorage is what decode adds to a lane with grouped keys until whole groups are settled.
-var residualStorage = Storage{F16, F16}
-
-// segment is a part of a lane with one storage: its entries ascend by position.
-type segment struct {
-	storage  Storage  // as asked for; the streams' formats differ from it after an f16 overflow
-	channels []uint16 // key channels held, ascending; nil = all
-	keys     stream
-	values   stream
-	residual bool // f16, what decode added beside grouped formats
-	demoted  bool // what Demote put here; positions may lie among those of other segments
-}
-
-func (s *segment) len() int { return s.keys.n }
 
 // Lane is the cache of one sequence, layer and KV head: ordered segments, each with a storage of its own. A *slot* is an
 // entry's place in the lane, counted through the segments: the main one, then demoted ones, then the f16 residual of
@@ -37,8 +21,9 @@ type Segment struct {
 	Storage  Storage // as it lies now: bf16 after an f16 overflow
 	Len      int     // entries
 	Channels int     // key channels held
-	Residual bool    // what decode added beside grouped keys
-	Pages    int     // of keys and values
+	Residual bool    // what decode added beside grouped formats
+	Demoted  bool    // what Demote put there
+	Pages    int     // of keys, values and bounds
 }
 
 // Len is the number of entries.
@@ -61,21 +46,10 @@ func (l *Lane) Segments() []Segment {
 	out := make([]Segment, 0, len(l.segs))
 	for i := range l.segs {
 		s := &l.segs[i]
-		out = append(out, Segment{Storage{s.keys.format, s.values.format}, s.len(), len(s.channelsOrAll(l.HeadDim())), s.residual,
-			len(s.keys.ids) + len(s.values.ids)})
+		out = append(out, Segment{Storage: Storage{s.keys.format, s.values.format}, Len: s.len(), Channels: s.keys.dims,
+			Residual: s.residual, Demoted: s.demoted, Pages: s.held()})
 	}
 	return out
-}
-
-func (s *segment) channelsOrAll(d int) []uint16 {
-	if s.channels != nil {
-		return s.channels
-	}
-	all := make([]uint16, d)
-	for i := range all {
-		all[i] = uint16(i)
-	}
-	return all
 }
 
 // Bytes is what the lane holds of the pool: whole pages and channel lists.
@@ -83,7 +57,7 @@ func (l *Lane) Bytes() int64 {
 	var n int64
 	for i := range l.segs {
 		s := &l.segs[i]
-		n += int64(len(s.keys.ids)+len(s.values.ids))*int64(l.cache.pool.pageBytes) + int64(2*len(s.channels))
+		n += int64(s.held())*int64(l.cache.pool.pageBytes) + int64(2*len(s.channels))
 	}
 	return n
 }
@@ -123,38 +97,6 @@ func (l *Lane) Last() Position {
 	return last
 }
 
-func (s *segment) last(pool *Pool) Position {
-	if s.len() == 0 {
-		return -1
-	}
-	return s.keys.position(pool, s.len()-1)
-}
-
-// position is that of one slot of a key stream.
-func (s *stream) position(pool *Pool, slot int) Position {
-	if !s.grouped {
-		r := s.pageRun(pool.page(s.ids[slot/s.per]), s.per)
-		return r.positions()[slot%s.per]
-	}
-	i := s.recordOf(slot)
-	off := int(s.recs[i].off) + s.codeBytes(s.recordLen(i)) + (slot-int(s.recs[i].slot))*positionBytes
-	page := pool.page(s.ids[off/s.pageBytes]) // everything is a multiple of 4 bytes: a position never crosses a page
-	return *(*Position)(unsafe.Pointer(&page[off%s.pageBytes]))
-}
-
-// below is the number of the segment's entries at positions below p: O(log n) positions are looked at.
-func (s *segment) below(pool *Pool, p Position) int {
-	lo, hi := 0, s.len()
-	for lo < hi {
-		if mid := (lo + hi) / 2; s.keys.position(pool, mid) < p {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
-	}
-	return lo
-}
-
 // Clear drops every entry.
 func (l *Lane) Clear() {
 	for i := range l.segs {
@@ -165,13 +107,8 @@ func (l *Lane) Clear() {
 
 // drop hands back the memory of a segment.
 func (l *Lane) drop(s *segment) {
-	if len(s.keys.ids) > 0 {
-		l.cache.give(s.keys.ids)
-		l.cache.give(s.values.ids)
-	}
+	l.cache.give(s.release(nil))
 	l.chargeSide(-2 * len(s.channels))
-	s.keys.clear()
-	s.values.clear()
 	s.channels = nil
 }
 
@@ -186,16 +123,6 @@ func (l *Lane) chargeSide(bytes int) {
 	p.used += int64(bytes)
 	p.mu.Unlock()
 	l.cache.side.Add(int64(bytes))
-}
-
-// newSegment returns an empty segment.
-func (l *Lane) newSegment(st Storage, channels []uint16) segment {
-	c, dims := l.cache, l.HeadDim()
-	if channels != nil {
-		dims = len(channels)
-	}
-	keys, values := newLayouts(c.pool.pageBytes, st, dims, l.HeadDim(), c.widths)
-	return segment{storage: st, channels: channels, keys: stream{layout: keys}, values: stream{layout: values}}
 }
 
 // checkEntries validates what an append is given.

@@ -35,6 +35,7 @@ type layout struct {
 	rowBytes  int    // rows: one encoded row
 	per       int    // rows: entries of a page
 	rowsAt    int    // rows: where they begin in a page
+	span      int    // bounds: slots of a block
 	block     int    // grouped values: bytes of a block
 }
 

@@ -1,6 +1,7 @@
 package kvcache
 
 import (
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -148,6 +149,52 @@ func TestDecodeStepAllocatesNothing(t *testing.T) {
 		step()
 		if a := testing.AllocsPerRun(20, step); a != 0 {
 			t.Errorf("%v: %g allocations a step", st, a)
+		}
+	}
+}
+
+func TestCloneIsIndependent(t *testing.T) {
+	const d, n = 64, 300
+	r := rand.New(rand.NewPCG(2, 8))
+	for _, st := range allStorages {
+		pool := NewPool(PageBytes(d, st), 0)
+		c := pool.NewCache(Shape{2, 2, d}, st, testColumns...)
+		if err := c.SetBounds(16); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 4 {
+			m := n / (i + 1)
+			if err := c.Lane(i/2, i%2).Append(count(m), normal(r, m*d), normal(r, m*d)); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Lane(i/2, i%2).AppendOne(9999, normal(r, d), normal(r, d)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		o, err := c.Clone(nil)
+		if err != nil || o.Bytes() != c.Bytes() || pool.Used() != 2*c.Bytes() {
+			t.Fatalf("%v: %v, %d bytes of %d", st, err, o.Bytes(), c.Bytes())
+		}
+		want := read(c.Lane(0, 1))
+		if err := c.Lane(0, 1).Drop(100); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Lane(0, 1).Append([]Position{20000}, normal(r, d), normal(r, d)); err != nil {
+			t.Fatal(err)
+		}
+		c.Free()
+		pool.Trim()
+		got := read(o.Lane(0, 1))
+		if what := same(&want, &got); what != "" {
+			t.Fatalf("%v: %s of the clone changed with the original", st, what)
+		}
+		pool.SetBudget(o.Bytes() + 4096)
+		if _, err := o.Clone(nil); !errors.Is(err, ErrBudget) || pool.Used() != o.Bytes() {
+			t.Fatalf("cloning beyond the budget: %v, %d bytes used", err, pool.Used())
+		}
+		o.Free()
+		if err := pool.Close(); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -69,8 +69,8 @@ func (l *Lane) settle(move int, pos []Position, k, v []float32) error {
 		e.columns[c] = append(e.columns[c], make([]byte, len(pos)*w)...)
 	}
 	left := n - move
-	freed := len(tail.keys.ids) - tail.keys.pages(left) + len(tail.values.ids) - tail.values.pages(left)
-	spare, err := l.cache.take(nil, max(0, main.keys.need(len(e.pos))+main.values.need(len(e.pos))-freed))
+	freed := tail.held() - tail.pages(left)
+	spare, err := l.cache.take(nil, main.need(len(e.pos))-freed)
 	if err != nil {
 		l.prune()
 		return err
@@ -97,7 +97,7 @@ func (l *Lane) Recode(st Storage) error {
 	held, need := 0, 0
 	for i := range l.segs {
 		s := &l.segs[i]
-		held += len(s.keys.ids) + len(s.values.ids)
+		held += s.held()
 		p := part{l.lift(s, 0, s.len()), l.newSegment(st, s.channels)}
 		if i > 0 && len(parts) > 0 && !s.demoted && s.channels == nil && parts[len(parts)-1].s.channels == nil && !l.segs[i-1].demoted {
 			last := &parts[len(parts)-1].e
@@ -112,15 +112,15 @@ func (l *Lane) Recode(st Storage) error {
 	}
 	for i := range parts {
 		p := &parts[i]
-		need += p.s.keys.pages(len(p.e.pos)) + p.s.values.pages(len(p.e.pos))
+		need += p.s.pages(len(p.e.pos))
 	}
-	spare, err := l.cache.take(nil, max(0, need-held))
+	spare, err := l.cache.take(nil, need-held)
 	if err != nil {
 		return err
 	}
 	for i := range l.segs {
 		s := &l.segs[i]
-		spare = append(append(spare, s.keys.ids...), s.values.ids...)
+		spare = s.release(spare)
 		l.chargeSide(-2 * len(s.channels))
 	}
 	l.segs, l.storage = nil, st

@@ -80,9 +80,15 @@ func newHistory(t *rapid.T, budgeted bool) *history {
 		sizes = sizes[:1]
 		budget = int64(rapid.IntRange(0, 40).Draw(t, "pages")) * 4096
 	}
+	bounded := rapid.Bool().Draw(t, "bounded")
 	for i, size := range sizes {
 		pool := NewPool(size, budget)
 		c := pool.NewCache(Shape{1, 1, h.d}, st, testColumns...)
+		if bounded {
+			if err := c.SetBounds(16, 128); err != nil {
+				t.Fatal(err)
+			}
+		}
 		if i == 0 {
 			h.pool, h.cache, h.lane = pool, c, c.Lane(0, 0)
 			continue

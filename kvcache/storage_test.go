@@ -227,3 +227,39 @@ func TestThinnedGroupsKeepTheirBits(t *testing.T) {
 		})
 	}
 }
+
+func TestTailAndBoundsAreComputedAsHeld(t *testing.T) {
+	for _, st := range allStorages {
+		for _, d := range []int{64, 80} {
+			page := PageBytes(d, st)
+			c := NewPool(page, 0).NewCache(Shape{1, 1, d}, st)
+			if err := c.SetBounds(16, 256); err != nil {
+				t.Fatal(err)
+			}
+			l := c.Lane(0, 0)
+			const prompt, tail = 500, 77
+			if err := l.Append(count(prompt), make([]float32, prompt*d), make([]float32, prompt*d)); err != nil {
+				t.Fatal(err)
+			}
+			want := BytesFor(prompt, d, st, page) + BoundsFor(prompt, d, st, page, 16, 256)
+			if c.Bytes() != want {
+				t.Errorf("%v, %d channels: %d bytes held, %d computed", st, d, c.Bytes(), want)
+			}
+			for i := range tail {
+				if err := l.AppendOne(Position(9000+i), make([]float32, d), make([]float32, d)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want = BytesWithTail(prompt, tail, d, st, page)
+			if st.grouped() {
+				want += BoundsFor(prompt, d, st, page, 16, 256) + BoundsFor(tail, d, st, page, 16, 256)
+			} else {
+				want += BoundsFor(prompt+tail, d, st, page, 16, 256)
+			}
+			if c.Bytes() != want {
+				t.Errorf("%v, %d channels: %d bytes held with a tail, %d computed", st, d, c.Bytes(), want)
+			}
+			c.Free()
+		}
+	}
+}

@@ -61,16 +61,6 @@ type cursor struct {
 	vals bool    // joint records: walk the values
 }
 
-// valuesFrom is a cursor over a segment's values, wherever they lie.
-func (s *segment) valuesFrom(pool *Pool, slot int, buf *[]byte) cursor {
-	if !s.values.hosted {
-		return s.values.from(pool, slot, buf)
-	}
-	c := s.keys.from(pool, slot, buf)
-	c.vals = true
-	return c
-}
-
 // from returns a cursor at slot: O(1), in grouped keys O(log n). buf may serve one cursor at a time; what next
 // returns is borrowed until the next call.
 func (s *stream) from(pool *Pool, slot int, buf *[]byte) cursor {
