@@ -35,8 +35,86 @@ rows:
 	LEAQ   (R9)(DI*4), R12
 
 channels:
-	CMPQ        R8, $0x00000008
+	CMPQ        R8, $0x00000020
 	JLT         channels_done
+	VMOVUPS     (R10), Y8
+	VMOVUPS     (R9), Y9
+	VFMADD231PS Y9, Y8, Y0
+	VMOVUPS     (R9)(DI*1), Y9
+	VFMADD231PS Y9, Y8, Y1
+	VMOVUPS     (R9)(DI*2), Y9
+	VFMADD231PS Y9, Y8, Y2
+	VMOVUPS     (R9)(R11*1), Y9
+	VFMADD231PS Y9, Y8, Y3
+	VMOVUPS     (R12), Y9
+	VFMADD231PS Y9, Y8, Y4
+	VMOVUPS     (R12)(DI*1), Y9
+	VFMADD231PS Y9, Y8, Y5
+	VMOVUPS     (R12)(DI*2), Y9
+	VFMADD231PS Y9, Y8, Y6
+	VMOVUPS     (R12)(R11*1), Y9
+	VFMADD231PS Y9, Y8, Y7
+	VMOVUPS     32(R10), Y8
+	VMOVUPS     32(R9), Y9
+	VFMADD231PS Y9, Y8, Y0
+	VMOVUPS     32(R9)(DI*1), Y9
+	VFMADD231PS Y9, Y8, Y1
+	VMOVUPS     32(R9)(DI*2), Y9
+	VFMADD231PS Y9, Y8, Y2
+	VMOVUPS     32(R9)(R11*1), Y9
+	VFMADD231PS Y9, Y8, Y3
+	VMOVUPS     32(R12), Y9
+	VFMADD231PS Y9, Y8, Y4
+	VMOVUPS     32(R12)(DI*1), Y9
+	VFMADD231PS Y9, Y8, Y5
+	VMOVUPS     32(R12)(DI*2), Y9
+	VFMADD231PS Y9, Y8, Y6
+	VMOVUPS     32(R12)(R11*1), Y9
+	VFMADD231PS Y9, Y8, Y7
+	VMOVUPS     64(R10), Y8
+	VMOVUPS     64(R9), Y9
+	VFMADD231PS Y9, Y8, Y0
+	VMOVUPS     64(R9)(DI*1), Y9
+	VFMADD231PS Y9, Y8, Y1
+	VMOVUPS     64(R9)(DI*2), Y9
+	VFMADD231PS Y9, Y8, Y2
+	VMOVUPS     64(R9)(R11*1), Y9
+	VFMADD231PS Y9, Y8, Y3
+	VMOVUPS     64(R12), Y9
+	VFMADD231PS Y9, Y8, Y4
+	VMOVUPS     64(R12)(DI*1), Y9
+	VFMADD231PS Y9, Y8, Y5
+	VMOVUPS     64(R12)(DI*2), Y9
+	VFMADD231PS Y9, Y8, Y6
+	VMOVUPS     64(R12)(R11*1), Y9
+	VFMADD231PS Y9, Y8, Y7
+	VMOVUPS     96(R10), Y8
+	VMOVUPS     96(R9), Y9
+	VFMADD231PS Y9, Y8, Y0
+	VMOVUPS     96(R9)(DI*1), Y9
+	VFMADD231PS Y9, Y8, Y1
+	VMOVUPS     96(R9)(DI*2), Y9
+	VFMADD231PS Y9, Y8, Y2
+	VMOVUPS     96(R9)(R11*1), Y9
+	VFMADD231PS Y9, Y8, Y3
+	VMOVUPS     96(R12), Y9
+	VFMADD231PS Y9, Y8, Y4
+	VMOVUPS     96(R12)(DI*1), Y9
+	VFMADD231PS Y9, Y8, Y5
+	VMOVUPS     96(R12)(DI*2), Y9
+	VFMADD231PS Y9, Y8, Y6
+	VMOVUPS     96(R12)(R11*1), Y9
+	VFMADD231PS Y9, Y8, Y7
+	ADDQ        $0x00000080, R10
+	ADDQ        $0x00000080, R9
+	ADDQ        $0x00000080, R12
+	SUBQ        $0x00000020, R8
+	JMP         channels
+
+channels_done:
+channels_2:
+	CMPQ        R8, $0x00000008
+	JLT         channels_2_done
 	VMOVUPS     (R10), Y8
 	VMOVUPS     (R9), Y9
 	VFMADD231PS Y9, Y8, Y0
@@ -58,20 +136,32 @@ channels:
 	ADDQ        $0x00000020, R9
 	ADDQ        $0x00000020, R12
 	SUBQ        $0x00000008, R8
-	JMP         channels
+	JMP         channels_2
 
-channels_done:
-	VHADDPS      Y1, Y0, Y0
-	VHADDPS      Y3, Y2, Y2
-	VHADDPS      Y2, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X1
-	VMOVUPS      X1, (AX)
-	VHADDPS      Y5, Y4, Y4
-	VHADDPS      Y7, Y6, Y6
-	VHADDPS      Y6, Y4, Y4
-	VEXTRACTF128 $0x01, Y4, X0
-	VADDPS       X0, X4, X0
+channels_2_done:
+	VUNPCKLPS    Y1, Y0, Y8
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y0, Y8, Y8
+	VUNPCKLPS    Y3, Y2, Y0
+	VUNPCKHPS    Y3, Y2, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y8, Y1
+	VUNPCKHPD    Y0, Y8, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VMOVUPS      X0, (AX)
+	VUNPCKLPS    Y5, Y4, Y0
+	VUNPCKHPS    Y5, Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPS    Y7, Y6, Y1
+	VUNPCKHPS    Y7, Y6, Y2
+	VADDPS       Y2, Y1, Y1
+	VUNPCKLPD    Y1, Y0, Y2
+	VUNPCKHPD    Y1, Y0, Y0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
 	VMOVUPS      X0, 16(AX)
 	ADDQ         $0x00000020, AX
 	IMUL3Q       $0x00000008, DI, R8
@@ -88,23 +178,46 @@ rows_2:
 	MOVQ   DX, R9
 	MOVQ   CX, R10
 
-channels_2:
+channels_3:
+	CMPQ        R8, $0x00000020
+	JLT         channels_3_done
+	VMOVUPS     (R10), Y1
+	VMOVUPS     (R9), Y2
+	VFMADD231PS Y2, Y1, Y0
+	VMOVUPS     32(R10), Y1
+	VMOVUPS     32(R9), Y2
+	VFMADD231PS Y2, Y1, Y0
+	VMOVUPS     64(R10), Y1
+	VMOVUPS     64(R9), Y2
+	VFMADD231PS Y2, Y1, Y0
+	VMOVUPS     96(R10), Y1
+	VMOVUPS     96(R9), Y2
+	VFMADD231PS Y2, Y1, Y0
+	ADDQ        $0x00000080, R10
+	ADDQ        $0x00000080, R9
+	SUBQ        $0x00000020, R8
+	JMP         channels_3
+
+channels_3_done:
+channels_4:
 	CMPQ        R8, $0x00000008
-	JLT         channels_2_done
+	JLT         channels_4_done
 	VMOVUPS     (R10), Y1
 	VMOVUPS     (R9), Y2
 	VFMADD231PS Y2, Y1, Y0
 	ADDQ        $0x00000020, R10
 	ADDQ        $0x00000020, R9
 	SUBQ        $0x00000008, R8
-	JMP         channels_2
+	JMP         channels_4
 
-channels_2_done:
-	VHADDPS      Y0, Y0, Y0
-	VHADDPS      Y0, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X1
-	VMOVSS       X1, (AX)
+channels_4_done:
+	VPERMILPS    $0x4e, Y0, Y1
+	VADDPS       Y0, Y1, Y1
+	VMOVSHDUP    Y1, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VMOVSS       X0, (AX)
 	ADDQ         $0x00000004, AX
 	IMUL3Q       $0x00000001, DI, R8
 	ADDQ         R8, DX
@@ -128,9 +241,9 @@ TEXT ·accumulateRowsF32x1AVX2(SB), NOSPLIT, $0-56
 	MOVQ SI, R8
 	SHLQ $0x02, R8
 
-channels_3:
+channels_5:
 	CMPQ    SI, $0x00000040
-	JLT     channels_3_done
+	JLT     channels_5_done
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS 64(AX), Y2
@@ -180,12 +293,12 @@ rows_3_done:
 	ADDQ    $0x00000100, AX
 	ADDQ    $0x00000100, DX
 	SUBQ    $0x00000040, SI
-	JMP     channels_3
+	JMP     channels_5
 
-channels_3_done:
-channels_4:
+channels_5_done:
+channels_6:
 	CMPQ    SI, $0x00000008
-	JLT     channels_4_done
+	JLT     channels_6_done
 	VMOVUPS (AX), Y0
 	MOVQ    DX, R8
 	MOVQ    BX, R9
@@ -207,9 +320,9 @@ rows_4_done:
 	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000020, DX
 	SUBQ    $0x00000008, SI
-	JMP     channels_4
+	JMP     channels_6
 
-channels_4_done:
+channels_6_done:
 	VZEROUPPER
 	RET
 
@@ -243,9 +356,87 @@ rows_5:
 	LEAQ   (DI)(DI*2), R11
 	LEAQ   (R9)(DI*4), R12
 
-channels_5:
+channels_7:
+	CMPQ        R8, $0x00000020
+	JLT         channels_7_done
+	VMOVUPS     (R10), Y8
+	VCVTPH2PS   (R9), Y9
+	VFMADD231PS Y9, Y8, Y0
+	VCVTPH2PS   (R9)(DI*1), Y9
+	VFMADD231PS Y9, Y8, Y1
+	VCVTPH2PS   (R9)(DI*2), Y9
+	VFMADD231PS Y9, Y8, Y2
+	VCVTPH2PS   (R9)(R11*1), Y9
+	VFMADD231PS Y9, Y8, Y3
+	VCVTPH2PS   (R12), Y9
+	VFMADD231PS Y9, Y8, Y4
+	VCVTPH2PS   (R12)(DI*1), Y9
+	VFMADD231PS Y9, Y8, Y5
+	VCVTPH2PS   (R12)(DI*2), Y9
+	VFMADD231PS Y9, Y8, Y6
+	VCVTPH2PS   (R12)(R11*1), Y9
+	VFMADD231PS Y9, Y8, Y7
+	VMOVUPS     32(R10), Y8
+	VCVTPH2PS   16(R9), Y9
+	VFMADD231PS Y9, Y8, Y0
+	VCVTPH2PS   16(R9)(DI*1), Y9
+	VFMADD231PS Y9, Y8, Y1
+	VCVTPH2PS   16(R9)(DI*2), Y9
+	VFMADD231PS Y9, Y8, Y2
+	VCVTPH2PS   16(R9)(R11*1), Y9
+	VFMADD231PS Y9, Y8, Y3
+	VCVTPH2PS   16(R12), Y9
+	VFMADD231PS Y9, Y8, Y4
+	VCVTPH2PS   16(R12)(DI*1), Y9
+	VFMADD231PS Y9, Y8, Y5
+	VCVTPH2PS   16(R12)(DI*2), Y9
+	VFMADD231PS Y9, Y8, Y6
+	VCVTPH2PS   16(R12)(R11*1), Y9
+	VFMADD231PS Y9, Y8, Y7
+	VMOVUPS     64(R10), Y8
+	VCVTPH2PS   32(R9), Y9
+	VFMADD231PS Y9, Y8, Y0
+	VCVTPH2PS   32(R9)(DI*1), Y9
+	VFMADD231PS Y9, Y8, Y1
+	VCVTPH2PS   32(R9)(DI*2), Y9
+	VFMADD231PS Y9, Y8, Y2
+	VCVTPH2PS   32(R9)(R11*1), Y9
+	VFMADD231PS Y9, Y8, Y3
+	VCVTPH2PS   32(R12), Y9
+	VFMADD231PS Y9, Y8, Y4
+	VCVTPH2PS   32(R12)(DI*1), Y9
+	VFMADD231PS Y9, Y8, Y5
+	VCVTPH2PS   32(R12)(DI*2), Y9
+	VFMADD231PS Y9, Y8, Y6
+	VCVTPH2PS   32(R12)(R11*1), Y9
+	VFMADD231PS Y9, Y8, Y7
+	VMOVUPS     96(R10), Y8
+	VCVTPH2PS   48(R9), Y9
+	VFMADD231PS Y9, Y8, Y0
+	VCVTPH2PS   48(R9)(DI*1), Y9
+	VFMADD231PS Y9, Y8, Y1
+	VCVTPH2PS   48(R9)(DI*2), Y9
+	VFMADD231PS Y9, Y8, Y2
+	VCVTPH2PS   48(R9)(R11*1), Y9
+	VFMADD231PS Y9, Y8, Y3
+	VCVTPH2PS   48(R12), Y9
+	VFMADD231PS Y9, Y8, Y4
+	VCVTPH2PS   48(R12)(DI*1), Y9
+	VFMADD231PS Y9, Y8, Y5
+	VCVTPH2PS   48(R12)(DI*2), Y9
+	VFMADD231PS Y9, Y8, Y6
+	VCVTPH2PS   48(R12)(R11*1), Y9
+	VFMADD231PS Y9, Y8, Y7
+	ADDQ        $0x00000080, R10
+	ADDQ        $0x00000040, R9
+	ADDQ        $0x00000040, R12
+	SUBQ        $0x00000020, R8
+	JMP         channels_7
+
+channels_7_done:
+channels_8:
 	CMPQ        R8, $0x00000008
-	JLT         channels_5_done
+	JLT         channels_8_done
 	VMOVUPS     (R10), Y8
 	VCVTPH2PS   (R9), Y9
 	VFMADD231PS Y9, Y8, Y0
@@ -267,20 +458,32 @@ channels_5:
 	ADDQ        $0x00000010, R9
 	ADDQ        $0x00000010, R12
 	SUBQ        $0x00000008, R8
-	JMP         channels_5
+	JMP         channels_8
 
-channels_5_done:
-	VHADDPS      Y1, Y0, Y0
-	VHADDPS      Y3, Y2, Y2
-	VHADDPS      Y2, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X1
-	VMOVUPS      X1, (AX)
-	VHADDPS      Y5, Y4, Y4
-	VHADDPS      Y7, Y6, Y6
-	VHADDPS      Y6, Y4, Y4
-	VEXTRACTF128 $0x01, Y4, X0
-	VADDPS       X0, X4, X0
+channels_8_done:
+	VUNPCKLPS    Y1, Y0, Y8
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y0, Y8, Y8
+	VUNPCKLPS    Y3, Y2, Y0
+	VUNPCKHPS    Y3, Y2, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y8, Y1
+	VUNPCKHPD    Y0, Y8, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VMOVUPS      X0, (AX)
+	VUNPCKLPS    Y5, Y4, Y0
+	VUNPCKHPS    Y5, Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPS    Y7, Y6, Y1
+	VUNPCKHPS    Y7, Y6, Y2
+	VADDPS       Y2, Y1, Y1
+	VUNPCKLPD    Y1, Y0, Y2
+	VUNPCKHPD    Y1, Y0, Y0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
 	VMOVUPS      X0, 16(AX)
 	ADDQ         $0x00000020, AX
 	IMUL3Q       $0x00000008, DI, R8
@@ -297,23 +500,46 @@ rows_6:
 	MOVQ   DX, R9
 	MOVQ   CX, R10
 
-channels_6:
+channels_9:
+	CMPQ        R8, $0x00000020
+	JLT         channels_9_done
+	VMOVUPS     (R10), Y1
+	VCVTPH2PS   (R9), Y2
+	VFMADD231PS Y2, Y1, Y0
+	VMOVUPS     32(R10), Y1
+	VCVTPH2PS   16(R9), Y2
+	VFMADD231PS Y2, Y1, Y0
+	VMOVUPS     64(R10), Y1
+	VCVTPH2PS   32(R9), Y2
+	VFMADD231PS Y2, Y1, Y0
+	VMOVUPS     96(R10), Y1
+	VCVTPH2PS   48(R9), Y2
+	VFMADD231PS Y2, Y1, Y0
+	ADDQ        $0x00000080, R10
+	ADDQ        $0x00000040, R9
+	SUBQ        $0x00000020, R8
+	JMP         channels_9
+
+channels_9_done:
+channels_10:
 	CMPQ        R8, $0x00000008
-	JLT         channels_6_done
+	JLT         channels_10_done
 	VMOVUPS     (R10), Y1
 	VCVTPH2PS   (R9), Y2
 	VFMADD231PS Y2, Y1, Y0
 	ADDQ        $0x00000020, R10
 	ADDQ        $0x00000010, R9
 	SUBQ        $0x00000008, R8
-	JMP         channels_6
+	JMP         channels_10
 
-channels_6_done:
-	VHADDPS      Y0, Y0, Y0
-	VHADDPS      Y0, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X1
-	VMOVSS       X1, (AX)
+channels_10_done:
+	VPERMILPS    $0x4e, Y0, Y1
+	VADDPS       Y0, Y1, Y1
+	VMOVSHDUP    Y1, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VMOVSS       X0, (AX)
 	ADDQ         $0x00000004, AX
 	IMUL3Q       $0x00000001, DI, R8
 	ADDQ         R8, DX
@@ -337,9 +563,9 @@ TEXT ·accumulateRowsF16x1AVX2(SB), NOSPLIT, $0-56
 	MOVQ SI, R8
 	SHLQ $0x02, R8
 
-channels_7:
+channels_11:
 	CMPQ    SI, $0x00000040
-	JLT     channels_7_done
+	JLT     channels_11_done
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS 64(AX), Y2
@@ -389,12 +615,12 @@ rows_7_done:
 	ADDQ    $0x00000100, AX
 	ADDQ    $0x00000080, DX
 	SUBQ    $0x00000040, SI
-	JMP     channels_7
+	JMP     channels_11
 
-channels_7_done:
-channels_8:
+channels_11_done:
+channels_12:
 	CMPQ    SI, $0x00000008
-	JLT     channels_8_done
+	JLT     channels_12_done
 	VMOVUPS (AX), Y0
 	MOVQ    DX, R8
 	MOVQ    BX, R9
@@ -416,9 +642,9 @@ rows_8_done:
 	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000010, DX
 	SUBQ    $0x00000008, SI
-	JMP     channels_8
+	JMP     channels_12
 
-channels_8_done:
+channels_12_done:
 	VZEROUPPER
 	RET
 
@@ -452,9 +678,119 @@ rows_9:
 	LEAQ   (DI)(DI*2), R11
 	LEAQ   (R9)(DI*4), R12
 
-channels_9:
+channels_13:
+	CMPQ        R8, $0x00000020
+	JLT         channels_13_done
+	VMOVUPS     (R10), Y8
+	VPMOVZXWD   (R9), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y8, Y0
+	VPMOVZXWD   (R9)(DI*1), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y8, Y1
+	VPMOVZXWD   (R9)(DI*2), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y8, Y2
+	VPMOVZXWD   (R9)(R11*1), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y8, Y3
+	VPMOVZXWD   (R12), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y8, Y4
+	VPMOVZXWD   (R12)(DI*1), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y8, Y5
+	VPMOVZXWD   (R12)(DI*2), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y8, Y6
+	VPMOVZXWD   (R12)(R11*1), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y8, Y7
+	VMOVUPS     32(R10), Y8
+	VPMOVZXWD   16(R9), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y8, Y0
+	VPMOVZXWD   16(R9)(DI*1), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y8, Y1
+	VPMOVZXWD   16(R9)(DI*2), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y8, Y2
+	VPMOVZXWD   16(R9)(R11*1), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y8, Y3
+	VPMOVZXWD   16(R12), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y8, Y4
+	VPMOVZXWD   16(R12)(DI*1), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y8, Y5
+	VPMOVZXWD   16(R12)(DI*2), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y8, Y6
+	VPMOVZXWD   16(R12)(R11*1), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y8, Y7
+	VMOVUPS     64(R10), Y8
+	VPMOVZXWD   32(R9), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y8, Y0
+	VPMOVZXWD   32(R9)(DI*1), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y8, Y1
+	VPMOVZXWD   32(R9)(DI*2), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y8, Y2
+	VPMOVZXWD   32(R9)(R11*1), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y8, Y3
+	VPMOVZXWD   32(R12), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y8, Y4
+	VPMOVZXWD   32(R12)(DI*1), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y8, Y5
+	VPMOVZXWD   32(R12)(DI*2), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y8, Y6
+	VPMOVZXWD   32(R12)(R11*1), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y8, Y7
+	VMOVUPS     96(R10), Y8
+	VPMOVZXWD   48(R9), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y8, Y0
+	VPMOVZXWD   48(R9)(DI*1), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y8, Y1
+	VPMOVZXWD   48(R9)(DI*2), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y8, Y2
+	VPMOVZXWD   48(R9)(R11*1), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y8, Y3
+	VPMOVZXWD   48(R12), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y8, Y4
+	VPMOVZXWD   48(R12)(DI*1), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y8, Y5
+	VPMOVZXWD   48(R12)(DI*2), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y8, Y6
+	VPMOVZXWD   48(R12)(R11*1), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y8, Y7
+	ADDQ        $0x00000080, R10
+	ADDQ        $0x00000040, R9
+	ADDQ        $0x00000040, R12
+	SUBQ        $0x00000020, R8
+	JMP         channels_13
+
+channels_13_done:
+channels_14:
 	CMPQ        R8, $0x00000008
-	JLT         channels_9_done
+	JLT         channels_14_done
 	VMOVUPS     (R10), Y8
 	VPMOVZXWD   (R9), Y9
 	VPSLLD      $0x10, Y9, Y9
@@ -484,20 +820,32 @@ channels_9:
 	ADDQ        $0x00000010, R9
 	ADDQ        $0x00000010, R12
 	SUBQ        $0x00000008, R8
-	JMP         channels_9
+	JMP         channels_14
 
-channels_9_done:
-	VHADDPS      Y1, Y0, Y0
-	VHADDPS      Y3, Y2, Y2
-	VHADDPS      Y2, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X1
-	VMOVUPS      X1, (AX)
-	VHADDPS      Y5, Y4, Y4
-	VHADDPS      Y7, Y6, Y6
-	VHADDPS      Y6, Y4, Y4
-	VEXTRACTF128 $0x01, Y4, X0
-	VADDPS       X0, X4, X0
+channels_14_done:
+	VUNPCKLPS    Y1, Y0, Y8
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y0, Y8, Y8
+	VUNPCKLPS    Y3, Y2, Y0
+	VUNPCKHPS    Y3, Y2, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y8, Y1
+	VUNPCKHPD    Y0, Y8, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VMOVUPS      X0, (AX)
+	VUNPCKLPS    Y5, Y4, Y0
+	VUNPCKHPS    Y5, Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPS    Y7, Y6, Y1
+	VUNPCKHPS    Y7, Y6, Y2
+	VADDPS       Y2, Y1, Y1
+	VUNPCKLPD    Y1, Y0, Y2
+	VUNPCKHPD    Y1, Y0, Y0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
 	VMOVUPS      X0, 16(AX)
 	ADDQ         $0x00000020, AX
 	IMUL3Q       $0x00000008, DI, R8
@@ -514,9 +862,34 @@ rows_10:
 	MOVQ   DX, R9
 	MOVQ   CX, R10
 
-channels_10:
+channels_15:
+	CMPQ        R8, $0x00000020
+	JLT         channels_15_done
+	VMOVUPS     (R10), Y1
+	VPMOVZXWD   (R9), Y2
+	VPSLLD      $0x10, Y2, Y2
+	VFMADD231PS Y2, Y1, Y0
+	VMOVUPS     32(R10), Y1
+	VPMOVZXWD   16(R9), Y2
+	VPSLLD      $0x10, Y2, Y2
+	VFMADD231PS Y2, Y1, Y0
+	VMOVUPS     64(R10), Y1
+	VPMOVZXWD   32(R9), Y2
+	VPSLLD      $0x10, Y2, Y2
+	VFMADD231PS Y2, Y1, Y0
+	VMOVUPS     96(R10), Y1
+	VPMOVZXWD   48(R9), Y2
+	VPSLLD      $0x10, Y2, Y2
+	VFMADD231PS Y2, Y1, Y0
+	ADDQ        $0x00000080, R10
+	ADDQ        $0x00000040, R9
+	SUBQ        $0x00000020, R8
+	JMP         channels_15
+
+channels_15_done:
+channels_16:
 	CMPQ        R8, $0x00000008
-	JLT         channels_10_done
+	JLT         channels_16_done
 	VMOVUPS     (R10), Y1
 	VPMOVZXWD   (R9), Y2
 	VPSLLD      $0x10, Y2, Y2
@@ -524,14 +897,16 @@ channels_10:
 	ADDQ        $0x00000020, R10
 	ADDQ        $0x00000010, R9
 	SUBQ        $0x00000008, R8
-	JMP         channels_10
+	JMP         channels_16
 
-channels_10_done:
-	VHADDPS      Y0, Y0, Y0
-	VHADDPS      Y0, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X1
-	VMOVSS       X1, (AX)
+channels_16_done:
+	VPERMILPS    $0x4e, Y0, Y1
+	VADDPS       Y0, Y1, Y1
+	VMOVSHDUP    Y1, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VMOVSS       X0, (AX)
 	ADDQ         $0x00000004, AX
 	IMUL3Q       $0x00000001, DI, R8
 	ADDQ         R8, DX
@@ -555,9 +930,9 @@ TEXT ·accumulateRowsBF16x1AVX2(SB), NOSPLIT, $0-56
 	MOVQ SI, R8
 	SHLQ $0x02, R8
 
-channels_11:
+channels_17:
 	CMPQ    SI, $0x00000040
-	JLT     channels_11_done
+	JLT     channels_17_done
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS 64(AX), Y2
@@ -615,12 +990,12 @@ rows_11_done:
 	ADDQ    $0x00000100, AX
 	ADDQ    $0x00000080, DX
 	SUBQ    $0x00000040, SI
-	JMP     channels_11
+	JMP     channels_17
 
-channels_11_done:
-channels_12:
+channels_17_done:
+channels_18:
 	CMPQ    SI, $0x00000008
-	JLT     channels_12_done
+	JLT     channels_18_done
 	VMOVUPS (AX), Y0
 	MOVQ    DX, R8
 	MOVQ    BX, R9
@@ -643,9 +1018,9 @@ rows_12_done:
 	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000010, DX
 	SUBQ    $0x00000008, SI
-	JMP     channels_12
+	JMP     channels_18
 
-channels_12_done:
+channels_18_done:
 	VZEROUPPER
 	RET
 
@@ -1089,17 +1464,29 @@ shorter_2:
 
 shorter_3:
 row_done:
-	VHADDPS      Y1, Y0, Y0
-	VHADDPS      Y3, Y2, Y2
-	VHADDPS      Y2, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X1
-	VMOVUPS      X1, (AX)
-	VHADDPS      Y5, Y4, Y4
-	VHADDPS      Y7, Y6, Y6
-	VHADDPS      Y6, Y4, Y4
-	VEXTRACTF128 $0x01, Y4, X0
-	VADDPS       X0, X4, X0
+	VUNPCKLPS    Y1, Y0, Y8
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y0, Y8, Y8
+	VUNPCKLPS    Y3, Y2, Y0
+	VUNPCKHPS    Y3, Y2, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y8, Y1
+	VUNPCKHPD    Y0, Y8, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VMOVUPS      X0, (AX)
+	VUNPCKLPS    Y5, Y4, Y0
+	VUNPCKHPS    Y5, Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPS    Y7, Y6, Y1
+	VUNPCKHPS    Y7, Y6, Y2
+	VADDPS       Y2, Y1, Y1
+	VUNPCKLPD    Y1, Y0, Y2
+	VUNPCKHPD    Y1, Y0, Y0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
 	VMOVUPS      X0, 16(AX)
 	ADDQ         $0x00000020, AX
 	IMUL3Q       $0x00000008, DI, R8
@@ -1189,11 +1576,13 @@ shorter_5:
 
 shorter_6:
 row_done_2:
-	VHADDPS      Y0, Y0, Y0
-	VHADDPS      Y0, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X1
-	VMOVSS       X1, (AX)
+	VPERMILPS    $0x4e, Y0, Y1
+	VADDPS       Y0, Y1, Y1
+	VMOVSHDUP    Y1, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VMOVSS       X0, (AX)
 	ADDQ         $0x00000004, AX
 	IMUL3Q       $0x00000001, DI, R8
 	ADDQ         R8, DX
@@ -1332,9 +1721,74 @@ rows_17:
 	MOVQ   CX, R12
 	LEAQ   (R8)(R8*2), R13
 
-channels_13:
+channels_19:
+	CMPQ        R10, $0x00000020
+	JLT         channels_19_done
+	VMOVUPS     (R12), Y8
+	VMOVUPS     (R12)(R9*1), Y9
+	VMOVUPS     (R11), Y10
+	VFMADD231PS Y10, Y8, Y0
+	VFMADD231PS Y10, Y9, Y4
+	VMOVUPS     (R11)(R8*1), Y10
+	VFMADD231PS Y10, Y8, Y1
+	VFMADD231PS Y10, Y9, Y5
+	VMOVUPS     (R11)(R8*2), Y10
+	VFMADD231PS Y10, Y8, Y2
+	VFMADD231PS Y10, Y9, Y6
+	VMOVUPS     (R11)(R13*1), Y10
+	VFMADD231PS Y10, Y8, Y3
+	VFMADD231PS Y10, Y9, Y7
+	VMOVUPS     32(R12), Y8
+	VMOVUPS     32(R12)(R9*1), Y9
+	VMOVUPS     32(R11), Y10
+	VFMADD231PS Y10, Y8, Y0
+	VFMADD231PS Y10, Y9, Y4
+	VMOVUPS     32(R11)(R8*1), Y10
+	VFMADD231PS Y10, Y8, Y1
+	VFMADD231PS Y10, Y9, Y5
+	VMOVUPS     32(R11)(R8*2), Y10
+	VFMADD231PS Y10, Y8, Y2
+	VFMADD231PS Y10, Y9, Y6
+	VMOVUPS     32(R11)(R13*1), Y10
+	VFMADD231PS Y10, Y8, Y3
+	VFMADD231PS Y10, Y9, Y7
+	VMOVUPS     64(R12), Y8
+	VMOVUPS     64(R12)(R9*1), Y9
+	VMOVUPS     64(R11), Y10
+	VFMADD231PS Y10, Y8, Y0
+	VFMADD231PS Y10, Y9, Y4
+	VMOVUPS     64(R11)(R8*1), Y10
+	VFMADD231PS Y10, Y8, Y1
+	VFMADD231PS Y10, Y9, Y5
+	VMOVUPS     64(R11)(R8*2), Y10
+	VFMADD231PS Y10, Y8, Y2
+	VFMADD231PS Y10, Y9, Y6
+	VMOVUPS     64(R11)(R13*1), Y10
+	VFMADD231PS Y10, Y8, Y3
+	VFMADD231PS Y10, Y9, Y7
+	VMOVUPS     96(R12), Y8
+	VMOVUPS     96(R12)(R9*1), Y9
+	VMOVUPS     96(R11), Y10
+	VFMADD231PS Y10, Y8, Y0
+	VFMADD231PS Y10, Y9, Y4
+	VMOVUPS     96(R11)(R8*1), Y10
+	VFMADD231PS Y10, Y8, Y1
+	VFMADD231PS Y10, Y9, Y5
+	VMOVUPS     96(R11)(R8*2), Y10
+	VFMADD231PS Y10, Y8, Y2
+	VFMADD231PS Y10, Y9, Y6
+	VMOVUPS     96(R11)(R13*1), Y10
+	VFMADD231PS Y10, Y8, Y3
+	VFMADD231PS Y10, Y9, Y7
+	ADDQ        $0x00000080, R12
+	ADDQ        $0x00000080, R11
+	SUBQ        $0x00000020, R10
+	JMP         channels_19
+
+channels_19_done:
+channels_20:
 	CMPQ        R10, $0x00000008
-	JLT         channels_13_done
+	JLT         channels_20_done
 	VMOVUPS     (R12), Y8
 	VMOVUPS     (R12)(R9*1), Y9
 	VMOVUPS     (R11), Y10
@@ -1352,20 +1806,32 @@ channels_13:
 	ADDQ        $0x00000020, R12
 	ADDQ        $0x00000020, R11
 	SUBQ        $0x00000008, R10
-	JMP         channels_13
+	JMP         channels_20
 
-channels_13_done:
-	VHADDPS      Y1, Y0, Y0
-	VHADDPS      Y3, Y2, Y2
-	VHADDPS      Y2, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X1
-	VMOVUPS      X1, (AX)
-	VHADDPS      Y5, Y4, Y4
-	VHADDPS      Y7, Y6, Y6
-	VHADDPS      Y6, Y4, Y4
-	VEXTRACTF128 $0x01, Y4, X0
-	VADDPS       X0, X4, X0
+channels_20_done:
+	VUNPCKLPS    Y1, Y0, Y8
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y0, Y8, Y8
+	VUNPCKLPS    Y3, Y2, Y0
+	VUNPCKHPS    Y3, Y2, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y8, Y1
+	VUNPCKHPD    Y0, Y8, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VMOVUPS      X0, (AX)
+	VUNPCKLPS    Y5, Y4, Y0
+	VUNPCKHPS    Y5, Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPS    Y7, Y6, Y1
+	VUNPCKHPS    Y7, Y6, Y2
+	VADDPS       Y2, Y1, Y1
+	VUNPCKLPD    Y1, Y0, Y2
+	VUNPCKHPD    Y1, Y0, Y0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
 	VMOVUPS      X0, (AX)(BX*1)
 	ADDQ         $0x00000010, AX
 	IMUL3Q       $0x00000004, R8, R10
@@ -1383,9 +1849,38 @@ rows_18:
 	MOVQ   DX, R11
 	MOVQ   CX, R12
 
-channels_14:
+channels_21:
+	CMPQ        R10, $0x00000020
+	JLT         channels_21_done
+	VMOVUPS     (R12), Y2
+	VMOVUPS     (R12)(R9*1), Y3
+	VMOVUPS     (R11), Y4
+	VFMADD231PS Y4, Y2, Y0
+	VFMADD231PS Y4, Y3, Y1
+	VMOVUPS     32(R12), Y2
+	VMOVUPS     32(R12)(R9*1), Y3
+	VMOVUPS     32(R11), Y4
+	VFMADD231PS Y4, Y2, Y0
+	VFMADD231PS Y4, Y3, Y1
+	VMOVUPS     64(R12), Y2
+	VMOVUPS     64(R12)(R9*1), Y3
+	VMOVUPS     64(R11), Y4
+	VFMADD231PS Y4, Y2, Y0
+	VFMADD231PS Y4, Y3, Y1
+	VMOVUPS     96(R12), Y2
+	VMOVUPS     96(R12)(R9*1), Y3
+	VMOVUPS     96(R11), Y4
+	VFMADD231PS Y4, Y2, Y0
+	VFMADD231PS Y4, Y3, Y1
+	ADDQ        $0x00000080, R12
+	ADDQ        $0x00000080, R11
+	SUBQ        $0x00000020, R10
+	JMP         channels_21
+
+channels_21_done:
+channels_22:
 	CMPQ        R10, $0x00000008
-	JLT         channels_14_done
+	JLT         channels_22_done
 	VMOVUPS     (R12), Y2
 	VMOVUPS     (R12)(R9*1), Y3
 	VMOVUPS     (R11), Y4
@@ -1394,19 +1889,23 @@ channels_14:
 	ADDQ        $0x00000020, R12
 	ADDQ        $0x00000020, R11
 	SUBQ        $0x00000008, R10
-	JMP         channels_14
+	JMP         channels_22
 
-channels_14_done:
-	VHADDPS      Y0, Y0, Y0
-	VHADDPS      Y0, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X2
-	VADDPS       X2, X0, X2
-	VMOVSS       X2, (AX)
-	VHADDPS      Y1, Y1, Y1
-	VHADDPS      Y1, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
-	VMOVSS       X0, (AX)(BX*1)
+channels_22_done:
+	VPERMILPS    $0x4e, Y0, Y2
+	VADDPS       Y0, Y2, Y2
+	VMOVSHDUP    Y2, Y0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
+	VMOVSS       X0, (AX)
+	VPERMILPS    $0x4e, Y1, Y0
+	VADDPS       Y1, Y0, Y0
+	VMOVSHDUP    Y0, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVSS       X1, (AX)(BX*1)
 	ADDQ         $0x00000004, AX
 	IMUL3Q       $0x00000001, R8, R10
 	ADDQ         R10, DX
@@ -1430,9 +1929,9 @@ TEXT ·accumulateRowsF32x2AVX2(SB), NOSPLIT, $0-56
 	MOVQ DI, R9
 	SHLQ $0x02, R9
 
-channels_15:
+channels_23:
 	CMPQ    DI, $0x00000020
-	JLT     channels_15_done
+	JLT     channels_23_done
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS 64(AX), Y2
@@ -1479,12 +1978,12 @@ rows_19_done:
 	ADDQ    $0x00000080, AX
 	ADDQ    $0x00000080, DX
 	SUBQ    $0x00000020, DI
-	JMP     channels_15
+	JMP     channels_23
 
-channels_15_done:
-channels_16:
+channels_23_done:
+channels_24:
 	CMPQ    DI, $0x00000008
-	JLT     channels_16_done
+	JLT     channels_24_done
 	VMOVUPS (AX), Y0
 	VMOVUPS (AX)(R9*1), Y1
 	MOVQ    DX, R10
@@ -1510,9 +2009,9 @@ rows_20_done:
 	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000020, DX
 	SUBQ    $0x00000008, DI
-	JMP     channels_16
+	JMP     channels_24
 
-channels_16_done:
+channels_24_done:
 	VZEROUPPER
 	RET
 
@@ -1545,9 +2044,74 @@ rows_21:
 	MOVQ   CX, R12
 	LEAQ   (R8)(R8*2), R13
 
-channels_17:
+channels_25:
+	CMPQ        R10, $0x00000020
+	JLT         channels_25_done
+	VMOVUPS     (R12), Y8
+	VMOVUPS     (R12)(R9*1), Y9
+	VCVTPH2PS   (R11), Y10
+	VFMADD231PS Y10, Y8, Y0
+	VFMADD231PS Y10, Y9, Y4
+	VCVTPH2PS   (R11)(R8*1), Y10
+	VFMADD231PS Y10, Y8, Y1
+	VFMADD231PS Y10, Y9, Y5
+	VCVTPH2PS   (R11)(R8*2), Y10
+	VFMADD231PS Y10, Y8, Y2
+	VFMADD231PS Y10, Y9, Y6
+	VCVTPH2PS   (R11)(R13*1), Y10
+	VFMADD231PS Y10, Y8, Y3
+	VFMADD231PS Y10, Y9, Y7
+	VMOVUPS     32(R12), Y8
+	VMOVUPS     32(R12)(R9*1), Y9
+	VCVTPH2PS   16(R11), Y10
+	VFMADD231PS Y10, Y8, Y0
+	VFMADD231PS Y10, Y9, Y4
+	VCVTPH2PS   16(R11)(R8*1), Y10
+	VFMADD231PS Y10, Y8, Y1
+	VFMADD231PS Y10, Y9, Y5
+	VCVTPH2PS   16(R11)(R8*2), Y10
+	VFMADD231PS Y10, Y8, Y2
+	VFMADD231PS Y10, Y9, Y6
+	VCVTPH2PS   16(R11)(R13*1), Y10
+	VFMADD231PS Y10, Y8, Y3
+	VFMADD231PS Y10, Y9, Y7
+	VMOVUPS     64(R12), Y8
+	VMOVUPS     64(R12)(R9*1), Y9
+	VCVTPH2PS   32(R11), Y10
+	VFMADD231PS Y10, Y8, Y0
+	VFMADD231PS Y10, Y9, Y4
+	VCVTPH2PS   32(R11)(R8*1), Y10
+	VFMADD231PS Y10, Y8, Y1
+	VFMADD231PS Y10, Y9, Y5
+	VCVTPH2PS   32(R11)(R8*2), Y10
+	VFMADD231PS Y10, Y8, Y2
+	VFMADD231PS Y10, Y9, Y6
+	VCVTPH2PS   32(R11)(R13*1), Y10
+	VFMADD231PS Y10, Y8, Y3
+	VFMADD231PS Y10, Y9, Y7
+	VMOVUPS     96(R12), Y8
+	VMOVUPS     96(R12)(R9*1), Y9
+	VCVTPH2PS   48(R11), Y10
+	VFMADD231PS Y10, Y8, Y0
+	VFMADD231PS Y10, Y9, Y4
+	VCVTPH2PS   48(R11)(R8*1), Y10
+	VFMADD231PS Y10, Y8, Y1
+	VFMADD231PS Y10, Y9, Y5
+	VCVTPH2PS   48(R11)(R8*2), Y10
+	VFMADD231PS Y10, Y8, Y2
+	VFMADD231PS Y10, Y9, Y6
+	VCVTPH2PS   48(R11)(R13*1), Y10
+	VFMADD231PS Y10, Y8, Y3
+	VFMADD231PS Y10, Y9, Y7
+	ADDQ        $0x00000080, R12
+	ADDQ        $0x00000040, R11
+	SUBQ        $0x00000020, R10
+	JMP         channels_25
+
+channels_25_done:
+channels_26:
 	CMPQ        R10, $0x00000008
-	JLT         channels_17_done
+	JLT         channels_26_done
 	VMOVUPS     (R12), Y8
 	VMOVUPS     (R12)(R9*1), Y9
 	VCVTPH2PS   (R11), Y10
@@ -1565,20 +2129,32 @@ channels_17:
 	ADDQ        $0x00000020, R12
 	ADDQ        $0x00000010, R11
 	SUBQ        $0x00000008, R10
-	JMP         channels_17
+	JMP         channels_26
 
-channels_17_done:
-	VHADDPS      Y1, Y0, Y0
-	VHADDPS      Y3, Y2, Y2
-	VHADDPS      Y2, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X1
-	VMOVUPS      X1, (AX)
-	VHADDPS      Y5, Y4, Y4
-	VHADDPS      Y7, Y6, Y6
-	VHADDPS      Y6, Y4, Y4
-	VEXTRACTF128 $0x01, Y4, X0
-	VADDPS       X0, X4, X0
+channels_26_done:
+	VUNPCKLPS    Y1, Y0, Y8
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y0, Y8, Y8
+	VUNPCKLPS    Y3, Y2, Y0
+	VUNPCKHPS    Y3, Y2, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y8, Y1
+	VUNPCKHPD    Y0, Y8, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VMOVUPS      X0, (AX)
+	VUNPCKLPS    Y5, Y4, Y0
+	VUNPCKHPS    Y5, Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPS    Y7, Y6, Y1
+	VUNPCKHPS    Y7, Y6, Y2
+	VADDPS       Y2, Y1, Y1
+	VUNPCKLPD    Y1, Y0, Y2
+	VUNPCKHPD    Y1, Y0, Y0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
 	VMOVUPS      X0, (AX)(BX*1)
 	ADDQ         $0x00000010, AX
 	IMUL3Q       $0x00000004, R8, R10
@@ -1596,9 +2172,38 @@ rows_22:
 	MOVQ   DX, R11
 	MOVQ   CX, R12
 
-channels_18:
+channels_27:
+	CMPQ        R10, $0x00000020
+	JLT         channels_27_done
+	VMOVUPS     (R12), Y2
+	VMOVUPS     (R12)(R9*1), Y3
+	VCVTPH2PS   (R11), Y4
+	VFMADD231PS Y4, Y2, Y0
+	VFMADD231PS Y4, Y3, Y1
+	VMOVUPS     32(R12), Y2
+	VMOVUPS     32(R12)(R9*1), Y3
+	VCVTPH2PS   16(R11), Y4
+	VFMADD231PS Y4, Y2, Y0
+	VFMADD231PS Y4, Y3, Y1
+	VMOVUPS     64(R12), Y2
+	VMOVUPS     64(R12)(R9*1), Y3
+	VCVTPH2PS   32(R11), Y4
+	VFMADD231PS Y4, Y2, Y0
+	VFMADD231PS Y4, Y3, Y1
+	VMOVUPS     96(R12), Y2
+	VMOVUPS     96(R12)(R9*1), Y3
+	VCVTPH2PS   48(R11), Y4
+	VFMADD231PS Y4, Y2, Y0
+	VFMADD231PS Y4, Y3, Y1
+	ADDQ        $0x00000080, R12
+	ADDQ        $0x00000040, R11
+	SUBQ        $0x00000020, R10
+	JMP         channels_27
+
+channels_27_done:
+channels_28:
 	CMPQ        R10, $0x00000008
-	JLT         channels_18_done
+	JLT         channels_28_done
 	VMOVUPS     (R12), Y2
 	VMOVUPS     (R12)(R9*1), Y3
 	VCVTPH2PS   (R11), Y4
@@ -1607,19 +2212,23 @@ channels_18:
 	ADDQ        $0x00000020, R12
 	ADDQ        $0x00000010, R11
 	SUBQ        $0x00000008, R10
-	JMP         channels_18
+	JMP         channels_28
 
-channels_18_done:
-	VHADDPS      Y0, Y0, Y0
-	VHADDPS      Y0, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X2
-	VADDPS       X2, X0, X2
-	VMOVSS       X2, (AX)
-	VHADDPS      Y1, Y1, Y1
-	VHADDPS      Y1, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
-	VMOVSS       X0, (AX)(BX*1)
+channels_28_done:
+	VPERMILPS    $0x4e, Y0, Y2
+	VADDPS       Y0, Y2, Y2
+	VMOVSHDUP    Y2, Y0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
+	VMOVSS       X0, (AX)
+	VPERMILPS    $0x4e, Y1, Y0
+	VADDPS       Y1, Y0, Y0
+	VMOVSHDUP    Y0, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVSS       X1, (AX)(BX*1)
 	ADDQ         $0x00000004, AX
 	IMUL3Q       $0x00000001, R8, R10
 	ADDQ         R10, DX
@@ -1643,9 +2252,9 @@ TEXT ·accumulateRowsF16x2AVX2(SB), NOSPLIT, $0-56
 	MOVQ DI, R9
 	SHLQ $0x02, R9
 
-channels_19:
+channels_29:
 	CMPQ    DI, $0x00000020
-	JLT     channels_19_done
+	JLT     channels_29_done
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS 64(AX), Y2
@@ -1692,12 +2301,12 @@ rows_23_done:
 	ADDQ    $0x00000080, AX
 	ADDQ    $0x00000040, DX
 	SUBQ    $0x00000020, DI
-	JMP     channels_19
+	JMP     channels_29
 
-channels_19_done:
-channels_20:
+channels_29_done:
+channels_30:
 	CMPQ    DI, $0x00000008
-	JLT     channels_20_done
+	JLT     channels_30_done
 	VMOVUPS (AX), Y0
 	VMOVUPS (AX)(R9*1), Y1
 	MOVQ    DX, R10
@@ -1723,9 +2332,9 @@ rows_24_done:
 	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000010, DX
 	SUBQ    $0x00000008, DI
-	JMP     channels_20
+	JMP     channels_30
 
-channels_20_done:
+channels_30_done:
 	VZEROUPPER
 	RET
 
@@ -1758,9 +2367,90 @@ rows_25:
 	MOVQ   CX, R12
 	LEAQ   (R8)(R8*2), R13
 
-channels_21:
+channels_31:
+	CMPQ        R10, $0x00000020
+	JLT         channels_31_done
+	VMOVUPS     (R12), Y8
+	VMOVUPS     (R12)(R9*1), Y9
+	VPMOVZXWD   (R11), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y8, Y0
+	VFMADD231PS Y10, Y9, Y4
+	VPMOVZXWD   (R11)(R8*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y8, Y1
+	VFMADD231PS Y10, Y9, Y5
+	VPMOVZXWD   (R11)(R8*2), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y8, Y2
+	VFMADD231PS Y10, Y9, Y6
+	VPMOVZXWD   (R11)(R13*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y8, Y3
+	VFMADD231PS Y10, Y9, Y7
+	VMOVUPS     32(R12), Y8
+	VMOVUPS     32(R12)(R9*1), Y9
+	VPMOVZXWD   16(R11), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y8, Y0
+	VFMADD231PS Y10, Y9, Y4
+	VPMOVZXWD   16(R11)(R8*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y8, Y1
+	VFMADD231PS Y10, Y9, Y5
+	VPMOVZXWD   16(R11)(R8*2), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y8, Y2
+	VFMADD231PS Y10, Y9, Y6
+	VPMOVZXWD   16(R11)(R13*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y8, Y3
+	VFMADD231PS Y10, Y9, Y7
+	VMOVUPS     64(R12), Y8
+	VMOVUPS     64(R12)(R9*1), Y9
+	VPMOVZXWD   32(R11), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y8, Y0
+	VFMADD231PS Y10, Y9, Y4
+	VPMOVZXWD   32(R11)(R8*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y8, Y1
+	VFMADD231PS Y10, Y9, Y5
+	VPMOVZXWD   32(R11)(R8*2), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y8, Y2
+	VFMADD231PS Y10, Y9, Y6
+	VPMOVZXWD   32(R11)(R13*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y8, Y3
+	VFMADD231PS Y10, Y9, Y7
+	VMOVUPS     96(R12), Y8
+	VMOVUPS     96(R12)(R9*1), Y9
+	VPMOVZXWD   48(R11), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y8, Y0
+	VFMADD231PS Y10, Y9, Y4
+	VPMOVZXWD   48(R11)(R8*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y8, Y1
+	VFMADD231PS Y10, Y9, Y5
+	VPMOVZXWD   48(R11)(R8*2), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y8, Y2
+	VFMADD231PS Y10, Y9, Y6
+	VPMOVZXWD   48(R11)(R13*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y8, Y3
+	VFMADD231PS Y10, Y9, Y7
+	ADDQ        $0x00000080, R12
+	ADDQ        $0x00000040, R11
+	SUBQ        $0x00000020, R10
+	JMP         channels_31
+
+channels_31_done:
+channels_32:
 	CMPQ        R10, $0x00000008
-	JLT         channels_21_done
+	JLT         channels_32_done
 	VMOVUPS     (R12), Y8
 	VMOVUPS     (R12)(R9*1), Y9
 	VPMOVZXWD   (R11), Y10
@@ -1782,20 +2472,32 @@ channels_21:
 	ADDQ        $0x00000020, R12
 	ADDQ        $0x00000010, R11
 	SUBQ        $0x00000008, R10
-	JMP         channels_21
+	JMP         channels_32
 
-channels_21_done:
-	VHADDPS      Y1, Y0, Y0
-	VHADDPS      Y3, Y2, Y2
-	VHADDPS      Y2, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X1
-	VMOVUPS      X1, (AX)
-	VHADDPS      Y5, Y4, Y4
-	VHADDPS      Y7, Y6, Y6
-	VHADDPS      Y6, Y4, Y4
-	VEXTRACTF128 $0x01, Y4, X0
-	VADDPS       X0, X4, X0
+channels_32_done:
+	VUNPCKLPS    Y1, Y0, Y8
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y0, Y8, Y8
+	VUNPCKLPS    Y3, Y2, Y0
+	VUNPCKHPS    Y3, Y2, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y8, Y1
+	VUNPCKHPD    Y0, Y8, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VMOVUPS      X0, (AX)
+	VUNPCKLPS    Y5, Y4, Y0
+	VUNPCKHPS    Y5, Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPS    Y7, Y6, Y1
+	VUNPCKHPS    Y7, Y6, Y2
+	VADDPS       Y2, Y1, Y1
+	VUNPCKLPD    Y1, Y0, Y2
+	VUNPCKHPD    Y1, Y0, Y0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
 	VMOVUPS      X0, (AX)(BX*1)
 	ADDQ         $0x00000010, AX
 	IMUL3Q       $0x00000004, R8, R10
@@ -1813,9 +2515,42 @@ rows_26:
 	MOVQ   DX, R11
 	MOVQ   CX, R12
 
-channels_22:
+channels_33:
+	CMPQ        R10, $0x00000020
+	JLT         channels_33_done
+	VMOVUPS     (R12), Y2
+	VMOVUPS     (R12)(R9*1), Y3
+	VPMOVZXWD   (R11), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VFMADD231PS Y4, Y2, Y0
+	VFMADD231PS Y4, Y3, Y1
+	VMOVUPS     32(R12), Y2
+	VMOVUPS     32(R12)(R9*1), Y3
+	VPMOVZXWD   16(R11), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VFMADD231PS Y4, Y2, Y0
+	VFMADD231PS Y4, Y3, Y1
+	VMOVUPS     64(R12), Y2
+	VMOVUPS     64(R12)(R9*1), Y3
+	VPMOVZXWD   32(R11), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VFMADD231PS Y4, Y2, Y0
+	VFMADD231PS Y4, Y3, Y1
+	VMOVUPS     96(R12), Y2
+	VMOVUPS     96(R12)(R9*1), Y3
+	VPMOVZXWD   48(R11), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VFMADD231PS Y4, Y2, Y0
+	VFMADD231PS Y4, Y3, Y1
+	ADDQ        $0x00000080, R12
+	ADDQ        $0x00000040, R11
+	SUBQ        $0x00000020, R10
+	JMP         channels_33
+
+channels_33_done:
+channels_34:
 	CMPQ        R10, $0x00000008
-	JLT         channels_22_done
+	JLT         channels_34_done
 	VMOVUPS     (R12), Y2
 	VMOVUPS     (R12)(R9*1), Y3
 	VPMOVZXWD   (R11), Y4
@@ -1825,19 +2560,23 @@ channels_22:
 	ADDQ        $0x00000020, R12
 	ADDQ        $0x00000010, R11
 	SUBQ        $0x00000008, R10
-	JMP         channels_22
+	JMP         channels_34
 
-channels_22_done:
-	VHADDPS      Y0, Y0, Y0
-	VHADDPS      Y0, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X2
-	VADDPS       X2, X0, X2
-	VMOVSS       X2, (AX)
-	VHADDPS      Y1, Y1, Y1
-	VHADDPS      Y1, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
-	VMOVSS       X0, (AX)(BX*1)
+channels_34_done:
+	VPERMILPS    $0x4e, Y0, Y2
+	VADDPS       Y0, Y2, Y2
+	VMOVSHDUP    Y2, Y0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
+	VMOVSS       X0, (AX)
+	VPERMILPS    $0x4e, Y1, Y0
+	VADDPS       Y1, Y0, Y0
+	VMOVSHDUP    Y0, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVSS       X1, (AX)(BX*1)
 	ADDQ         $0x00000004, AX
 	IMUL3Q       $0x00000001, R8, R10
 	ADDQ         R10, DX
@@ -1861,9 +2600,9 @@ TEXT ·accumulateRowsBF16x2AVX2(SB), NOSPLIT, $0-56
 	MOVQ DI, R9
 	SHLQ $0x02, R9
 
-channels_23:
+channels_35:
 	CMPQ    DI, $0x00000020
-	JLT     channels_23_done
+	JLT     channels_35_done
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS 64(AX), Y2
@@ -1914,12 +2653,12 @@ rows_27_done:
 	ADDQ    $0x00000080, AX
 	ADDQ    $0x00000040, DX
 	SUBQ    $0x00000020, DI
-	JMP     channels_23
+	JMP     channels_35
 
-channels_23_done:
-channels_24:
+channels_35_done:
+channels_36:
 	CMPQ    DI, $0x00000008
-	JLT     channels_24_done
+	JLT     channels_36_done
 	VMOVUPS (AX), Y0
 	VMOVUPS (AX)(R9*1), Y1
 	MOVQ    DX, R10
@@ -1946,9 +2685,9 @@ rows_28_done:
 	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000010, DX
 	SUBQ    $0x00000008, DI
-	JMP     channels_24
+	JMP     channels_36
 
-channels_24_done:
+channels_36_done:
 	VZEROUPPER
 	RET
 
@@ -2238,17 +2977,29 @@ shorter_8:
 
 shorter_9:
 row_done_3:
-	VHADDPS      Y1, Y0, Y0
-	VHADDPS      Y3, Y2, Y2
-	VHADDPS      Y2, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X1
-	VMOVUPS      X1, (AX)
-	VHADDPS      Y5, Y4, Y4
-	VHADDPS      Y7, Y6, Y6
-	VHADDPS      Y6, Y4, Y4
-	VEXTRACTF128 $0x01, Y4, X0
-	VADDPS       X0, X4, X0
+	VUNPCKLPS    Y1, Y0, Y8
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y0, Y8, Y8
+	VUNPCKLPS    Y3, Y2, Y0
+	VUNPCKHPS    Y3, Y2, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y8, Y1
+	VUNPCKHPD    Y0, Y8, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VMOVUPS      X0, (AX)
+	VUNPCKLPS    Y5, Y4, Y0
+	VUNPCKHPS    Y5, Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPS    Y7, Y6, Y1
+	VUNPCKHPS    Y7, Y6, Y2
+	VADDPS       Y2, Y1, Y1
+	VUNPCKLPD    Y1, Y0, Y2
+	VUNPCKHPD    Y1, Y0, Y0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
 	VMOVUPS      X0, (AX)(BX*1)
 	ADDQ         $0x00000010, AX
 	IMUL3Q       $0x00000004, R8, R10
@@ -2349,16 +3100,20 @@ shorter_11:
 
 shorter_12:
 row_done_4:
-	VHADDPS      Y0, Y0, Y0
-	VHADDPS      Y0, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X2
-	VADDPS       X2, X0, X2
-	VMOVSS       X2, (AX)
-	VHADDPS      Y1, Y1, Y1
-	VHADDPS      Y1, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
-	VMOVSS       X0, (AX)(BX*1)
+	VPERMILPS    $0x4e, Y0, Y2
+	VADDPS       Y0, Y2, Y2
+	VMOVSHDUP    Y2, Y0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
+	VMOVSS       X0, (AX)
+	VPERMILPS    $0x4e, Y1, Y0
+	VADDPS       Y1, Y0, Y0
+	VMOVSHDUP    Y0, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVSS       X1, (AX)(BX*1)
 	ADDQ         $0x00000004, AX
 	IMUL3Q       $0x00000001, R8, R10
 	ADDQ         R10, DX
@@ -2520,9 +3275,94 @@ rows_33:
 	MOVQ   CX, R12
 	LEAQ   (R8)(R8*2), R13
 
-channels_25:
+channels_37:
+	CMPQ        R10, $0x00000020
+	JLT         channels_37_done
+	VMOVUPS     (R12), Y12
+	VMOVUPS     (R12)(R9*1), Y13
+	VMOVUPS     (R12)(R9*2), Y14
+	VMOVUPS     (R11), Y15
+	VFMADD231PS Y15, Y12, Y0
+	VFMADD231PS Y15, Y13, Y4
+	VFMADD231PS Y15, Y14, Y8
+	VMOVUPS     (R11)(R8*1), Y15
+	VFMADD231PS Y15, Y12, Y1
+	VFMADD231PS Y15, Y13, Y5
+	VFMADD231PS Y15, Y14, Y9
+	VMOVUPS     (R11)(R8*2), Y15
+	VFMADD231PS Y15, Y12, Y2
+	VFMADD231PS Y15, Y13, Y6
+	VFMADD231PS Y15, Y14, Y10
+	VMOVUPS     (R11)(R13*1), Y15
+	VFMADD231PS Y15, Y12, Y3
+	VFMADD231PS Y15, Y13, Y7
+	VFMADD231PS Y15, Y14, Y11
+	VMOVUPS     32(R12), Y12
+	VMOVUPS     32(R12)(R9*1), Y13
+	VMOVUPS     32(R12)(R9*2), Y14
+	VMOVUPS     32(R11), Y15
+	VFMADD231PS Y15, Y12, Y0
+	VFMADD231PS Y15, Y13, Y4
+	VFMADD231PS Y15, Y14, Y8
+	VMOVUPS     32(R11)(R8*1), Y15
+	VFMADD231PS Y15, Y12, Y1
+	VFMADD231PS Y15, Y13, Y5
+	VFMADD231PS Y15, Y14, Y9
+	VMOVUPS     32(R11)(R8*2), Y15
+	VFMADD231PS Y15, Y12, Y2
+	VFMADD231PS Y15, Y13, Y6
+	VFMADD231PS Y15, Y14, Y10
+	VMOVUPS     32(R11)(R13*1), Y15
+	VFMADD231PS Y15, Y12, Y3
+	VFMADD231PS Y15, Y13, Y7
+	VFMADD231PS Y15, Y14, Y11
+	VMOVUPS     64(R12), Y12
+	VMOVUPS     64(R12)(R9*1), Y13
+	VMOVUPS     64(R12)(R9*2), Y14
+	VMOVUPS     64(R11), Y15
+	VFMADD231PS Y15, Y12, Y0
+	VFMADD231PS Y15, Y13, Y4
+	VFMADD231PS Y15, Y14, Y8
+	VMOVUPS     64(R11)(R8*1), Y15
+	VFMADD231PS Y15, Y12, Y1
+	VFMADD231PS Y15, Y13, Y5
+	VFMADD231PS Y15, Y14, Y9
+	VMOVUPS     64(R11)(R8*2), Y15
+	VFMADD231PS Y15, Y12, Y2
+	VFMADD231PS Y15, Y13, Y6
+	VFMADD231PS Y15, Y14, Y10
+	VMOVUPS     64(R11)(R13*1), Y15
+	VFMADD231PS Y15, Y12, Y3
+	VFMADD231PS Y15, Y13, Y7
+	VFMADD231PS Y15, Y14, Y11
+	VMOVUPS     96(R12), Y12
+	VMOVUPS     96(R12)(R9*1), Y13
+	VMOVUPS     96(R12)(R9*2), Y14
+	VMOVUPS     96(R11), Y15
+	VFMADD231PS Y15, Y12, Y0
+	VFMADD231PS Y15, Y13, Y4
+	VFMADD231PS Y15, Y14, Y8
+	VMOVUPS     96(R11)(R8*1), Y15
+	VFMADD231PS Y15, Y12, Y1
+	VFMADD231PS Y15, Y13, Y5
+	VFMADD231PS Y15, Y14, Y9
+	VMOVUPS     96(R11)(R8*2), Y15
+	VFMADD231PS Y15, Y12, Y2
+	VFMADD231PS Y15, Y13, Y6
+	VFMADD231PS Y15, Y14, Y10
+	VMOVUPS     96(R11)(R13*1), Y15
+	VFMADD231PS Y15, Y12, Y3
+	VFMADD231PS Y15, Y13, Y7
+	VFMADD231PS Y15, Y14, Y11
+	ADDQ        $0x00000080, R12
+	ADDQ        $0x00000080, R11
+	SUBQ        $0x00000020, R10
+	JMP         channels_37
+
+channels_37_done:
+channels_38:
 	CMPQ        R10, $0x00000008
-	JLT         channels_25_done
+	JLT         channels_38_done
 	VMOVUPS     (R12), Y12
 	VMOVUPS     (R12)(R9*1), Y13
 	VMOVUPS     (R12)(R9*2), Y14
@@ -2545,26 +3385,44 @@ channels_25:
 	ADDQ        $0x00000020, R12
 	ADDQ        $0x00000020, R11
 	SUBQ        $0x00000008, R10
-	JMP         channels_25
+	JMP         channels_38
 
-channels_25_done:
-	VHADDPS      Y1, Y0, Y0
-	VHADDPS      Y3, Y2, Y2
-	VHADDPS      Y2, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X1
-	VMOVUPS      X1, (AX)
-	VHADDPS      Y5, Y4, Y4
-	VHADDPS      Y7, Y6, Y6
-	VHADDPS      Y6, Y4, Y4
-	VEXTRACTF128 $0x01, Y4, X0
-	VADDPS       X0, X4, X0
+channels_38_done:
+	VUNPCKLPS    Y1, Y0, Y12
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y0, Y12, Y12
+	VUNPCKLPS    Y3, Y2, Y0
+	VUNPCKHPS    Y3, Y2, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y12, Y1
+	VUNPCKHPD    Y0, Y12, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VMOVUPS      X0, (AX)
+	VUNPCKLPS    Y5, Y4, Y0
+	VUNPCKHPS    Y5, Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPS    Y7, Y6, Y1
+	VUNPCKHPS    Y7, Y6, Y2
+	VADDPS       Y2, Y1, Y1
+	VUNPCKLPD    Y1, Y0, Y2
+	VUNPCKHPD    Y1, Y0, Y0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
 	VMOVUPS      X0, (AX)(BX*1)
-	VHADDPS      Y9, Y8, Y8
-	VHADDPS      Y11, Y10, Y10
-	VHADDPS      Y10, Y8, Y8
-	VEXTRACTF128 $0x01, Y8, X0
-	VADDPS       X0, X8, X0
+	VUNPCKLPS    Y9, Y8, Y0
+	VUNPCKHPS    Y9, Y8, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPS    Y11, Y10, Y1
+	VUNPCKHPS    Y11, Y10, Y2
+	VADDPS       Y2, Y1, Y1
+	VUNPCKLPD    Y1, Y0, Y2
+	VUNPCKHPD    Y1, Y0, Y0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
 	VMOVUPS      X0, (AX)(BX*2)
 	ADDQ         $0x00000010, AX
 	IMUL3Q       $0x00000004, R8, R10
@@ -2583,9 +3441,46 @@ rows_34:
 	MOVQ   DX, R11
 	MOVQ   CX, R12
 
-channels_26:
+channels_39:
+	CMPQ        R10, $0x00000020
+	JLT         channels_39_done
+	VMOVUPS     (R12), Y3
+	VMOVUPS     (R12)(R9*1), Y4
+	VMOVUPS     (R12)(R9*2), Y5
+	VMOVUPS     (R11), Y6
+	VFMADD231PS Y6, Y3, Y0
+	VFMADD231PS Y6, Y4, Y1
+	VFMADD231PS Y6, Y5, Y2
+	VMOVUPS     32(R12), Y3
+	VMOVUPS     32(R12)(R9*1), Y4
+	VMOVUPS     32(R12)(R9*2), Y5
+	VMOVUPS     32(R11), Y6
+	VFMADD231PS Y6, Y3, Y0
+	VFMADD231PS Y6, Y4, Y1
+	VFMADD231PS Y6, Y5, Y2
+	VMOVUPS     64(R12), Y3
+	VMOVUPS     64(R12)(R9*1), Y4
+	VMOVUPS     64(R12)(R9*2), Y5
+	VMOVUPS     64(R11), Y6
+	VFMADD231PS Y6, Y3, Y0
+	VFMADD231PS Y6, Y4, Y1
+	VFMADD231PS Y6, Y5, Y2
+	VMOVUPS     96(R12), Y3
+	VMOVUPS     96(R12)(R9*1), Y4
+	VMOVUPS     96(R12)(R9*2), Y5
+	VMOVUPS     96(R11), Y6
+	VFMADD231PS Y6, Y3, Y0
+	VFMADD231PS Y6, Y4, Y1
+	VFMADD231PS Y6, Y5, Y2
+	ADDQ        $0x00000080, R12
+	ADDQ        $0x00000080, R11
+	SUBQ        $0x00000020, R10
+	JMP         channels_39
+
+channels_39_done:
+channels_40:
 	CMPQ        R10, $0x00000008
-	JLT         channels_26_done
+	JLT         channels_40_done
 	VMOVUPS     (R12), Y3
 	VMOVUPS     (R12)(R9*1), Y4
 	VMOVUPS     (R12)(R9*2), Y5
@@ -2596,24 +3491,30 @@ channels_26:
 	ADDQ        $0x00000020, R12
 	ADDQ        $0x00000020, R11
 	SUBQ        $0x00000008, R10
-	JMP         channels_26
+	JMP         channels_40
 
-channels_26_done:
-	VHADDPS      Y0, Y0, Y0
-	VHADDPS      Y0, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X3
-	VADDPS       X3, X0, X3
-	VMOVSS       X3, (AX)
-	VHADDPS      Y1, Y1, Y1
-	VHADDPS      Y1, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
-	VMOVSS       X0, (AX)(BX*1)
-	VHADDPS      Y2, Y2, Y2
-	VHADDPS      Y2, Y2, Y2
-	VEXTRACTF128 $0x01, Y2, X0
-	VADDPS       X0, X2, X0
-	VMOVSS       X0, (AX)(BX*2)
+channels_40_done:
+	VPERMILPS    $0x4e, Y0, Y3
+	VADDPS       Y0, Y3, Y3
+	VMOVSHDUP    Y3, Y0
+	VADDPS       Y0, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X0
+	VADDPS       X0, X3, X0
+	VMOVSS       X0, (AX)
+	VPERMILPS    $0x4e, Y1, Y0
+	VADDPS       Y1, Y0, Y0
+	VMOVSHDUP    Y0, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVSS       X1, (AX)(BX*1)
+	VPERMILPS    $0x4e, Y2, Y0
+	VADDPS       Y2, Y0, Y0
+	VMOVSHDUP    Y0, Y2
+	VADDPS       Y2, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVSS       X1, (AX)(BX*2)
 	ADDQ         $0x00000004, AX
 	IMUL3Q       $0x00000001, R8, R10
 	ADDQ         R10, DX
@@ -2637,9 +3538,9 @@ TEXT ·accumulateRowsF32x3AVX2(SB), NOSPLIT, $0-56
 	MOVQ DI, R9
 	SHLQ $0x02, R9
 
-channels_27:
+channels_41:
 	CMPQ    DI, $0x00000020
-	JLT     channels_27_done
+	JLT     channels_41_done
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS 64(AX), Y2
@@ -2699,12 +3600,12 @@ rows_35_done:
 	ADDQ    $0x00000080, AX
 	ADDQ    $0x00000080, DX
 	SUBQ    $0x00000020, DI
-	JMP     channels_27
+	JMP     channels_41
 
-channels_27_done:
-channels_28:
+channels_41_done:
+channels_42:
 	CMPQ    DI, $0x00000008
-	JLT     channels_28_done
+	JLT     channels_42_done
 	VMOVUPS (AX), Y0
 	VMOVUPS (AX)(R9*1), Y1
 	VMOVUPS (AX)(R9*2), Y2
@@ -2734,9 +3635,9 @@ rows_36_done:
 	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000020, DX
 	SUBQ    $0x00000008, DI
-	JMP     channels_28
+	JMP     channels_42
 
-channels_28_done:
+channels_42_done:
 	VZEROUPPER
 	RET
 
@@ -2773,9 +3674,94 @@ rows_37:
 	MOVQ   CX, R12
 	LEAQ   (R8)(R8*2), R13
 
-channels_29:
+channels_43:
+	CMPQ        R10, $0x00000020
+	JLT         channels_43_done
+	VMOVUPS     (R12), Y12
+	VMOVUPS     (R12)(R9*1), Y13
+	VMOVUPS     (R12)(R9*2), Y14
+	VCVTPH2PS   (R11), Y15
+	VFMADD231PS Y15, Y12, Y0
+	VFMADD231PS Y15, Y13, Y4
+	VFMADD231PS Y15, Y14, Y8
+	VCVTPH2PS   (R11)(R8*1), Y15
+	VFMADD231PS Y15, Y12, Y1
+	VFMADD231PS Y15, Y13, Y5
+	VFMADD231PS Y15, Y14, Y9
+	VCVTPH2PS   (R11)(R8*2), Y15
+	VFMADD231PS Y15, Y12, Y2
+	VFMADD231PS Y15, Y13, Y6
+	VFMADD231PS Y15, Y14, Y10
+	VCVTPH2PS   (R11)(R13*1), Y15
+	VFMADD231PS Y15, Y12, Y3
+	VFMADD231PS Y15, Y13, Y7
+	VFMADD231PS Y15, Y14, Y11
+	VMOVUPS     32(R12), Y12
+	VMOVUPS     32(R12)(R9*1), Y13
+	VMOVUPS     32(R12)(R9*2), Y14
+	VCVTPH2PS   16(R11), Y15
+	VFMADD231PS Y15, Y12, Y0
+	VFMADD231PS Y15, Y13, Y4
+	VFMADD231PS Y15, Y14, Y8
+	VCVTPH2PS   16(R11)(R8*1), Y15
+	VFMADD231PS Y15, Y12, Y1
+	VFMADD231PS Y15, Y13, Y5
+	VFMADD231PS Y15, Y14, Y9
+	VCVTPH2PS   16(R11)(R8*2), Y15
+	VFMADD231PS Y15, Y12, Y2
+	VFMADD231PS Y15, Y13, Y6
+	VFMADD231PS Y15, Y14, Y10
+	VCVTPH2PS   16(R11)(R13*1), Y15
+	VFMADD231PS Y15, Y12, Y3
+	VFMADD231PS Y15, Y13, Y7
+	VFMADD231PS Y15, Y14, Y11
+	VMOVUPS     64(R12), Y12
+	VMOVUPS     64(R12)(R9*1), Y13
+	VMOVUPS     64(R12)(R9*2), Y14
+	VCVTPH2PS   32(R11), Y15
+	VFMADD231PS Y15, Y12, Y0
+	VFMADD231PS Y15, Y13, Y4
+	VFMADD231PS Y15, Y14, Y8
+	VCVTPH2PS   32(R11)(R8*1), Y15
+	VFMADD231PS Y15, Y12, Y1
+	VFMADD231PS Y15, Y13, Y5
+	VFMADD231PS Y15, Y14, Y9
+	VCVTPH2PS   32(R11)(R8*2), Y15
+	VFMADD231PS Y15, Y12, Y2
+	VFMADD231PS Y15, Y13, Y6
+	VFMADD231PS Y15, Y14, Y10
+	VCVTPH2PS   32(R11)(R13*1), Y15
+	VFMADD231PS Y15, Y12, Y3
+	VFMADD231PS Y15, Y13, Y7
+	VFMADD231PS Y15, Y14, Y11
+	VMOVUPS     96(R12), Y12
+	VMOVUPS     96(R12)(R9*1), Y13
+	VMOVUPS     96(R12)(R9*2), Y14
+	VCVTPH2PS   48(R11), Y15
+	VFMADD231PS Y15, Y12, Y0
+	VFMADD231PS Y15, Y13, Y4
+	VFMADD231PS Y15, Y14, Y8
+	VCVTPH2PS   48(R11)(R8*1), Y15
+	VFMADD231PS Y15, Y12, Y1
+	VFMADD231PS Y15, Y13, Y5
+	VFMADD231PS Y15, Y14, Y9
+	VCVTPH2PS   48(R11)(R8*2), Y15
+	VFMADD231PS Y15, Y12, Y2
+	VFMADD231PS Y15, Y13, Y6
+	VFMADD231PS Y15, Y14, Y10
+	VCVTPH2PS   48(R11)(R13*1), Y15
+	VFMADD231PS Y15, Y12, Y3
+	VFMADD231PS Y15, Y13, Y7
+	VFMADD231PS Y15, Y14, Y11
+	ADDQ        $0x00000080, R12
+	ADDQ        $0x00000040, R11
+	SUBQ        $0x00000020, R10
+	JMP         channels_43
+
+channels_43_done:
+channels_44:
 	CMPQ        R10, $0x00000008
-	JLT         channels_29_done
+	JLT         channels_44_done
 	VMOVUPS     (R12), Y12
 	VMOVUPS     (R12)(R9*1), Y13
 	VMOVUPS     (R12)(R9*2), Y14
@@ -2798,26 +3784,44 @@ channels_29:
 	ADDQ        $0x00000020, R12
 	ADDQ        $0x00000010, R11
 	SUBQ        $0x00000008, R10
-	JMP         channels_29
+	JMP         channels_44
 
-channels_29_done:
-	VHADDPS      Y1, Y0, Y0
-	VHADDPS      Y3, Y2, Y2
-	VHADDPS      Y2, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X1
-	VMOVUPS      X1, (AX)
-	VHADDPS      Y5, Y4, Y4
-	VHADDPS      Y7, Y6, Y6
-	VHADDPS      Y6, Y4, Y4
-	VEXTRACTF128 $0x01, Y4, X0
-	VADDPS       X0, X4, X0
+channels_44_done:
+	VUNPCKLPS    Y1, Y0, Y12
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y0, Y12, Y12
+	VUNPCKLPS    Y3, Y2, Y0
+	VUNPCKHPS    Y3, Y2, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y12, Y1
+	VUNPCKHPD    Y0, Y12, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VMOVUPS      X0, (AX)
+	VUNPCKLPS    Y5, Y4, Y0
+	VUNPCKHPS    Y5, Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPS    Y7, Y6, Y1
+	VUNPCKHPS    Y7, Y6, Y2
+	VADDPS       Y2, Y1, Y1
+	VUNPCKLPD    Y1, Y0, Y2
+	VUNPCKHPD    Y1, Y0, Y0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
 	VMOVUPS      X0, (AX)(BX*1)
-	VHADDPS      Y9, Y8, Y8
-	VHADDPS      Y11, Y10, Y10
-	VHADDPS      Y10, Y8, Y8
-	VEXTRACTF128 $0x01, Y8, X0
-	VADDPS       X0, X8, X0
+	VUNPCKLPS    Y9, Y8, Y0
+	VUNPCKHPS    Y9, Y8, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPS    Y11, Y10, Y1
+	VUNPCKHPS    Y11, Y10, Y2
+	VADDPS       Y2, Y1, Y1
+	VUNPCKLPD    Y1, Y0, Y2
+	VUNPCKHPD    Y1, Y0, Y0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
 	VMOVUPS      X0, (AX)(BX*2)
 	ADDQ         $0x00000010, AX
 	IMUL3Q       $0x00000004, R8, R10
@@ -2836,9 +3840,46 @@ rows_38:
 	MOVQ   DX, R11
 	MOVQ   CX, R12
 
-channels_30:
+channels_45:
+	CMPQ        R10, $0x00000020
+	JLT         channels_45_done
+	VMOVUPS     (R12), Y3
+	VMOVUPS     (R12)(R9*1), Y4
+	VMOVUPS     (R12)(R9*2), Y5
+	VCVTPH2PS   (R11), Y6
+	VFMADD231PS Y6, Y3, Y0
+	VFMADD231PS Y6, Y4, Y1
+	VFMADD231PS Y6, Y5, Y2
+	VMOVUPS     32(R12), Y3
+	VMOVUPS     32(R12)(R9*1), Y4
+	VMOVUPS     32(R12)(R9*2), Y5
+	VCVTPH2PS   16(R11), Y6
+	VFMADD231PS Y6, Y3, Y0
+	VFMADD231PS Y6, Y4, Y1
+	VFMADD231PS Y6, Y5, Y2
+	VMOVUPS     64(R12), Y3
+	VMOVUPS     64(R12)(R9*1), Y4
+	VMOVUPS     64(R12)(R9*2), Y5
+	VCVTPH2PS   32(R11), Y6
+	VFMADD231PS Y6, Y3, Y0
+	VFMADD231PS Y6, Y4, Y1
+	VFMADD231PS Y6, Y5, Y2
+	VMOVUPS     96(R12), Y3
+	VMOVUPS     96(R12)(R9*1), Y4
+	VMOVUPS     96(R12)(R9*2), Y5
+	VCVTPH2PS   48(R11), Y6
+	VFMADD231PS Y6, Y3, Y0
+	VFMADD231PS Y6, Y4, Y1
+	VFMADD231PS Y6, Y5, Y2
+	ADDQ        $0x00000080, R12
+	ADDQ        $0x00000040, R11
+	SUBQ        $0x00000020, R10
+	JMP         channels_45
+
+channels_45_done:
+channels_46:
 	CMPQ        R10, $0x00000008
-	JLT         channels_30_done
+	JLT         channels_46_done
 	VMOVUPS     (R12), Y3
 	VMOVUPS     (R12)(R9*1), Y4
 	VMOVUPS     (R12)(R9*2), Y5
@@ -2849,24 +3890,30 @@ channels_30:
 	ADDQ        $0x00000020, R12
 	ADDQ        $0x00000010, R11
 	SUBQ        $0x00000008, R10
-	JMP         channels_30
+	JMP         channels_46
 
-channels_30_done:
-	VHADDPS      Y0, Y0, Y0
-	VHADDPS      Y0, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X3
-	VADDPS       X3, X0, X3
-	VMOVSS       X3, (AX)
-	VHADDPS      Y1, Y1, Y1
-	VHADDPS      Y1, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
-	VMOVSS       X0, (AX)(BX*1)
-	VHADDPS      Y2, Y2, Y2
-	VHADDPS      Y2, Y2, Y2
-	VEXTRACTF128 $0x01, Y2, X0
-	VADDPS       X0, X2, X0
-	VMOVSS       X0, (AX)(BX*2)
+channels_46_done:
+	VPERMILPS    $0x4e, Y0, Y3
+	VADDPS       Y0, Y3, Y3
+	VMOVSHDUP    Y3, Y0
+	VADDPS       Y0, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X0
+	VADDPS       X0, X3, X0
+	VMOVSS       X0, (AX)
+	VPERMILPS    $0x4e, Y1, Y0
+	VADDPS       Y1, Y0, Y0
+	VMOVSHDUP    Y0, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVSS       X1, (AX)(BX*1)
+	VPERMILPS    $0x4e, Y2, Y0
+	VADDPS       Y2, Y0, Y0
+	VMOVSHDUP    Y0, Y2
+	VADDPS       Y2, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVSS       X1, (AX)(BX*2)
 	ADDQ         $0x00000004, AX
 	IMUL3Q       $0x00000001, R8, R10
 	ADDQ         R10, DX
@@ -2890,9 +3937,9 @@ TEXT ·accumulateRowsF16x3AVX2(SB), NOSPLIT, $0-56
 	MOVQ DI, R9
 	SHLQ $0x02, R9
 
-channels_31:
+channels_47:
 	CMPQ    DI, $0x00000020
-	JLT     channels_31_done
+	JLT     channels_47_done
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS 64(AX), Y2
@@ -2952,12 +3999,12 @@ rows_39_done:
 	ADDQ    $0x00000080, AX
 	ADDQ    $0x00000040, DX
 	SUBQ    $0x00000020, DI
-	JMP     channels_31
+	JMP     channels_47
 
-channels_31_done:
-channels_32:
+channels_47_done:
+channels_48:
 	CMPQ    DI, $0x00000008
-	JLT     channels_32_done
+	JLT     channels_48_done
 	VMOVUPS (AX), Y0
 	VMOVUPS (AX)(R9*1), Y1
 	VMOVUPS (AX)(R9*2), Y2
@@ -2987,9 +4034,9 @@ rows_40_done:
 	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000010, DX
 	SUBQ    $0x00000008, DI
-	JMP     channels_32
+	JMP     channels_48
 
-channels_32_done:
+channels_48_done:
 	VZEROUPPER
 	RET
 
@@ -3026,9 +4073,110 @@ rows_41:
 	MOVQ   CX, R12
 	LEAQ   (R8)(R8*2), R13
 
-channels_33:
+channels_49:
+	CMPQ        R10, $0x00000020
+	JLT         channels_49_done
+	VMOVUPS     (R12), Y12
+	VMOVUPS     (R12)(R9*1), Y13
+	VMOVUPS     (R12)(R9*2), Y14
+	VPMOVZXWD   (R11), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VFMADD231PS Y15, Y12, Y0
+	VFMADD231PS Y15, Y13, Y4
+	VFMADD231PS Y15, Y14, Y8
+	VPMOVZXWD   (R11)(R8*1), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VFMADD231PS Y15, Y12, Y1
+	VFMADD231PS Y15, Y13, Y5
+	VFMADD231PS Y15, Y14, Y9
+	VPMOVZXWD   (R11)(R8*2), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VFMADD231PS Y15, Y12, Y2
+	VFMADD231PS Y15, Y13, Y6
+	VFMADD231PS Y15, Y14, Y10
+	VPMOVZXWD   (R11)(R13*1), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VFMADD231PS Y15, Y12, Y3
+	VFMADD231PS Y15, Y13, Y7
+	VFMADD231PS Y15, Y14, Y11
+	VMOVUPS     32(R12), Y12
+	VMOVUPS     32(R12)(R9*1), Y13
+	VMOVUPS     32(R12)(R9*2), Y14
+	VPMOVZXWD   16(R11), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VFMADD231PS Y15, Y12, Y0
+	VFMADD231PS Y15, Y13, Y4
+	VFMADD231PS Y15, Y14, Y8
+	VPMOVZXWD   16(R11)(R8*1), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VFMADD231PS Y15, Y12, Y1
+	VFMADD231PS Y15, Y13, Y5
+	VFMADD231PS Y15, Y14, Y9
+	VPMOVZXWD   16(R11)(R8*2), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VFMADD231PS Y15, Y12, Y2
+	VFMADD231PS Y15, Y13, Y6
+	VFMADD231PS Y15, Y14, Y10
+	VPMOVZXWD   16(R11)(R13*1), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VFMADD231PS Y15, Y12, Y3
+	VFMADD231PS Y15, Y13, Y7
+	VFMADD231PS Y15, Y14, Y11
+	VMOVUPS     64(R12), Y12
+	VMOVUPS     64(R12)(R9*1), Y13
+	VMOVUPS     64(R12)(R9*2), Y14
+	VPMOVZXWD   32(R11), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VFMADD231PS Y15, Y12, Y0
+	VFMADD231PS Y15, Y13, Y4
+	VFMADD231PS Y15, Y14, Y8
+	VPMOVZXWD   32(R11)(R8*1), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VFMADD231PS Y15, Y12, Y1
+	VFMADD231PS Y15, Y13, Y5
+	VFMADD231PS Y15, Y14, Y9
+	VPMOVZXWD   32(R11)(R8*2), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VFMADD231PS Y15, Y12, Y2
+	VFMADD231PS Y15, Y13, Y6
+	VFMADD231PS Y15, Y14, Y10
+	VPMOVZXWD   32(R11)(R13*1), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VFMADD231PS Y15, Y12, Y3
+	VFMADD231PS Y15, Y13, Y7
+	VFMADD231PS Y15, Y14, Y11
+	VMOVUPS     96(R12), Y12
+	VMOVUPS     96(R12)(R9*1), Y13
+	VMOVUPS     96(R12)(R9*2), Y14
+	VPMOVZXWD   48(R11), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VFMADD231PS Y15, Y12, Y0
+	VFMADD231PS Y15, Y13, Y4
+	VFMADD231PS Y15, Y14, Y8
+	VPMOVZXWD   48(R11)(R8*1), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VFMADD231PS Y15, Y12, Y1
+	VFMADD231PS Y15, Y13, Y5
+	VFMADD231PS Y15, Y14, Y9
+	VPMOVZXWD   48(R11)(R8*2), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VFMADD231PS Y15, Y12, Y2
+	VFMADD231PS Y15, Y13, Y6
+	VFMADD231PS Y15, Y14, Y10
+	VPMOVZXWD   48(R11)(R13*1), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VFMADD231PS Y15, Y12, Y3
+	VFMADD231PS Y15, Y13, Y7
+	VFMADD231PS Y15, Y14, Y11
+	ADDQ        $0x00000080, R12
+	ADDQ        $0x00000040, R11
+	SUBQ        $0x00000020, R10
+	JMP         channels_49
+
+channels_49_done:
+channels_50:
 	CMPQ        R10, $0x00000008
-	JLT         channels_33_done
+	JLT         channels_50_done
 	VMOVUPS     (R12), Y12
 	VMOVUPS     (R12)(R9*1), Y13
 	VMOVUPS     (R12)(R9*2), Y14
@@ -3055,26 +4203,44 @@ channels_33:
 	ADDQ        $0x00000020, R12
 	ADDQ        $0x00000010, R11
 	SUBQ        $0x00000008, R10
-	JMP         channels_33
+	JMP         channels_50
 
-channels_33_done:
-	VHADDPS      Y1, Y0, Y0
-	VHADDPS      Y3, Y2, Y2
-	VHADDPS      Y2, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X1
-	VMOVUPS      X1, (AX)
-	VHADDPS      Y5, Y4, Y4
-	VHADDPS      Y7, Y6, Y6
-	VHADDPS      Y6, Y4, Y4
-	VEXTRACTF128 $0x01, Y4, X0
-	VADDPS       X0, X4, X0
+channels_50_done:
+	VUNPCKLPS    Y1, Y0, Y12
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y0, Y12, Y12
+	VUNPCKLPS    Y3, Y2, Y0
+	VUNPCKHPS    Y3, Y2, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y12, Y1
+	VUNPCKHPD    Y0, Y12, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VMOVUPS      X0, (AX)
+	VUNPCKLPS    Y5, Y4, Y0
+	VUNPCKHPS    Y5, Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPS    Y7, Y6, Y1
+	VUNPCKHPS    Y7, Y6, Y2
+	VADDPS       Y2, Y1, Y1
+	VUNPCKLPD    Y1, Y0, Y2
+	VUNPCKHPD    Y1, Y0, Y0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
 	VMOVUPS      X0, (AX)(BX*1)
-	VHADDPS      Y9, Y8, Y8
-	VHADDPS      Y11, Y10, Y10
-	VHADDPS      Y10, Y8, Y8
-	VEXTRACTF128 $0x01, Y8, X0
-	VADDPS       X0, X8, X0
+	VUNPCKLPS    Y9, Y8, Y0
+	VUNPCKHPS    Y9, Y8, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPS    Y11, Y10, Y1
+	VUNPCKHPS    Y11, Y10, Y2
+	VADDPS       Y2, Y1, Y1
+	VUNPCKLPD    Y1, Y0, Y2
+	VUNPCKHPD    Y1, Y0, Y0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
 	VMOVUPS      X0, (AX)(BX*2)
 	ADDQ         $0x00000010, AX
 	IMUL3Q       $0x00000004, R8, R10
@@ -3093,9 +4259,50 @@ rows_42:
 	MOVQ   DX, R11
 	MOVQ   CX, R12
 
-channels_34:
+channels_51:
+	CMPQ        R10, $0x00000020
+	JLT         channels_51_done
+	VMOVUPS     (R12), Y3
+	VMOVUPS     (R12)(R9*1), Y4
+	VMOVUPS     (R12)(R9*2), Y5
+	VPMOVZXWD   (R11), Y6
+	VPSLLD      $0x10, Y6, Y6
+	VFMADD231PS Y6, Y3, Y0
+	VFMADD231PS Y6, Y4, Y1
+	VFMADD231PS Y6, Y5, Y2
+	VMOVUPS     32(R12), Y3
+	VMOVUPS     32(R12)(R9*1), Y4
+	VMOVUPS     32(R12)(R9*2), Y5
+	VPMOVZXWD   16(R11), Y6
+	VPSLLD      $0x10, Y6, Y6
+	VFMADD231PS Y6, Y3, Y0
+	VFMADD231PS Y6, Y4, Y1
+	VFMADD231PS Y6, Y5, Y2
+	VMOVUPS     64(R12), Y3
+	VMOVUPS     64(R12)(R9*1), Y4
+	VMOVUPS     64(R12)(R9*2), Y5
+	VPMOVZXWD   32(R11), Y6
+	VPSLLD      $0x10, Y6, Y6
+	VFMADD231PS Y6, Y3, Y0
+	VFMADD231PS Y6, Y4, Y1
+	VFMADD231PS Y6, Y5, Y2
+	VMOVUPS     96(R12), Y3
+	VMOVUPS     96(R12)(R9*1), Y4
+	VMOVUPS     96(R12)(R9*2), Y5
+	VPMOVZXWD   48(R11), Y6
+	VPSLLD      $0x10, Y6, Y6
+	VFMADD231PS Y6, Y3, Y0
+	VFMADD231PS Y6, Y4, Y1
+	VFMADD231PS Y6, Y5, Y2
+	ADDQ        $0x00000080, R12
+	ADDQ        $0x00000040, R11
+	SUBQ        $0x00000020, R10
+	JMP         channels_51
+
+channels_51_done:
+channels_52:
 	CMPQ        R10, $0x00000008
-	JLT         channels_34_done
+	JLT         channels_52_done
 	VMOVUPS     (R12), Y3
 	VMOVUPS     (R12)(R9*1), Y4
 	VMOVUPS     (R12)(R9*2), Y5
@@ -3107,24 +4314,30 @@ channels_34:
 	ADDQ        $0x00000020, R12
 	ADDQ        $0x00000010, R11
 	SUBQ        $0x00000008, R10
-	JMP         channels_34
+	JMP         channels_52
 
-channels_34_done:
-	VHADDPS      Y0, Y0, Y0
-	VHADDPS      Y0, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X3
-	VADDPS       X3, X0, X3
-	VMOVSS       X3, (AX)
-	VHADDPS      Y1, Y1, Y1
-	VHADDPS      Y1, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
-	VMOVSS       X0, (AX)(BX*1)
-	VHADDPS      Y2, Y2, Y2
-	VHADDPS      Y2, Y2, Y2
-	VEXTRACTF128 $0x01, Y2, X0
-	VADDPS       X0, X2, X0
-	VMOVSS       X0, (AX)(BX*2)
+channels_52_done:
+	VPERMILPS    $0x4e, Y0, Y3
+	VADDPS       Y0, Y3, Y3
+	VMOVSHDUP    Y3, Y0
+	VADDPS       Y0, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X0
+	VADDPS       X0, X3, X0
+	VMOVSS       X0, (AX)
+	VPERMILPS    $0x4e, Y1, Y0
+	VADDPS       Y1, Y0, Y0
+	VMOVSHDUP    Y0, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVSS       X1, (AX)(BX*1)
+	VPERMILPS    $0x4e, Y2, Y0
+	VADDPS       Y2, Y0, Y0
+	VMOVSHDUP    Y0, Y2
+	VADDPS       Y2, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVSS       X1, (AX)(BX*2)
 	ADDQ         $0x00000004, AX
 	IMUL3Q       $0x00000001, R8, R10
 	ADDQ         R10, DX
@@ -3148,9 +4361,9 @@ TEXT ·accumulateRowsBF16x3AVX2(SB), NOSPLIT, $0-56
 	MOVQ DI, R9
 	SHLQ $0x02, R9
 
-channels_35:
+channels_53:
 	CMPQ    DI, $0x00000020
-	JLT     channels_35_done
+	JLT     channels_53_done
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS 64(AX), Y2
@@ -3214,12 +4427,12 @@ rows_43_done:
 	ADDQ    $0x00000080, AX
 	ADDQ    $0x00000040, DX
 	SUBQ    $0x00000020, DI
-	JMP     channels_35
+	JMP     channels_53
 
-channels_35_done:
-channels_36:
+channels_53_done:
+channels_54:
 	CMPQ    DI, $0x00000008
-	JLT     channels_36_done
+	JLT     channels_54_done
 	VMOVUPS (AX), Y0
 	VMOVUPS (AX)(R9*1), Y1
 	VMOVUPS (AX)(R9*2), Y2
@@ -3250,9 +4463,9 @@ rows_44_done:
 	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000010, DX
 	SUBQ    $0x00000008, DI
-	JMP     channels_36
+	JMP     channels_54
 
-channels_36_done:
+channels_54_done:
 	VZEROUPPER
 	RET
 
@@ -3586,23 +4799,41 @@ shorter_14:
 
 shorter_15:
 row_done_5:
-	VHADDPS      Y1, Y0, Y0
-	VHADDPS      Y3, Y2, Y2
-	VHADDPS      Y2, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X1
-	VMOVUPS      X1, (AX)
-	VHADDPS      Y5, Y4, Y4
-	VHADDPS      Y7, Y6, Y6
-	VHADDPS      Y6, Y4, Y4
-	VEXTRACTF128 $0x01, Y4, X0
-	VADDPS       X0, X4, X0
+	VUNPCKLPS    Y1, Y0, Y12
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y0, Y12, Y12
+	VUNPCKLPS    Y3, Y2, Y0
+	VUNPCKHPS    Y3, Y2, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y12, Y1
+	VUNPCKHPD    Y0, Y12, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VMOVUPS      X0, (AX)
+	VUNPCKLPS    Y5, Y4, Y0
+	VUNPCKHPS    Y5, Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPS    Y7, Y6, Y1
+	VUNPCKHPS    Y7, Y6, Y2
+	VADDPS       Y2, Y1, Y1
+	VUNPCKLPD    Y1, Y0, Y2
+	VUNPCKHPD    Y1, Y0, Y0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
 	VMOVUPS      X0, (AX)(BX*1)
-	VHADDPS      Y9, Y8, Y8
-	VHADDPS      Y11, Y10, Y10
-	VHADDPS      Y10, Y8, Y8
-	VEXTRACTF128 $0x01, Y8, X0
-	VADDPS       X0, X8, X0
+	VUNPCKLPS    Y9, Y8, Y0
+	VUNPCKHPS    Y9, Y8, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPS    Y11, Y10, Y1
+	VUNPCKHPS    Y11, Y10, Y2
+	VADDPS       Y2, Y1, Y1
+	VUNPCKLPD    Y1, Y0, Y2
+	VUNPCKHPD    Y1, Y0, Y0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
 	VMOVUPS      X0, (AX)(BX*2)
 	ADDQ         $0x00000010, AX
 	IMUL3Q       $0x00000004, R8, R10
@@ -3714,21 +4945,27 @@ shorter_17:
 
 shorter_18:
 row_done_6:
-	VHADDPS      Y0, Y0, Y0
-	VHADDPS      Y0, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X3
-	VADDPS       X3, X0, X3
-	VMOVSS       X3, (AX)
-	VHADDPS      Y1, Y1, Y1
-	VHADDPS      Y1, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
-	VMOVSS       X0, (AX)(BX*1)
-	VHADDPS      Y2, Y2, Y2
-	VHADDPS      Y2, Y2, Y2
-	VEXTRACTF128 $0x01, Y2, X0
-	VADDPS       X0, X2, X0
-	VMOVSS       X0, (AX)(BX*2)
+	VPERMILPS    $0x4e, Y0, Y3
+	VADDPS       Y0, Y3, Y3
+	VMOVSHDUP    Y3, Y0
+	VADDPS       Y0, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X0
+	VADDPS       X0, X3, X0
+	VMOVSS       X0, (AX)
+	VPERMILPS    $0x4e, Y1, Y0
+	VADDPS       Y1, Y0, Y0
+	VMOVSHDUP    Y0, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVSS       X1, (AX)(BX*1)
+	VPERMILPS    $0x4e, Y2, Y0
+	VADDPS       Y2, Y0, Y0
+	VMOVSHDUP    Y0, Y2
+	VADDPS       Y2, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVSS       X1, (AX)(BX*2)
 	ADDQ         $0x00000004, AX
 	IMUL3Q       $0x00000001, R8, R10
 	ADDQ         R10, DX
@@ -3906,9 +5143,74 @@ rows_49:
 	MOVQ   DX, R13
 	MOVQ   CX, R14
 
-channels_37:
+channels_55:
+	CMPQ        R12, $0x00000020
+	JLT         channels_55_done
+	VMOVUPS     (R14), Y8
+	VMOVUPS     (R14)(R9*1), Y9
+	VMOVUPS     (R14)(R9*2), Y10
+	VMOVUPS     (R14)(R10*1), Y11
+	VMOVUPS     (R13), Y12
+	VFMADD231PS Y12, Y8, Y0
+	VFMADD231PS Y12, Y9, Y2
+	VFMADD231PS Y12, Y10, Y4
+	VFMADD231PS Y12, Y11, Y6
+	VMOVUPS     (R13)(R8*1), Y12
+	VFMADD231PS Y12, Y8, Y1
+	VFMADD231PS Y12, Y9, Y3
+	VFMADD231PS Y12, Y10, Y5
+	VFMADD231PS Y12, Y11, Y7
+	VMOVUPS     32(R14), Y8
+	VMOVUPS     32(R14)(R9*1), Y9
+	VMOVUPS     32(R14)(R9*2), Y10
+	VMOVUPS     32(R14)(R10*1), Y11
+	VMOVUPS     32(R13), Y12
+	VFMADD231PS Y12, Y8, Y0
+	VFMADD231PS Y12, Y9, Y2
+	VFMADD231PS Y12, Y10, Y4
+	VFMADD231PS Y12, Y11, Y6
+	VMOVUPS     32(R13)(R8*1), Y12
+	VFMADD231PS Y12, Y8, Y1
+	VFMADD231PS Y12, Y9, Y3
+	VFMADD231PS Y12, Y10, Y5
+	VFMADD231PS Y12, Y11, Y7
+	VMOVUPS     64(R14), Y8
+	VMOVUPS     64(R14)(R9*1), Y9
+	VMOVUPS     64(R14)(R9*2), Y10
+	VMOVUPS     64(R14)(R10*1), Y11
+	VMOVUPS     64(R13), Y12
+	VFMADD231PS Y12, Y8, Y0
+	VFMADD231PS Y12, Y9, Y2
+	VFMADD231PS Y12, Y10, Y4
+	VFMADD231PS Y12, Y11, Y6
+	VMOVUPS     64(R13)(R8*1), Y12
+	VFMADD231PS Y12, Y8, Y1
+	VFMADD231PS Y12, Y9, Y3
+	VFMADD231PS Y12, Y10, Y5
+	VFMADD231PS Y12, Y11, Y7
+	VMOVUPS     96(R14), Y8
+	VMOVUPS     96(R14)(R9*1), Y9
+	VMOVUPS     96(R14)(R9*2), Y10
+	VMOVUPS     96(R14)(R10*1), Y11
+	VMOVUPS     96(R13), Y12
+	VFMADD231PS Y12, Y8, Y0
+	VFMADD231PS Y12, Y9, Y2
+	VFMADD231PS Y12, Y10, Y4
+	VFMADD231PS Y12, Y11, Y6
+	VMOVUPS     96(R13)(R8*1), Y12
+	VFMADD231PS Y12, Y8, Y1
+	VFMADD231PS Y12, Y9, Y3
+	VFMADD231PS Y12, Y10, Y5
+	VFMADD231PS Y12, Y11, Y7
+	ADDQ        $0x00000080, R14
+	ADDQ        $0x00000080, R13
+	SUBQ        $0x00000020, R12
+	JMP         channels_55
+
+channels_55_done:
+channels_56:
 	CMPQ        R12, $0x00000008
-	JLT         channels_37_done
+	JLT         channels_56_done
 	VMOVUPS     (R14), Y8
 	VMOVUPS     (R14)(R9*1), Y9
 	VMOVUPS     (R14)(R9*2), Y10
@@ -3926,28 +5228,44 @@ channels_37:
 	ADDQ        $0x00000020, R14
 	ADDQ        $0x00000020, R13
 	SUBQ        $0x00000008, R12
-	JMP         channels_37
+	JMP         channels_56
 
-channels_37_done:
-	VHADDPS      Y1, Y0, Y0
-	VHADDPS      Y0, Y0, Y0
+channels_56_done:
+	VUNPCKLPS    Y1, Y0, Y8
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y0, Y8, Y8
+	VUNPCKLPD    Y8, Y8, Y0
+	VUNPCKHPD    Y8, Y8, Y1
+	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X1
 	VMOVSD       X1, (AX)
-	VHADDPS      Y3, Y2, Y2
-	VHADDPS      Y2, Y2, Y2
-	VEXTRACTF128 $0x01, Y2, X0
-	VADDPS       X0, X2, X0
+	VUNPCKLPS    Y3, Y2, Y0
+	VUNPCKHPS    Y3, Y2, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
 	VMOVSD       X0, (AX)(BX*1)
-	VHADDPS      Y5, Y4, Y4
-	VHADDPS      Y4, Y4, Y4
-	VEXTRACTF128 $0x01, Y4, X0
-	VADDPS       X0, X4, X0
+	VUNPCKLPS    Y5, Y4, Y0
+	VUNPCKHPS    Y5, Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
 	VMOVSD       X0, (AX)(BX*2)
-	VHADDPS      Y7, Y6, Y6
-	VHADDPS      Y6, Y6, Y6
-	VEXTRACTF128 $0x01, Y6, X0
-	VADDPS       X0, X6, X0
+	VUNPCKLPS    Y7, Y6, Y0
+	VUNPCKHPS    Y7, Y6, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
 	VMOVSD       X0, (AX)(R11*1)
 	ADDQ         $0x00000008, AX
 	IMUL3Q       $0x00000002, R8, R12
@@ -3967,9 +5285,54 @@ rows_50:
 	MOVQ   DX, R13
 	MOVQ   CX, R14
 
-channels_38:
+channels_57:
+	CMPQ        R12, $0x00000020
+	JLT         channels_57_done
+	VMOVUPS     (R14), Y4
+	VMOVUPS     (R14)(R9*1), Y5
+	VMOVUPS     (R14)(R9*2), Y6
+	VMOVUPS     (R14)(R10*1), Y7
+	VMOVUPS     (R13), Y8
+	VFMADD231PS Y8, Y4, Y0
+	VFMADD231PS Y8, Y5, Y1
+	VFMADD231PS Y8, Y6, Y2
+	VFMADD231PS Y8, Y7, Y3
+	VMOVUPS     32(R14), Y4
+	VMOVUPS     32(R14)(R9*1), Y5
+	VMOVUPS     32(R14)(R9*2), Y6
+	VMOVUPS     32(R14)(R10*1), Y7
+	VMOVUPS     32(R13), Y8
+	VFMADD231PS Y8, Y4, Y0
+	VFMADD231PS Y8, Y5, Y1
+	VFMADD231PS Y8, Y6, Y2
+	VFMADD231PS Y8, Y7, Y3
+	VMOVUPS     64(R14), Y4
+	VMOVUPS     64(R14)(R9*1), Y5
+	VMOVUPS     64(R14)(R9*2), Y6
+	VMOVUPS     64(R14)(R10*1), Y7
+	VMOVUPS     64(R13), Y8
+	VFMADD231PS Y8, Y4, Y0
+	VFMADD231PS Y8, Y5, Y1
+	VFMADD231PS Y8, Y6, Y2
+	VFMADD231PS Y8, Y7, Y3
+	VMOVUPS     96(R14), Y4
+	VMOVUPS     96(R14)(R9*1), Y5
+	VMOVUPS     96(R14)(R9*2), Y6
+	VMOVUPS     96(R14)(R10*1), Y7
+	VMOVUPS     96(R13), Y8
+	VFMADD231PS Y8, Y4, Y0
+	VFMADD231PS Y8, Y5, Y1
+	VFMADD231PS Y8, Y6, Y2
+	VFMADD231PS Y8, Y7, Y3
+	ADDQ        $0x00000080, R14
+	ADDQ        $0x00000080, R13
+	SUBQ        $0x00000020, R12
+	JMP         channels_57
+
+channels_57_done:
+channels_58:
 	CMPQ        R12, $0x00000008
-	JLT         channels_38_done
+	JLT         channels_58_done
 	VMOVUPS     (R14), Y4
 	VMOVUPS     (R14)(R9*1), Y5
 	VMOVUPS     (R14)(R9*2), Y6
@@ -3982,29 +5345,37 @@ channels_38:
 	ADDQ        $0x00000020, R14
 	ADDQ        $0x00000020, R13
 	SUBQ        $0x00000008, R12
-	JMP         channels_38
+	JMP         channels_58
 
-channels_38_done:
-	VHADDPS      Y0, Y0, Y0
-	VHADDPS      Y0, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X4
-	VADDPS       X4, X0, X4
-	VMOVSS       X4, (AX)
-	VHADDPS      Y1, Y1, Y1
-	VHADDPS      Y1, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
-	VMOVSS       X0, (AX)(BX*1)
-	VHADDPS      Y2, Y2, Y2
-	VHADDPS      Y2, Y2, Y2
-	VEXTRACTF128 $0x01, Y2, X0
-	VADDPS       X0, X2, X0
-	VMOVSS       X0, (AX)(BX*2)
-	VHADDPS      Y3, Y3, Y3
-	VHADDPS      Y3, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X0
-	VADDPS       X0, X3, X0
-	VMOVSS       X0, (AX)(R11*1)
+channels_58_done:
+	VPERMILPS    $0x4e, Y0, Y4
+	VADDPS       Y0, Y4, Y4
+	VMOVSHDUP    Y4, Y0
+	VADDPS       Y0, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X0
+	VADDPS       X0, X4, X0
+	VMOVSS       X0, (AX)
+	VPERMILPS    $0x4e, Y1, Y0
+	VADDPS       Y1, Y0, Y0
+	VMOVSHDUP    Y0, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVSS       X1, (AX)(BX*1)
+	VPERMILPS    $0x4e, Y2, Y0
+	VADDPS       Y2, Y0, Y0
+	VMOVSHDUP    Y0, Y2
+	VADDPS       Y2, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVSS       X1, (AX)(BX*2)
+	VPERMILPS    $0x4e, Y3, Y0
+	VADDPS       Y3, Y0, Y0
+	VMOVSHDUP    Y0, Y3
+	VADDPS       Y3, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVSS       X1, (AX)(R11*1)
 	ADDQ         $0x00000004, AX
 	IMUL3Q       $0x00000001, R8, R12
 	ADDQ         R12, DX
@@ -4030,9 +5401,9 @@ TEXT ·accumulateRowsF32x4AVX2(SB), NOSPLIT, $0-56
 	LEAQ (R9)(R9*2), R10
 	LEAQ (BX)(BX*2), R11
 
-channels_39:
+channels_59:
 	CMPQ    DI, $0x00000010
-	JLT     channels_39_done
+	JLT     channels_59_done
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS (AX)(R9*1), Y2
@@ -4079,12 +5450,12 @@ rows_51_done:
 	ADDQ    $0x00000040, AX
 	ADDQ    $0x00000040, DX
 	SUBQ    $0x00000010, DI
-	JMP     channels_39
+	JMP     channels_59
 
-channels_39_done:
-channels_40:
+channels_59_done:
+channels_60:
 	CMPQ    DI, $0x00000008
-	JLT     channels_40_done
+	JLT     channels_60_done
 	VMOVUPS (AX), Y0
 	VMOVUPS (AX)(R9*1), Y1
 	VMOVUPS (AX)(R9*2), Y2
@@ -4118,9 +5489,9 @@ rows_52_done:
 	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000020, DX
 	SUBQ    $0x00000008, DI
-	JMP     channels_40
+	JMP     channels_60
 
-channels_40_done:
+channels_60_done:
 	VZEROUPPER
 	RET
 
@@ -4154,9 +5525,74 @@ rows_53:
 	MOVQ   DX, R13
 	MOVQ   CX, R14
 
-channels_41:
+channels_61:
+	CMPQ        R12, $0x00000020
+	JLT         channels_61_done
+	VMOVUPS     (R14), Y8
+	VMOVUPS     (R14)(R9*1), Y9
+	VMOVUPS     (R14)(R9*2), Y10
+	VMOVUPS     (R14)(R10*1), Y11
+	VCVTPH2PS   (R13), Y12
+	VFMADD231PS Y12, Y8, Y0
+	VFMADD231PS Y12, Y9, Y2
+	VFMADD231PS Y12, Y10, Y4
+	VFMADD231PS Y12, Y11, Y6
+	VCVTPH2PS   (R13)(R8*1), Y12
+	VFMADD231PS Y12, Y8, Y1
+	VFMADD231PS Y12, Y9, Y3
+	VFMADD231PS Y12, Y10, Y5
+	VFMADD231PS Y12, Y11, Y7
+	VMOVUPS     32(R14), Y8
+	VMOVUPS     32(R14)(R9*1), Y9
+	VMOVUPS     32(R14)(R9*2), Y10
+	VMOVUPS     32(R14)(R10*1), Y11
+	VCVTPH2PS   16(R13), Y12
+	VFMADD231PS Y12, Y8, Y0
+	VFMADD231PS Y12, Y9, Y2
+	VFMADD231PS Y12, Y10, Y4
+	VFMADD231PS Y12, Y11, Y6
+	VCVTPH2PS   16(R13)(R8*1), Y12
+	VFMADD231PS Y12, Y8, Y1
+	VFMADD231PS Y12, Y9, Y3
+	VFMADD231PS Y12, Y10, Y5
+	VFMADD231PS Y12, Y11, Y7
+	VMOVUPS     64(R14), Y8
+	VMOVUPS     64(R14)(R9*1), Y9
+	VMOVUPS     64(R14)(R9*2), Y10
+	VMOVUPS     64(R14)(R10*1), Y11
+	VCVTPH2PS   32(R13), Y12
+	VFMADD231PS Y12, Y8, Y0
+	VFMADD231PS Y12, Y9, Y2
+	VFMADD231PS Y12, Y10, Y4
+	VFMADD231PS Y12, Y11, Y6
+	VCVTPH2PS   32(R13)(R8*1), Y12
+	VFMADD231PS Y12, Y8, Y1
+	VFMADD231PS Y12, Y9, Y3
+	VFMADD231PS Y12, Y10, Y5
+	VFMADD231PS Y12, Y11, Y7
+	VMOVUPS     96(R14), Y8
+	VMOVUPS     96(R14)(R9*1), Y9
+	VMOVUPS     96(R14)(R9*2), Y10
+	VMOVUPS     96(R14)(R10*1), Y11
+	VCVTPH2PS   48(R13), Y12
+	VFMADD231PS Y12, Y8, Y0
+	VFMADD231PS Y12, Y9, Y2
+	VFMADD231PS Y12, Y10, Y4
+	VFMADD231PS Y12, Y11, Y6
+	VCVTPH2PS   48(R13)(R8*1), Y12
+	VFMADD231PS Y12, Y8, Y1
+	VFMADD231PS Y12, Y9, Y3
+	VFMADD231PS Y12, Y10, Y5
+	VFMADD231PS Y12, Y11, Y7
+	ADDQ        $0x00000080, R14
+	ADDQ        $0x00000040, R13
+	SUBQ        $0x00000020, R12
+	JMP         channels_61
+
+channels_61_done:
+channels_62:
 	CMPQ        R12, $0x00000008
-	JLT         channels_41_done
+	JLT         channels_62_done
 	VMOVUPS     (R14), Y8
 	VMOVUPS     (R14)(R9*1), Y9
 	VMOVUPS     (R14)(R9*2), Y10
@@ -4174,28 +5610,44 @@ channels_41:
 	ADDQ        $0x00000020, R14
 	ADDQ        $0x00000010, R13
 	SUBQ        $0x00000008, R12
-	JMP         channels_41
+	JMP         channels_62
 
-channels_41_done:
-	VHADDPS      Y1, Y0, Y0
-	VHADDPS      Y0, Y0, Y0
+channels_62_done:
+	VUNPCKLPS    Y1, Y0, Y8
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y0, Y8, Y8
+	VUNPCKLPD    Y8, Y8, Y0
+	VUNPCKHPD    Y8, Y8, Y1
+	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X1
 	VMOVSD       X1, (AX)
-	VHADDPS      Y3, Y2, Y2
-	VHADDPS      Y2, Y2, Y2
-	VEXTRACTF128 $0x01, Y2, X0
-	VADDPS       X0, X2, X0
+	VUNPCKLPS    Y3, Y2, Y0
+	VUNPCKHPS    Y3, Y2, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
 	VMOVSD       X0, (AX)(BX*1)
-	VHADDPS      Y5, Y4, Y4
-	VHADDPS      Y4, Y4, Y4
-	VEXTRACTF128 $0x01, Y4, X0
-	VADDPS       X0, X4, X0
+	VUNPCKLPS    Y5, Y4, Y0
+	VUNPCKHPS    Y5, Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
 	VMOVSD       X0, (AX)(BX*2)
-	VHADDPS      Y7, Y6, Y6
-	VHADDPS      Y6, Y6, Y6
-	VEXTRACTF128 $0x01, Y6, X0
-	VADDPS       X0, X6, X0
+	VUNPCKLPS    Y7, Y6, Y0
+	VUNPCKHPS    Y7, Y6, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
 	VMOVSD       X0, (AX)(R11*1)
 	ADDQ         $0x00000008, AX
 	IMUL3Q       $0x00000002, R8, R12
@@ -4215,9 +5667,54 @@ rows_54:
 	MOVQ   DX, R13
 	MOVQ   CX, R14
 
-channels_42:
+channels_63:
+	CMPQ        R12, $0x00000020
+	JLT         channels_63_done
+	VMOVUPS     (R14), Y4
+	VMOVUPS     (R14)(R9*1), Y5
+	VMOVUPS     (R14)(R9*2), Y6
+	VMOVUPS     (R14)(R10*1), Y7
+	VCVTPH2PS   (R13), Y8
+	VFMADD231PS Y8, Y4, Y0
+	VFMADD231PS Y8, Y5, Y1
+	VFMADD231PS Y8, Y6, Y2
+	VFMADD231PS Y8, Y7, Y3
+	VMOVUPS     32(R14), Y4
+	VMOVUPS     32(R14)(R9*1), Y5
+	VMOVUPS     32(R14)(R9*2), Y6
+	VMOVUPS     32(R14)(R10*1), Y7
+	VCVTPH2PS   16(R13), Y8
+	VFMADD231PS Y8, Y4, Y0
+	VFMADD231PS Y8, Y5, Y1
+	VFMADD231PS Y8, Y6, Y2
+	VFMADD231PS Y8, Y7, Y3
+	VMOVUPS     64(R14), Y4
+	VMOVUPS     64(R14)(R9*1), Y5
+	VMOVUPS     64(R14)(R9*2), Y6
+	VMOVUPS     64(R14)(R10*1), Y7
+	VCVTPH2PS   32(R13), Y8
+	VFMADD231PS Y8, Y4, Y0
+	VFMADD231PS Y8, Y5, Y1
+	VFMADD231PS Y8, Y6, Y2
+	VFMADD231PS Y8, Y7, Y3
+	VMOVUPS     96(R14), Y4
+	VMOVUPS     96(R14)(R9*1), Y5
+	VMOVUPS     96(R14)(R9*2), Y6
+	VMOVUPS     96(R14)(R10*1), Y7
+	VCVTPH2PS   48(R13), Y8
+	VFMADD231PS Y8, Y4, Y0
+	VFMADD231PS Y8, Y5, Y1
+	VFMADD231PS Y8, Y6, Y2
+	VFMADD231PS Y8, Y7, Y3
+	ADDQ        $0x00000080, R14
+	ADDQ        $0x00000040, R13
+	SUBQ        $0x00000020, R12
+	JMP         channels_63
+
+channels_63_done:
+channels_64:
 	CMPQ        R12, $0x00000008
-	JLT         channels_42_done
+	JLT         channels_64_done
 	VMOVUPS     (R14), Y4
 	VMOVUPS     (R14)(R9*1), Y5
 	VMOVUPS     (R14)(R9*2), Y6
@@ -4230,29 +5727,37 @@ channels_42:
 	ADDQ        $0x00000020, R14
 	ADDQ        $0x00000010, R13
 	SUBQ        $0x00000008, R12
-	JMP         channels_42
+	JMP         channels_64
 
-channels_42_done:
-	VHADDPS      Y0, Y0, Y0
-	VHADDPS      Y0, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X4
-	VADDPS       X4, X0, X4
-	VMOVSS       X4, (AX)
-	VHADDPS      Y1, Y1, Y1
-	VHADDPS      Y1, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
-	VMOVSS       X0, (AX)(BX*1)
-	VHADDPS      Y2, Y2, Y2
-	VHADDPS      Y2, Y2, Y2
-	VEXTRACTF128 $0x01, Y2, X0
-	VADDPS       X0, X2, X0
-	VMOVSS       X0, (AX)(BX*2)
-	VHADDPS      Y3, Y3, Y3
-	VHADDPS      Y3, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X0
-	VADDPS       X0, X3, X0
-	VMOVSS       X0, (AX)(R11*1)
+channels_64_done:
+	VPERMILPS    $0x4e, Y0, Y4
+	VADDPS       Y0, Y4, Y4
+	VMOVSHDUP    Y4, Y0
+	VADDPS       Y0, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X0
+	VADDPS       X0, X4, X0
+	VMOVSS       X0, (AX)
+	VPERMILPS    $0x4e, Y1, Y0
+	VADDPS       Y1, Y0, Y0
+	VMOVSHDUP    Y0, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVSS       X1, (AX)(BX*1)
+	VPERMILPS    $0x4e, Y2, Y0
+	VADDPS       Y2, Y0, Y0
+	VMOVSHDUP    Y0, Y2
+	VADDPS       Y2, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVSS       X1, (AX)(BX*2)
+	VPERMILPS    $0x4e, Y3, Y0
+	VADDPS       Y3, Y0, Y0
+	VMOVSHDUP    Y0, Y3
+	VADDPS       Y3, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVSS       X1, (AX)(R11*1)
 	ADDQ         $0x00000004, AX
 	IMUL3Q       $0x00000001, R8, R12
 	ADDQ         R12, DX
@@ -4278,9 +5783,9 @@ TEXT ·accumulateRowsF16x4AVX2(SB), NOSPLIT, $0-56
 	LEAQ (R9)(R9*2), R10
 	LEAQ (BX)(BX*2), R11
 
-channels_43:
+channels_65:
 	CMPQ    DI, $0x00000010
-	JLT     channels_43_done
+	JLT     channels_65_done
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS (AX)(R9*1), Y2
@@ -4327,12 +5832,12 @@ rows_55_done:
 	ADDQ    $0x00000040, AX
 	ADDQ    $0x00000020, DX
 	SUBQ    $0x00000010, DI
-	JMP     channels_43
+	JMP     channels_65
 
-channels_43_done:
-channels_44:
+channels_65_done:
+channels_66:
 	CMPQ    DI, $0x00000008
-	JLT     channels_44_done
+	JLT     channels_66_done
 	VMOVUPS (AX), Y0
 	VMOVUPS (AX)(R9*1), Y1
 	VMOVUPS (AX)(R9*2), Y2
@@ -4366,9 +5871,9 @@ rows_56_done:
 	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000010, DX
 	SUBQ    $0x00000008, DI
-	JMP     channels_44
+	JMP     channels_66
 
-channels_44_done:
+channels_66_done:
 	VZEROUPPER
 	RET
 
@@ -4402,9 +5907,82 @@ rows_57:
 	MOVQ   DX, R13
 	MOVQ   CX, R14
 
-channels_45:
+channels_67:
+	CMPQ        R12, $0x00000020
+	JLT         channels_67_done
+	VMOVUPS     (R14), Y8
+	VMOVUPS     (R14)(R9*1), Y9
+	VMOVUPS     (R14)(R9*2), Y10
+	VMOVUPS     (R14)(R10*1), Y11
+	VPMOVZXWD   (R13), Y12
+	VPSLLD      $0x10, Y12, Y12
+	VFMADD231PS Y12, Y8, Y0
+	VFMADD231PS Y12, Y9, Y2
+	VFMADD231PS Y12, Y10, Y4
+	VFMADD231PS Y12, Y11, Y6
+	VPMOVZXWD   (R13)(R8*1), Y12
+	VPSLLD      $0x10, Y12, Y12
+	VFMADD231PS Y12, Y8, Y1
+	VFMADD231PS Y12, Y9, Y3
+	VFMADD231PS Y12, Y10, Y5
+	VFMADD231PS Y12, Y11, Y7
+	VMOVUPS     32(R14), Y8
+	VMOVUPS     32(R14)(R9*1), Y9
+	VMOVUPS     32(R14)(R9*2), Y10
+	VMOVUPS     32(R14)(R10*1), Y11
+	VPMOVZXWD   16(R13), Y12
+	VPSLLD      $0x10, Y12, Y12
+	VFMADD231PS Y12, Y8, Y0
+	VFMADD231PS Y12, Y9, Y2
+	VFMADD231PS Y12, Y10, Y4
+	VFMADD231PS Y12, Y11, Y6
+	VPMOVZXWD   16(R13)(R8*1), Y12
+	VPSLLD      $0x10, Y12, Y12
+	VFMADD231PS Y12, Y8, Y1
+	VFMADD231PS Y12, Y9, Y3
+	VFMADD231PS Y12, Y10, Y5
+	VFMADD231PS Y12, Y11, Y7
+	VMOVUPS     64(R14), Y8
+	VMOVUPS     64(R14)(R9*1), Y9
+	VMOVUPS     64(R14)(R9*2), Y10
+	VMOVUPS     64(R14)(R10*1), Y11
+	VPMOVZXWD   32(R13), Y12
+	VPSLLD      $0x10, Y12, Y12
+	VFMADD231PS Y12, Y8, Y0
+	VFMADD231PS Y12, Y9, Y2
+	VFMADD231PS Y12, Y10, Y4
+	VFMADD231PS Y12, Y11, Y6
+	VPMOVZXWD   32(R13)(R8*1), Y12
+	VPSLLD      $0x10, Y12, Y12
+	VFMADD231PS Y12, Y8, Y1
+	VFMADD231PS Y12, Y9, Y3
+	VFMADD231PS Y12, Y10, Y5
+	VFMADD231PS Y12, Y11, Y7
+	VMOVUPS     96(R14), Y8
+	VMOVUPS     96(R14)(R9*1), Y9
+	VMOVUPS     96(R14)(R9*2), Y10
+	VMOVUPS     96(R14)(R10*1), Y11
+	VPMOVZXWD   48(R13), Y12
+	VPSLLD      $0x10, Y12, Y12
+	VFMADD231PS Y12, Y8, Y0
+	VFMADD231PS Y12, Y9, Y2
+	VFMADD231PS Y12, Y10, Y4
+	VFMADD231PS Y12, Y11, Y6
+	VPMOVZXWD   48(R13)(R8*1), Y12
+	VPSLLD      $0x10, Y12, Y12
+	VFMADD231PS Y12, Y8, Y1
+	VFMADD231PS Y12, Y9, Y3
+	VFMADD231PS Y12, Y10, Y5
+	VFMADD231PS Y12, Y11, Y7
+	ADDQ        $0x00000080, R14
+	ADDQ        $0x00000040, R13
+	SUBQ        $0x00000020, R12
+	JMP         channels_67
+
+channels_67_done:
+channels_68:
 	CMPQ        R12, $0x00000008
-	JLT         channels_45_done
+	JLT         channels_68_done
 	VMOVUPS     (R14), Y8
 	VMOVUPS     (R14)(R9*1), Y9
 	VMOVUPS     (R14)(R9*2), Y10
@@ -4424,28 +6002,44 @@ channels_45:
 	ADDQ        $0x00000020, R14
 	ADDQ        $0x00000010, R13
 	SUBQ        $0x00000008, R12
-	JMP         channels_45
+	JMP         channels_68
 
-channels_45_done:
-	VHADDPS      Y1, Y0, Y0
-	VHADDPS      Y0, Y0, Y0
+channels_68_done:
+	VUNPCKLPS    Y1, Y0, Y8
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y0, Y8, Y8
+	VUNPCKLPD    Y8, Y8, Y0
+	VUNPCKHPD    Y8, Y8, Y1
+	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X1
 	VMOVSD       X1, (AX)
-	VHADDPS      Y3, Y2, Y2
-	VHADDPS      Y2, Y2, Y2
-	VEXTRACTF128 $0x01, Y2, X0
-	VADDPS       X0, X2, X0
+	VUNPCKLPS    Y3, Y2, Y0
+	VUNPCKHPS    Y3, Y2, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
 	VMOVSD       X0, (AX)(BX*1)
-	VHADDPS      Y5, Y4, Y4
-	VHADDPS      Y4, Y4, Y4
-	VEXTRACTF128 $0x01, Y4, X0
-	VADDPS       X0, X4, X0
+	VUNPCKLPS    Y5, Y4, Y0
+	VUNPCKHPS    Y5, Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
 	VMOVSD       X0, (AX)(BX*2)
-	VHADDPS      Y7, Y6, Y6
-	VHADDPS      Y6, Y6, Y6
-	VEXTRACTF128 $0x01, Y6, X0
-	VADDPS       X0, X6, X0
+	VUNPCKLPS    Y7, Y6, Y0
+	VUNPCKHPS    Y7, Y6, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
 	VMOVSD       X0, (AX)(R11*1)
 	ADDQ         $0x00000008, AX
 	IMUL3Q       $0x00000002, R8, R12
@@ -4465,9 +6059,58 @@ rows_58:
 	MOVQ   DX, R13
 	MOVQ   CX, R14
 
-channels_46:
+channels_69:
+	CMPQ        R12, $0x00000020
+	JLT         channels_69_done
+	VMOVUPS     (R14), Y4
+	VMOVUPS     (R14)(R9*1), Y5
+	VMOVUPS     (R14)(R9*2), Y6
+	VMOVUPS     (R14)(R10*1), Y7
+	VPMOVZXWD   (R13), Y8
+	VPSLLD      $0x10, Y8, Y8
+	VFMADD231PS Y8, Y4, Y0
+	VFMADD231PS Y8, Y5, Y1
+	VFMADD231PS Y8, Y6, Y2
+	VFMADD231PS Y8, Y7, Y3
+	VMOVUPS     32(R14), Y4
+	VMOVUPS     32(R14)(R9*1), Y5
+	VMOVUPS     32(R14)(R9*2), Y6
+	VMOVUPS     32(R14)(R10*1), Y7
+	VPMOVZXWD   16(R13), Y8
+	VPSLLD      $0x10, Y8, Y8
+	VFMADD231PS Y8, Y4, Y0
+	VFMADD231PS Y8, Y5, Y1
+	VFMADD231PS Y8, Y6, Y2
+	VFMADD231PS Y8, Y7, Y3
+	VMOVUPS     64(R14), Y4
+	VMOVUPS     64(R14)(R9*1), Y5
+	VMOVUPS     64(R14)(R9*2), Y6
+	VMOVUPS     64(R14)(R10*1), Y7
+	VPMOVZXWD   32(R13), Y8
+	VPSLLD      $0x10, Y8, Y8
+	VFMADD231PS Y8, Y4, Y0
+	VFMADD231PS Y8, Y5, Y1
+	VFMADD231PS Y8, Y6, Y2
+	VFMADD231PS Y8, Y7, Y3
+	VMOVUPS     96(R14), Y4
+	VMOVUPS     96(R14)(R9*1), Y5
+	VMOVUPS     96(R14)(R9*2), Y6
+	VMOVUPS     96(R14)(R10*1), Y7
+	VPMOVZXWD   48(R13), Y8
+	VPSLLD      $0x10, Y8, Y8
+	VFMADD231PS Y8, Y4, Y0
+	VFMADD231PS Y8, Y5, Y1
+	VFMADD231PS Y8, Y6, Y2
+	VFMADD231PS Y8, Y7, Y3
+	ADDQ        $0x00000080, R14
+	ADDQ        $0x00000040, R13
+	SUBQ        $0x00000020, R12
+	JMP         channels_69
+
+channels_69_done:
+channels_70:
 	CMPQ        R12, $0x00000008
-	JLT         channels_46_done
+	JLT         channels_70_done
 	VMOVUPS     (R14), Y4
 	VMOVUPS     (R14)(R9*1), Y5
 	VMOVUPS     (R14)(R9*2), Y6
@@ -4481,29 +6124,37 @@ channels_46:
 	ADDQ        $0x00000020, R14
 	ADDQ        $0x00000010, R13
 	SUBQ        $0x00000008, R12
-	JMP         channels_46
+	JMP         channels_70
 
-channels_46_done:
-	VHADDPS      Y0, Y0, Y0
-	VHADDPS      Y0, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X4
-	VADDPS       X4, X0, X4
-	VMOVSS       X4, (AX)
-	VHADDPS      Y1, Y1, Y1
-	VHADDPS      Y1, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
-	VMOVSS       X0, (AX)(BX*1)
-	VHADDPS      Y2, Y2, Y2
-	VHADDPS      Y2, Y2, Y2
-	VEXTRACTF128 $0x01, Y2, X0
-	VADDPS       X0, X2, X0
-	VMOVSS       X0, (AX)(BX*2)
-	VHADDPS      Y3, Y3, Y3
-	VHADDPS      Y3, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X0
-	VADDPS       X0, X3, X0
-	VMOVSS       X0, (AX)(R11*1)
+channels_70_done:
+	VPERMILPS    $0x4e, Y0, Y4
+	VADDPS       Y0, Y4, Y4
+	VMOVSHDUP    Y4, Y0
+	VADDPS       Y0, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X0
+	VADDPS       X0, X4, X0
+	VMOVSS       X0, (AX)
+	VPERMILPS    $0x4e, Y1, Y0
+	VADDPS       Y1, Y0, Y0
+	VMOVSHDUP    Y0, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVSS       X1, (AX)(BX*1)
+	VPERMILPS    $0x4e, Y2, Y0
+	VADDPS       Y2, Y0, Y0
+	VMOVSHDUP    Y0, Y2
+	VADDPS       Y2, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVSS       X1, (AX)(BX*2)
+	VPERMILPS    $0x4e, Y3, Y0
+	VADDPS       Y3, Y0, Y0
+	VMOVSHDUP    Y0, Y3
+	VADDPS       Y3, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVSS       X1, (AX)(R11*1)
 	ADDQ         $0x00000004, AX
 	IMUL3Q       $0x00000001, R8, R12
 	ADDQ         R12, DX
@@ -4529,9 +6180,9 @@ TEXT ·accumulateRowsBF16x4AVX2(SB), NOSPLIT, $0-56
 	LEAQ (R9)(R9*2), R10
 	LEAQ (BX)(BX*2), R11
 
-channels_47:
+channels_71:
 	CMPQ    DI, $0x00000010
-	JLT     channels_47_done
+	JLT     channels_71_done
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS (AX)(R9*1), Y2
@@ -4580,12 +6231,12 @@ rows_59_done:
 	ADDQ    $0x00000040, AX
 	ADDQ    $0x00000020, DX
 	SUBQ    $0x00000010, DI
-	JMP     channels_47
+	JMP     channels_71
 
-channels_47_done:
-channels_48:
+channels_71_done:
+channels_72:
 	CMPQ    DI, $0x00000008
-	JLT     channels_48_done
+	JLT     channels_72_done
 	VMOVUPS (AX), Y0
 	VMOVUPS (AX)(R9*1), Y1
 	VMOVUPS (AX)(R9*2), Y2
@@ -4620,9 +6271,9 @@ rows_60_done:
 	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000010, DX
 	SUBQ    $0x00000008, DI
-	JMP     channels_48
+	JMP     channels_72
 
-channels_48_done:
+channels_72_done:
 	VZEROUPPER
 	RET
 
@@ -4837,25 +6488,41 @@ shorter_20:
 
 shorter_21:
 row_done_7:
-	VHADDPS      Y1, Y0, Y0
-	VHADDPS      Y0, Y0, Y0
+	VUNPCKLPS    Y1, Y0, Y8
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y0, Y8, Y8
+	VUNPCKLPD    Y8, Y8, Y0
+	VUNPCKHPD    Y8, Y8, Y1
+	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X1
 	VMOVSD       X1, (AX)
-	VHADDPS      Y3, Y2, Y2
-	VHADDPS      Y2, Y2, Y2
-	VEXTRACTF128 $0x01, Y2, X0
-	VADDPS       X0, X2, X0
+	VUNPCKLPS    Y3, Y2, Y0
+	VUNPCKHPS    Y3, Y2, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
 	VMOVSD       X0, (AX)(BX*1)
-	VHADDPS      Y5, Y4, Y4
-	VHADDPS      Y4, Y4, Y4
-	VEXTRACTF128 $0x01, Y4, X0
-	VADDPS       X0, X4, X0
+	VUNPCKLPS    Y5, Y4, Y0
+	VUNPCKHPS    Y5, Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
 	VMOVSD       X0, (AX)(BX*2)
-	VHADDPS      Y7, Y6, Y6
-	VHADDPS      Y6, Y6, Y6
-	VEXTRACTF128 $0x01, Y6, X0
-	VADDPS       X0, X6, X0
+	VUNPCKLPS    Y7, Y6, Y0
+	VUNPCKHPS    Y7, Y6, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
 	VMOVSD       X0, (AX)(R11*1)
 	ADDQ         $0x00000008, AX
 	IMUL3Q       $0x00000002, R8, R12
@@ -4978,26 +6645,34 @@ shorter_23:
 
 shorter_24:
 row_done_8:
-	VHADDPS      Y0, Y0, Y0
-	VHADDPS      Y0, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X4
-	VADDPS       X4, X0, X4
-	VMOVSS       X4, (AX)
-	VHADDPS      Y1, Y1, Y1
-	VHADDPS      Y1, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
-	VMOVSS       X0, (AX)(BX*1)
-	VHADDPS      Y2, Y2, Y2
-	VHADDPS      Y2, Y2, Y2
-	VEXTRACTF128 $0x01, Y2, X0
-	VADDPS       X0, X2, X0
-	VMOVSS       X0, (AX)(BX*2)
-	VHADDPS      Y3, Y3, Y3
-	VHADDPS      Y3, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X0
-	VADDPS       X0, X3, X0
-	VMOVSS       X0, (AX)(R11*1)
+	VPERMILPS    $0x4e, Y0, Y4
+	VADDPS       Y0, Y4, Y4
+	VMOVSHDUP    Y4, Y0
+	VADDPS       Y0, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X0
+	VADDPS       X0, X4, X0
+	VMOVSS       X0, (AX)
+	VPERMILPS    $0x4e, Y1, Y0
+	VADDPS       Y1, Y0, Y0
+	VMOVSHDUP    Y0, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVSS       X1, (AX)(BX*1)
+	VPERMILPS    $0x4e, Y2, Y0
+	VADDPS       Y2, Y0, Y0
+	VMOVSHDUP    Y0, Y2
+	VADDPS       Y2, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVSS       X1, (AX)(BX*2)
+	VPERMILPS    $0x4e, Y3, Y0
+	VADDPS       Y3, Y0, Y0
+	VMOVSHDUP    Y0, Y3
+	VADDPS       Y3, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVSS       X1, (AX)(R11*1)
 	ADDQ         $0x00000004, AX
 	IMUL3Q       $0x00000001, R8, R12
 	ADDQ         R12, DX

@@ -117,24 +117,27 @@ func (s *strided) clone() *strided {
 }
 
 // sumRows reduces one accumulator a row, 1, 2, 4 or 8 of them, and stores the sums. Whatever their number, a sum is
-// ((a0+a1)+(a2+a3)) + ((a4+a5)+(a6+a7)).
+// ((a0+a2)+(a1+a3)) + ((a4+a6)+(a5+a7)). Shuffles and adds beat VHADDPS, which is both and slower than the parts.
 func sumRows(acc []reg.VecVirtual, dst func(row int) operand.Mem) {
 	for i := 0; i < len(acc); i += 4 {
 		a := acc[i:min(i+4, len(acc))]
-		switch len(a) {
-		case 4:
-			VHADDPS(a[1], a[0], a[0])
-			VHADDPS(a[3], a[2], a[2])
-			VHADDPS(a[2], a[0], a[0])
-		case 2:
-			VHADDPS(a[1], a[0], a[0])
-			VHADDPS(a[0], a[0], a[0])
-		case 1:
-			VHADDPS(a[0], a[0], a[0])
-			VHADDPS(a[0], a[0], a[0])
+		var sum reg.VecVirtual
+		if len(a) == 1 {
+			sum = YMM()
+			VPERMILPS(operand.Imm(0x4e), a[0], sum)
+			VADDPS(a[0], sum, sum)
+			VMOVSHDUP(sum, a[0])
+			VADDPS(a[0], sum, sum)
+		} else {
+			x := addHalves(VUNPCKLPS, VUNPCKHPS, a[0], a[1])
+			y := x
+			if len(a) == 4 {
+				y = addHalves(VUNPCKLPS, VUNPCKHPS, a[2], a[3])
+			}
+			sum = addHalves(VUNPCKLPD, VUNPCKHPD, x, y)
 		}
-		h, x := XMM(), a[0].(reg.Vec).AsX()
-		VEXTRACTF128(operand.Imm(1), a[0], h)
+		h, x := XMM(), sum.(reg.Vec).AsX()
+		VEXTRACTF128(operand.Imm(1), sum, h)
 		VADDPS(h, x, h)
 		switch len(a) {
 		case 4:
@@ -145,6 +148,15 @@ func sumRows(acc []reg.VecVirtual, dst func(row int) operand.Mem) {
 			VMOVSS(h, dst(i))
 		}
 	}
+}
+
+// addHalves interleaves the lower and the upper halves of x and y and adds them.
+func addHalves(low, high func(...operand.Op), x, y reg.VecVirtual) reg.VecVirtual {
+	l, h := YMM(), YMM()
+	low(y, x, l)
+	high(y, x, h)
+	VADDPS(h, l, l)
+	return l
 }
 
 // rowsAtOnce is the number of rows that a dot kernel takes at a time, by number of heads: as many accumulators as there are
@@ -162,22 +174,26 @@ func dotRowsPlain(f rowFormat, heads int) {
 	name := "dotRows" + f.name + "x" + itoa(heads) + "AVX2"
 	function(name, dotSignature, dotDoc(name, heads))
 	dot(heads, func(q, rows *strided, acc [][]reg.VecVirtual, d reg.GPVirtual) {
-		loop("channels", d, 8, func() {
-			var x []reg.VecVirtual
-			for h := range heads {
-				y := YMM()
-				VMOVUPS(q.at(h, 0), y)
-				x = append(x, y)
-			}
-			for r := range acc[0] {
-				row := f.load(rows.at(r, 0))
-				for h := range heads {
-					VFMADD231PS(row, x[h], acc[h][r])
+		for _, vectors := range []int{4, 1} {
+			loop("channels", d, 8*vectors, func() {
+				for v := range vectors {
+					var x []reg.VecVirtual
+					for h := range heads {
+						y := YMM()
+						VMOVUPS(q.at(h, 32*v), y)
+						x = append(x, y)
+					}
+					for r := range acc[0] {
+						row := f.load(rows.at(r, 8*f.bytes*v))
+						for h := range heads {
+							VFMADD231PS(row, x[h], acc[h][r])
+						}
+					}
 				}
-			}
-			q.advance(32)
-			rows.advance(8 * f.bytes)
-		})
+				q.advance(32 * vectors)
+				rows.advance(8 * f.bytes * vectors)
+			})
+		}
 	})
 }
 
