@@ -21,7 +21,7 @@ func filters() map[string]filterFunc {
 		"escape":     filterEscape,
 		"e":          filterEscape,
 		"lower":      textFilter(lower),
-		"upper":      textFilter(strings.ToUpper),
+		"upper":      textFilter(upper),
 		"capitalize": textFilter(capitalize),
 		"title":      textFilter(filterTitleText),
 		"replace":    filterReplace,
@@ -133,7 +133,7 @@ func textFilter(f func(string) string) filterFunc {
 
 func capitalize(s string) string {
 	w := runeOffset(s, 1)
-	return strings.ToUpper(s[:w]) + lower(s[w:])
+	return upper(s[:w]) + lower(s[w:])
 }
 
 // filterTitleText starts words after white space, hyphens and opening brackets only.
@@ -382,7 +382,10 @@ func filterRound(_ *machine, v Value, a arguments) (Value, error) {
 	switch method {
 	case "common":
 		if whole {
-			return toInt(v), nil
+			if precision >= 0 {
+				return toInt(v), nil
+			}
+			return int64(math.RoundToEven(f*scale) / scale), nil
 		}
 		if precision < 0 {
 			return math.RoundToEven(f*scale) / scale, nil

@@ -47,7 +47,7 @@ var stringMethods = map[string]stringMethod{
 	"lstrip":       stripper("lstrip", true, false),
 	"rstrip":       stripper("rstrip", false, true),
 	"lower":        mapper("lower", lower),
-	"upper":        mapper("upper", strings.ToUpper),
+	"upper":        mapper("upper", upper),
 	"title":        mapper("title", pythonTitle),
 	"capitalize":   mapper("capitalize", capitalize),
 	"casefold":     mapper("casefold", lower),
@@ -84,6 +84,11 @@ var stringMethods = map[string]stringMethod{
 }
 
 func lower(s string) string { return strings.ToLower(s) }
+
+// expanding are the letters in use whose capital is more than one letter; Go's mapping is one to one.
+var expanding = strings.NewReplacer("ß", "SS", "ﬀ", "FF", "ﬁ", "FI", "ﬂ", "FL", "ﬃ", "FFI", "ﬄ", "FFL", "ﬅ", "ST", "ﬆ", "ST", "ŉ", "ʼN", "ǰ", "J̌")
+
+func upper(s string) string { return strings.ToUpper(expanding.Replace(s)) }
 
 func swapCase(r rune) rune {
 	if unicode.IsUpper(r) {

@@ -3,6 +3,7 @@ package jinja
 import (
 	"cmp"
 	"math"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -428,6 +429,11 @@ func (m *machine) attribute(v Value, name string) (Value, error) {
 	default:
 		if f := m.method(v, name); f != nil {
 			return f, nil
+		}
+		if l, ok := v.(*List); ok {
+			if i := slices.Index(l.names, name); i >= 0 {
+				return l.items[i], nil
+			}
 		}
 	}
 	if d, ok := v.(*Dict); ok {

@@ -334,7 +334,7 @@ func filterGroupBy(m *machine, v Value, a arguments) (Value, error) {
 			return nil, err
 		}
 		shown = append(shown, keyed{name, nil})
-		out.items = append(out.items, &List{items: []Value{name, &List{items: []Value{pair.item}}}, tuple: true})
+		out.items = append(out.items, &List{items: []Value{name, &List{items: []Value{pair.item}}}, tuple: true, names: []string{"grouper", "list"}})
 	}
 	return out, m.grow(64*len(shown) + 32*len(items))
 }

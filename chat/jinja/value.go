@@ -20,6 +20,7 @@ type BigInt string
 type List struct {
 	items []Value
 	tuple bool
+	names []string // of a tuple's items, where it has them
 }
 
 // Dict is a Python dict: keys in order of insertion. Keys are string, int64, float64, bool or nil; bool and whole
