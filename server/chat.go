@@ -34,34 +34,42 @@ func (s *Server) chatCompletions(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, p)
 		return
 	}
-	req, p := s.chatToEngine(m, &c)
+	req, text, p := s.chatToEngine(m, &c)
 	if p != nil {
 		s.refuse(w, p)
 		return
 	}
-	enc := &chatEncoder{model: m, request: &req, id: newID("chatcmpl-"), created: time.Now().Unix()}
+	enc := &chatEncoder{model: m, request: &req, id: newID("chatcmpl-"), created: time.Now().Unix(),
+		parser: chat.NewParser(m.Template.Form(), text, offersTools(c.Tools))}
 	s.answer(w, r, m, req, &c.common, enc)
 }
 
-func (s *Server) chatToEngine(m *Model, c *chatRequest) (engine.Request, *problem) {
+// offersTools reports whether a request's tools are a list with something in it.
+func offersTools(tools json.RawMessage) bool {
+	var list []json.RawMessage
+	return json.Unmarshal(tools, &list) == nil && len(list) > 0
+}
+
+// chatToEngine checks a request and renders its prompt, whose text it returns too.
+func (s *Server) chatToEngine(m *Model, c *chatRequest) (req engine.Request, text string, p *problem) {
 	if c.MaxCompletionTokens != nil {
 		c.MaxTokens = c.MaxCompletionTokens // the newer name of the same thing
 	}
-	req, p := s.engineRequest(m, &c.common)
-	if p != nil {
-		return req, p
+	if req, p = s.engineRequest(m, &c.common); p != nil {
+		return req, "", p
 	}
+	var err error
 	if len(c.Messages) == 0 {
-		return req, badRequest("messages", "messages is empty.")
+		return req, "", badRequest("messages", "messages is empty.")
 	}
 	if c.ResponseFormat != nil && c.ResponseFormat.Type != "" && c.ResponseFormat.Type != "text" {
-		return req, badRequest("response_format", "response_format %q is not supported.", c.ResponseFormat.Type)
+		return req, "", badRequest("response_format", "response_format %q is not supported.", c.ResponseFormat.Type)
 	}
 	if c.TopLogprobs != nil && (*c.TopLogprobs < 0 || *c.TopLogprobs > maxTop) {
-		return req, badRequest("top_logprobs", "top_logprobs must be between 0 and %d.", maxTop)
+		return req, "", badRequest("top_logprobs", "top_logprobs must be between 0 and %d.", maxTop)
 	}
 	if c.TopLogprobs != nil && !c.Logprobs {
-		return req, badRequest("top_logprobs", "top_logprobs needs logprobs to be true.")
+		return req, "", badRequest("top_logprobs", "top_logprobs needs logprobs to be true.")
 	}
 	if c.Logprobs {
 		req.LogProbs = -1
@@ -74,24 +82,26 @@ func (s *Server) chatToEngine(m *Model, c *chatRequest) (engine.Request, *proble
 	case "none":
 		c.Tools = nil
 	default:
-		return req, badRequest("tool_choice", `tool_choice takes "auto" or "none"; calls cannot be forced.`)
+		return req, "", badRequest("tool_choice", `tool_choice takes "auto" or "none"; calls cannot be forced.`)
 	}
-	text, err := m.Template.Render(chat.Request{Messages: c.Messages, Tools: c.Tools, AddGenerationPrompt: true, Vars: c.TemplateVars})
+	text, err = m.Template.Render(chat.Request{Messages: c.Messages, Tools: c.Tools, AddGenerationPrompt: true, Vars: c.TemplateVars})
 	if err != nil {
-		return req, badRequest("messages", "%v", err)
+		return req, "", badRequest("messages", "%v", err)
 	}
 	if req.Tokens, err = m.Template.Tokens(m.Engine.Tokenizer(), text); err != nil {
-		return req, badRequest("messages", "%v", err)
+		return req, "", badRequest("messages", "%v", err)
 	}
-	return req, affordable(&req)
+	return req, text, affordable(&req)
 }
 
 // chatEncoder makes chat.completion objects and chunks.
 type chatEncoder struct {
 	model   *Model
 	request *engine.Request
+	parser  *chat.Parser
 	id      string
 	created int64
+	calls   int // sent so far
 }
 
 type chatAnswer struct {
@@ -108,13 +118,21 @@ type chatAnswer struct {
 type chatChoice struct {
 	Index    int          `json:"index"`
 	Message  *chatMessage `json:"message,omitempty"`
-	Delta    *chatMessage `json:"delta,omitempty"`
+	Delta    *chatDelta   `json:"delta,omitempty"`
 	Logprobs *chatProbs   `json:"logprobs"` // null is written: some clients look for the key
 	Reason   *string      `json:"finish_reason"`
 }
 
-// chatMessage is a message or a piece of one; absent fields have not changed.
+// chatMessage is a whole message. Its content is null where it only makes calls.
 type chatMessage struct {
+	Role      string     `json:"role"`
+	Content   *string    `json:"content"`
+	Reasoning string     `json:"reasoning_content,omitempty"`
+	Calls     []toolCall `json:"tool_calls,omitempty"`
+}
+
+// chatDelta is a piece of a message; absent fields have not changed.
+type chatDelta struct {
 	Role      string     `json:"role,omitempty"`
 	Content   *string    `json:"content,omitempty"`
 	Reasoning *string    `json:"reasoning_content,omitempty"`
