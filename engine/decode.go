@@ -24,10 +24,13 @@ type decoder struct {
 	run    func() error
 	e      *Engine
 
-	queries  []kvcache.Query // [seqs*KVHeads]
-	pieces   []piece         // of the layer, ordered by query
+	heads    struct{ scale, softCap float32 } // of the model's attention, as its layers say
+	queries  []kvcache.Query                  // [seqs*KVHeads]
+	pieces   []piece                          // of the layer, ordered by query
 	partials []kvcache.Partial
 	total    kvcache.Partial
+	weights  []float32               // probabilities within the pieces that want them
+	mass     []float32               // of one lane
 	scratch  []kvcache.AttendScratch // [thread]
 }
 
@@ -88,6 +91,9 @@ func (d *decoder) step() error {
 	for i, s := range d.seqs {
 		copy(s.logits, d.logits[i*c.Vocab:])
 		s.next++
+		if err := s.actAgain(); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -107,9 +113,14 @@ func (d *decoder) attention(layer int, h *model.Heads) error {
 			}
 		}
 	}
+	d.heads.scale, d.heads.softCap = h.Scale, h.SoftCap
 	d.plan(layer, h)
 	d.e.workers.Run(len(d.pieces), d)
 	d.fold(h)
+	width := c.QHeads * c.HeadDim
+	for i, s := range d.seqs {
+		s.queries.push(layer, h.Q[i*width:(i+1)*width])
+	}
 	return nil
 }
 
@@ -119,6 +130,7 @@ type piece struct {
 	lane  *kvcache.Lane
 	query int32 // of decoder.queries
 	index int32 // within the lane
+	mass  int32 // offset of its probabilities in decoder.weights, -1 where nobody wants them
 }
 
 // plan lists the pieces of one layer.
@@ -127,6 +139,7 @@ func (d *decoder) plan(layer int, h *model.Heads) {
 	width := c.QHeads / c.KVHeads * c.HeadDim
 	d.pieces = d.pieces[:0]
 	d.queries = grow(d.queries, len(d.seqs)*c.KVHeads)
+	weights := 0
 	for i, s := range d.seqs {
 		lo := kvcache.Position(0)
 		if w := c.Window[layer]; w > 0 {
@@ -137,10 +150,16 @@ func (d *decoder) plan(layer int, h *model.Heads) {
 			d.queries[q] = kvcache.Query{Q: h.Q[q*width : (q+1)*width], Group: c.QHeads / c.KVHeads, Scale: h.Scale, SoftCap: h.SoftCap, Lo: lo}
 			lane := s.cache.Lane(layer, head)
 			for k := range lane.Pieces() {
-				d.pieces = append(d.pieces, piece{lane, int32(q), int32(k)})
+				p := piece{lane, int32(q), int32(k), -1}
+				if s.mass >= 0 && c.Window[layer] == 0 {
+					p.mass = int32(weights)
+					weights += c.QHeads / c.KVHeads * kvcache.PieceSlots
+				}
+				d.pieces = append(d.pieces, p)
 			}
 		}
 	}
+	d.weights = grow(d.weights, weights)
 	for len(d.partials) < len(d.pieces) {
 		d.partials = append(d.partials, kvcache.Partial{})
 	}
@@ -149,7 +168,11 @@ func (d *decoder) plan(layer int, h *model.Heads) {
 // Do implements kernel.Task: one piece.
 func (d *decoder) Do(worker, i int) {
 	p := &d.pieces[i]
-	p.lane.AttendPiece(&d.partials[i], int(p.index), &d.queries[p.query], &d.scratch[worker], nil)
+	var weights []float32
+	if p.mass >= 0 {
+		weights = d.weights[p.mass:]
+	}
+	p.lane.AttendPiece(&d.partials[i], int(p.index), &d.queries[p.query], &d.scratch[worker], weights)
 }
 
 // fold adds the pieces of each lane in ascending order.
@@ -159,11 +182,27 @@ func (d *decoder) fold(h *model.Heads) {
 	at := 0
 	for q := range d.queries {
 		d.total.Reset(c.QHeads/c.KVHeads, c.HeadDim)
+		first := at
 		for ; at < len(d.pieces) && int(d.pieces[at].query) == q; at++ {
 			d.total.Fold(&d.partials[at])
 		}
 		copy(h.Out[q*width:(q+1)*width], d.total.Acc)
+		if at > first && d.pieces[first].mass >= 0 {
+			d.addMass(first, at)
+		}
 	}
+}
+
+// addMass adds the probabilities of one lane's pieces to its side column.
+func (d *decoder) addMass(first, end int) {
+	lane := d.pieces[first].lane
+	n := lane.Len()
+	d.mass = grow(d.mass, n)
+	for i := first; i < end; i++ {
+		lo := int(d.pieces[i].index) * kvcache.PieceSlots
+		kvcache.Mass(d.mass[lo:min(n, lo+kvcache.PieceSlots)], d.weights[d.pieces[i].mass:], &d.partials[i], &d.total)
+	}
+	lane.AddColumn(d.seqs[int(d.pieces[first].query)/d.e.model.Config().KVHeads].mass, d.mass)
 }
 
 // Feed gives the sequence tokens whose logits are wanted, teacher-forced, and returns the row of logits after each. They go

@@ -98,6 +98,9 @@ func (s *Sequence) need(n, extra int, compress bool) (int64, error) {
 // bound is the most that n prompt tokens cut to base entries per head, and extra ones on top, can take. Where heads get unequal
 // shares every lane may end in a page that is almost empty, so that each is counted one longer.
 func (s *Sequence) bound(n, base, extra int) int64 {
+	if steps := s.recipe.When.Steps; steps > 0 {
+		extra = min(extra, steps) // the recipe cuts lanes back before they grow further
+	}
 	bytes := s.e.cacheBytes(n, base, extra, s.cache.Storage())
 	if s.recipe.Allocate != nil || s.recipe.Select != nil {
 		c := s.e.model.Config()

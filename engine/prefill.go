@@ -396,6 +396,7 @@ func (p *Prefill) closeLayer() error {
 			if err := p.execute(t, plan); err != nil {
 				return err
 			}
+			t.seq.queries.seed(p.layer, p.tap.lastQueries[:p.tap.lastRows*c.QHeads*c.HeadDim])
 			goOn = plan.Propagate
 		}
 	}
@@ -441,9 +442,9 @@ func (p *Prefill) execute(t *target, plan policy.Plan) error {
 			var err error
 			switch {
 			case !waiting && k.Final:
-				err = p.store(t.seq.cache.Lane(k.Layer, h), h, entries)
+				err = p.store(t.seq, h, entries, k)
 			case !waiting:
-				err = p.store(t.waiting(p.e).Lane(k.Layer, h), h, entries)
+				err = p.appendEntries(t.waiting(p.e).Lane(k.Layer, h), h, entries, nil)
 			default:
 				lane := t.staged.Lane(k.Layer, h)
 				if err = lane.Keep(slotsOf(held[h], entries)); err == nil && k.Final {
@@ -463,10 +464,53 @@ func (p *Prefill) execute(t *target, plan policy.Plan) error {
 	return nil
 }
 
-// store encodes entries of the current layer's scratch into a lane.
-func (p *Prefill) store(lane *kvcache.Lane, head int, entries []int32) error {
+// store encodes what one head of the current layer keeps: its entries with what others add to them, the entries that stay in fewer
+// bits, and the side columns that the recipe wants.
+func (p *Prefill) store(s *Sequence, head int, entries []int32, k policy.LayerKeep) error {
+	lane := s.cache.Lane(k.Layer, head)
+	if k.Channels != nil {
+		if err := lane.SetChannels(k.Channels[head]); err != nil {
+			return err
+		}
+	}
+	var merges []kvcache.Merge
+	if k.Merges != nil {
+		merges = k.Merges[head]
+	}
+	before := lane.Len()
+	if k.Demoted != nil && len(k.Demoted[head]) > 0 {
+		all, low := union(entries, k.Demoted[head])
+		if err := p.appendEntries(lane, head, all, merges); err != nil {
+			return err
+		}
+		for i := range low {
+			low[i] += int32(before)
+		}
+		return lane.Demote(low, k.DemoteTo)
+	}
+	if err := p.appendEntries(lane, head, entries, merges); err != nil {
+		return err
+	}
+	return s.seedMass(lane, before, entries, p.tap.sums, head)
+}
+
+// union merges two ascending lists without common elements and says at which places those of the second came to lie.
+func union(a, b []int32) (all, second []int32) {
+	for len(a) > 0 || len(b) > 0 {
+		if len(b) == 0 || len(a) > 0 && a[0] < b[0] {
+			all, a = append(all, a[0]), a[1:]
+			continue
+		}
+		second = append(second, int32(len(all)))
+		all, b = append(all, b[0]), b[1:]
+	}
+	return all, second
+}
+
+// appendEntries encodes entries of the current layer's scratch into a lane.
+func (p *Prefill) appendEntries(lane *kvcache.Lane, head int, entries []int32, merges []kvcache.Merge) error {
 	from := p.prefix[head] * p.e.model.Config().HeadDim
-	return lane.AppendSelected(p.rows.Pos[:p.n], p.keys[head][from:], p.values[head][from:], entries)
+	return lane.AppendMerged(p.rows.Pos[:p.n], p.keys[head][from:], p.values[head][from:], entries, merges)
 }
 
 // settle moves a decided lane from where it waited into the sequence's cache.
@@ -556,6 +600,7 @@ func (p *Prefill) finish() error {
 		t.seq.next += kvcache.Position(p.total)
 		if p.options.Compress {
 			t.seq.prompt = int(t.seq.next)
+			t.seq.keep = t.run.Base()
 		}
 		copy(t.seq.logits, p.Out[last])
 	}

@@ -18,7 +18,11 @@ type Sequence struct {
 	maxLen  int              // prompt and room to generate: fixes longrope's factors
 	logits  []float32        // of the last token fed, [Vocab]
 	prompt  int              // tokens read before the last rewindable point: those that a recipe may have thinned out
-	broken  error            // a step failed half-way: the cache is no longer whole
+	keep    int              // entries per head that the recipe keeps, once it has compressed
+	steps   int              // generated since the recipe last acted
+	mass    int              // side column of accumulated attention, -1 where the recipe wants none
+	queries queryRing
+	broken  error // a step failed half-way: the cache is no longer whole
 }
 
 // NewSequence returns an empty sequence. maxLen bounds prompt and reply together; a recipe of nil keeps everything.
@@ -37,7 +41,17 @@ func (e *Engine) NewSequence(r *policy.Recipe, b policy.Budget, maxLen int) (*Se
 	} else if s.recipe.Evicts() && b.Keep.IsZero() {
 		s.budget.Keep = policy.DefaultShare
 	}
-	s.cache = e.pool.NewCache(kvcache.Shape{Layers: c.Layers, KVHeads: c.KVHeads, HeadDim: c.HeadDim}, storage)
+	var columns []kvcache.Column
+	s.mass = -1
+	if s.recipe.When.Steps > 0 {
+		signals := s.recipe.Signals()
+		if signals.ColumnSums {
+			s.mass = 0
+			columns = []kvcache.Column{{Name: "mass", Kind: kvcache.ColumnF32}}
+		}
+		s.queries.init(c.Layers, signals.Window, c.QHeads*c.HeadDim)
+	}
+	s.cache = e.pool.NewCache(kvcache.Shape{Layers: c.Layers, KVHeads: c.KVHeads, HeadDim: c.HeadDim}, storage, columns...)
 	return s, nil
 }
 
@@ -73,6 +87,17 @@ func (s *Sequence) Logits() []float32 { return s.logits }
 // Positions returns the original positions that one lane holds, ascending.
 func (s *Sequence) Positions(layer, head int) []kvcache.Position {
 	return s.cache.Lane(layer, head).Positions(nil)
+}
+
+// Held returns how many entries one lane holds, and how many of them in fewer bits than the recipe's storage.
+func (s *Sequence) Held(layer, head int) (entries, demoted int) {
+	for _, segment := range s.cache.Lane(layer, head).Segments() {
+		entries += segment.Len
+		if segment.Demoted {
+			demoted += segment.Len
+		}
+	}
+	return entries, demoted
 }
 
 // Rewind forgets every token from position n on, so that a context can be asked again. Tokens that a window layer has already let go

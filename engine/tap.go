@@ -21,6 +21,7 @@ type tap struct {
 	lse         []float32 // [KVHeads][n][Group]
 	moments     []moments // [QHeads]
 	scale, soft float32
+	sums        [][]float32 // column sums of the finished layer, nil unless asked for
 
 	buffers [4]buffer // behind lastQueries, allQueries, hidden, lse
 }
@@ -105,7 +106,8 @@ func (t *tap) view(p *Prefill) *policy.Layer {
 		l.HiddenRows = t.hidden
 	}
 	if t.signals.ColumnSums {
-		l.ColumnSums = t.columnSums(p, l)
+		t.sums = t.columnSums(p, l)
+		l.ColumnSums = t.sums
 	}
 	if t.signals.Moments {
 		l.Moments = func(skip int) []policy.Moments {
@@ -130,7 +132,7 @@ func (t *tap) view(p *Prefill) *policy.Layer {
 	return l
 }
 
-// columnSums adds up the attention that each entry received from every row, [QHeads][n]. It is a second pass over the scores: the
+// columnSums adds up the attention that each entry received from every row, [KVHeads][n], added over the group. It is a second pass over the scores: the
 // softmax of a row is known only once the row is done, and no n x n matrix is ever held. One task owns 64 keys and adds its rows in
 // order, so the sums do not depend on the number of threads.
 func (t *tap) columnSums(p *Prefill, l *policy.Layer) [][]float32 {
@@ -143,9 +145,12 @@ func (t *tap) columnSums(p *Prefill, l *policy.Layer) [][]float32 {
 		a := kernel.Attention{HeadDim: c.HeadDim, Group: g, Scale: t.scale, SoftCap: t.soft, Keys: l.Keys[head], LSE: t.lse[head*n*g:][:n*g]}
 		a.ColumnSums(all[head*g*n:], n, t.allQueries[head*g*c.HeadDim:], width, n, block, p.e.attends[worker])
 	}))
-	sums := make([][]float32, c.QHeads)
-	for i := range sums {
-		sums[i] = all[i*n : (i+1)*n]
+	sums := make([][]float32, c.KVHeads)
+	for h := range sums {
+		sums[h] = all[h*g*n : (h*g+1)*n]
+		for i := 1; i < g; i++ {
+			kernel.Add(sums[h], all[(h*g+i)*n:(h*g+i+1)*n])
+		}
 	}
 	return sums
 }

@@ -31,10 +31,7 @@ func (o observed) Score(l *policy.Layer) ([][]float32, error) {
 	g := l.Group()
 	scores := make([][]float32, l.KVHeads)
 	l.Do(l.KVHeads, func(h int) {
-		s := make([]float32, l.Tokens)
-		for i := range g {
-			kernel.Add(s, l.ColumnSums[h*g+i])
-		}
+		s := append([]float32(nil), l.ColumnSums[h]...)
 		kernel.Scale(s, 1/float32(g))
 		if o.normalise {
 			for j := range s {
@@ -56,9 +53,10 @@ func init() {
 		Params: []policy.Param{
 			{Name: "recent", Default: "0.5", Min: 0, Max: 1, Meaning: "share of the budget that the newest entries get"},
 			{Name: "sinks", Default: "0", Min: 0, Max: 1 << 20, Whole: true, Meaning: "first entries that are always kept"},
+			whenParam(),
 		},
 		New: func(a policy.Args) (policy.Parts, error) {
-			return policy.Parts{Score: observed{sinks: a.Int("sinks"), share: a.Float("recent")}}, nil
+			return policy.Parts{Score: observed{sinks: a.Int("sinks"), share: a.Float("recent")}, When: whenOf(a)}, nil
 		},
 	})
 	policy.Register(policy.Method{

@@ -30,9 +30,9 @@ func init() {
 		Paper:  "Xiao et al., Efficient Streaming Language Models with Attention Sinks, arXiv 2309.17453, section 3.2",
 		Good:   "endless streams at constant cost; fluent text",
 		Bad:    "forgets everything in between: no retrieval outside the newest entries",
-		Params: pinParams("4", "0"),
+		Params: append(pinParams("4", "0"), whenParam()),
 		New: func(a policy.Args) (policy.Parts, error) {
-			return policy.Parts{Score: recency{pinsOf(a)}}, nil
+			return policy.Parts{Score: recency{pinsOf(a)}, When: whenOf(a)}, nil
 		},
 	})
 }

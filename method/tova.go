@@ -34,15 +34,14 @@ func (tova) Score(l *policy.Layer) ([][]float32, error) {
 
 func init() {
 	policy.Register(policy.Method{
-		Name:  "tova",
-		Title: "TOVA",
-		Paper: "Oren et al., Transformers are Multi-State RNNs, arXiv 2401.06104, section 4",
-		Good:  "one row of attention decides; good when the last token asks",
-		Bad:   "one set for all heads; blind to what the next question needs",
-		Params: append(pinParams("0", "1"),
-			policy.Param{Name: "when", Default: "prefill", Choices: []string{"prefill"}, Meaning: "when it acts: once, after the prefill of each layer"}),
+		Name:   "tova",
+		Title:  "TOVA",
+		Paper:  "Oren et al., Transformers are Multi-State RNNs, arXiv 2401.06104, section 4",
+		Good:   "one row of attention decides; good when the last token asks",
+		Bad:    "one set for all heads; blind to what the next question needs",
+		Params: append(pinParams("0", "1"), whenParam()),
 		New: func(a policy.Args) (policy.Parts, error) {
-			return policy.Parts{Score: tova{pinsOf(a)}}, nil
+			return policy.Parts{Score: tova{pinsOf(a)}, When: whenOf(a)}, nil
 		},
 	})
 }

@@ -102,6 +102,25 @@ type Propagator interface {
 	Restricts(layers int) bool
 }
 
+// A Rest says what becomes of the entries that are not kept, where they are not simply dropped.
+type Rest interface {
+	Signals() Signals
+	// Dispose adds merges or demotions to a final decision about l.
+	Dispose(l *Layer, s *Scored, k *LayerKeep) error
+}
+
+// A Thinner says which channels of its keys a lane holds.
+type Thinner interface {
+	Signals() Signals
+	// Channels returns the channels kept by each KV head, ascending.
+	Channels(l *Layer) ([][]uint16, error)
+}
+
+// When says at which points a recipe acts after the prefill. The zero value: never.
+type When struct {
+	Steps int // generated tokens between two decisions
+}
+
 // A Store says in what precision entries lie. The zero value leaves the engine's default.
 type Store struct {
 	Storage kvcache.Storage
@@ -119,4 +138,9 @@ type LayerKeep struct {
 	Layer int
 	Heads [][]int32 // [KVHeads], ascending
 	Final bool      // nothing of this layer will be ordered again
+
+	Merges   [][]kvcache.Merge // [KVHeads] what dropped entries add to kept ones, before they are stored; nil: nothing
+	Demoted  [][]int32         // [KVHeads] entries that stay in fewer bits, ascending and apart from Heads; nil: none
+	DemoteTo kvcache.Storage
+	Channels [][]uint16 // [KVHeads] key channels that are stored; nil: all
 }

@@ -66,29 +66,42 @@ func (r *Recipe) add(name string, p Parts, owner map[string]string) error {
 		take("how the budget is distributed", p.Allocate != nil, func() { r.Allocate = p.Allocate }),
 		take("in what units entries are taken", p.Select != nil, func() { r.Select = p.Select }),
 		take("which rows go on", p.Propagate != nil, func() { r.Propagate = p.Propagate }),
+		take("what becomes of the rest", p.Rest != nil, func() { r.Rest = p.Rest }),
+		take("which key channels are stored", p.Thin != nil, func() { r.Thin = p.Thin }),
+		take("when to act again", p.When.Steps > 0, func() { r.When = p.When }),
 		take("how entries are stored", p.Store.Given, func() { r.Store = p.Store }),
 	)
 }
 
 // check refuses combinations that make no sense.
 func (r *Recipe) check() error {
-	if r.Score == nil {
-		var needs []string
-		for part, given := range map[string]bool{"refining": r.Refine != nil, "distributing": r.Allocate != nil,
-			"selecting": r.Select != nil, "propagating": r.Propagate != nil} {
-			if given {
-				needs = append(needs, part)
-			}
-		}
-		if len(needs) > 0 {
-			return fmt.Errorf("nothing scores the entries; add a score such as snapkv")
-		}
+	if r.Score == nil && (r.Refine != nil || r.Allocate != nil || r.Select != nil || r.Propagate != nil || r.Rest != nil || r.When.Steps > 0) {
+		return errors.New("nothing scores the entries; add a score such as snapkv")
 	}
-	if r.Prober() != nil && (r.Propagate != nil || r.Refine != nil) {
-		return errors.New("a score that needs a second pass knows nothing while the first one runs: it can neither propagate nor be refined")
+	if r.Prober() != nil && (r.Propagate != nil || r.Refine != nil || r.Rest != nil) {
+		return errors.New("a score that needs a second pass knows nothing while the first one runs: it can neither propagate nor be refined, and the rest is gone")
 	}
-	if r.Refine != nil && r.span() != 1 {
-		return errors.New("scores can be refined only where each layer is decided at once")
+	if r.span() != 1 && (r.Refine != nil || r.Rest != nil) {
+		return errors.New("scores can be refined, and the rest disposed of, only where each layer is decided at once")
+	}
+	if r.When.Steps > 0 {
+		return r.checkDecode()
+	}
+	return nil
+}
+
+// checkDecode refuses what cannot be decided again while tokens are generated.
+func (r *Recipe) checkDecode() error {
+	s := r.Signals()
+	switch {
+	case r.Prober() != nil:
+		return errors.New("a score that needs a second pass cannot act while tokens are generated")
+	case s.Moments || s.OutputNorms || s.Hidden || s.Queries:
+		return errors.New("the score needs statistics of the prompt that do not exist while tokens are generated")
+	case r.Allocate != nil:
+		return errors.New("budgets that differ between heads or layers cannot be distributed again while tokens are generated")
+	case r.Rest != nil:
+		return errors.New("while tokens are generated the rest is dropped; it cannot be merged or demoted")
 	}
 	return nil
 }
@@ -111,6 +124,11 @@ func (r *Recipe) Terms() []Term { return r.terms }
 // Evicts reports whether the recipe drops entries, so that it has a use for a budget.
 func (r *Recipe) Evicts() bool { return r.Score != nil }
 
+// Lossless reports whether whatever the recipe keeps comes back bit for bit.
+func (r *Recipe) Lossless() bool {
+	return r.Thin == nil && (!r.Store.Given || r.Store.Storage.Lossless())
+}
+
 // Restricts reports whether the recipe changes what deeper layers see, so that its prefill serves no other recipe.
 func (r *Recipe) Restricts(layers int) bool {
 	return r.Propagate != nil && r.Propagate.Restricts(layers)
@@ -124,6 +142,12 @@ func (r *Recipe) Signals() Signals {
 	}
 	if r.Refine != nil {
 		s = s.Union(r.Refine.Signals())
+	}
+	if r.Rest != nil {
+		s = s.Union(r.Rest.Signals())
+	}
+	if r.Thin != nil {
+		s = s.Union(r.Thin.Signals())
 	}
 	return s
 }

@@ -37,7 +37,10 @@ type Parts struct {
 	Allocate  Allocator
 	Select    Selector
 	Propagate Propagator
+	Rest      Rest
+	Thin      Thinner
 	Store     Store
+	When      When
 }
 
 // Args are the values of a method's parameters, defaults filled in.

@@ -34,6 +34,19 @@ func (run *Run) Base() int { return run.base }
 
 // Layer decides what it can after a layer: the layer itself, or with a wider span provisionally how much of it may wait.
 func (run *Run) Layer(l *Layer) (Plan, error) {
+	plan, err := run.layer(l)
+	if err != nil || run.recipe.Thin == nil {
+		return plan, err
+	}
+	for i := range plan.Keep {
+		if plan.Keep[i].Layer == l.Index {
+			plan.Keep[i].Channels, err = run.recipe.Thin.Channels(l)
+		}
+	}
+	return plan, err
+}
+
+func (run *Run) layer(l *Layer) (Plan, error) {
 	if !run.recipe.Evicts() {
 		return Plan{Keep: []LayerKeep{{Layer: l.Index, Heads: everything(l.KVHeads, l.Tokens), Final: true}}}, nil
 	}
@@ -111,7 +124,27 @@ func (run *Run) decide(l *Layer, s *Scored) (Plan, error) {
 	if run.Observe != nil {
 		run.Observe(s)
 	}
-	return Plan{Keep: []LayerKeep{{Layer: s.Layer, Heads: heads, Final: true}}}, nil
+	keep := LayerKeep{Layer: s.Layer, Heads: heads, Final: true}
+	if run.recipe.Rest != nil {
+		if err := run.recipe.Rest.Dispose(l, s, &keep); err != nil {
+			return Plan{}, err
+		}
+	}
+	return Plan{Keep: []LayerKeep{keep}}, nil
+}
+
+// Again decides a layer anew while tokens are generated: l shows what its lanes hold.
+func (run *Run) Again(l *Layer) (LayerKeep, error) {
+	l.Base = run.base
+	s, err := run.score(l)
+	if err != nil {
+		return LayerKeep{}, err
+	}
+	plan, err := run.decide(l, s)
+	if err != nil {
+		return LayerKeep{}, err
+	}
+	return plan.Keep[0], nil
 }
 
 // postpone takes in one more layer of a wider span: it holds what may still be needed and, at the end of each span, cuts every

@@ -1,0 +1,116 @@
+package engine
+
+import (
+	"pith/kvcache"
+	"pith/policy"
+)
+
+// queryRing remembers the rotated queries of the newest rows of each layer, for recipes that score again while tokens are generated.
+type queryRing struct {
+	rows, width int
+	data        []float32 // [layer][rows][width]
+	count       []int     // rows pushed so far, [layer]
+}
+
+func (r *queryRing) init(layers, rows, width int) {
+	*r = queryRing{rows: rows, width: width, data: make([]float32, layers*rows*width), count: make([]int, layers)}
+}
+
+// push adds the row of one layer; a ring of no rows forgets it.
+func (r *queryRing) push(layer int, q []float32) {
+	if r.rows == 0 {
+		return
+	}
+	at := layer*r.rows + r.count[layer]%r.rows
+	copy(r.data[at*r.width:(at+1)*r.width], q)
+	r.count[layer]++
+}
+
+// seed pushes the last rows of a prefill.
+func (r *queryRing) seed(layer int, rows []float32) {
+	for r.rows > 0 && len(rows) > 0 {
+		r.push(layer, rows[:r.width])
+		rows = rows[r.width:]
+	}
+}
+
+// last returns the remembered rows of a layer, oldest first.
+func (r *queryRing) last(layer int) []float32 {
+	if r.rows == 0 {
+		return nil
+	}
+	n := min(r.count[layer], r.rows)
+	out := make([]float32, 0, n*r.width)
+	for i := r.count[layer] - n; i < r.count[layer]; i++ {
+		at := layer*r.rows + i%r.rows
+		out = append(out, r.data[at*r.width:(at+1)*r.width]...)
+	}
+	return out
+}
+
+// seedMass writes the attention that the prefill's rows paid to the entries just appended to a lane.
+func (s *Sequence) seedMass(lane *kvcache.Lane, before int, entries []int32, sums [][]float32, head int) error {
+	if s.mass < 0 || sums == nil {
+		return nil
+	}
+	column := make([]float32, lane.Len())
+	lane.ReadColumn(s.mass, column)
+	for i, j := range entries {
+		column[before+i] = sums[head][j]
+	}
+	lane.WriteColumn(s.mass, column)
+	return nil
+}
+
+// actAgain lets a recipe that acts while tokens are generated cut every lane back to its budget, once its number of steps has
+// passed.
+func (s *Sequence) actAgain() error {
+	if s.recipe.When.Steps == 0 || s.keep == 0 {
+		return nil
+	}
+	if s.steps++; s.steps < s.recipe.When.Steps {
+		return nil
+	}
+	s.steps = 0
+	run, err := s.recipe.NewRun(s.Len(), len(s.e.decided), s.keep)
+	if err != nil {
+		return err
+	}
+	for ordinal, layer := range s.e.decided {
+		if s.cache.Lane(layer, 0).Len() <= s.keep {
+			continue
+		}
+		k, err := run.Again(s.layer(layer, ordinal))
+		if err != nil {
+			return err
+		}
+		for head, slots := range k.Heads {
+			if err := s.cache.Lane(layer, head).Keep(slots); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// layer shows what the lanes of one layer hold, all equally long. Positions differ between heads and are not shown.
+func (s *Sequence) layer(layer, ordinal int) *policy.Layer {
+	c := s.e.model.Config()
+	n := s.cache.Lane(layer, 0).Len()
+	h := s.e.decoder.heads
+	l := &policy.Layer{Index: layer, Layers: c.Layers, Decided: len(s.e.decided), Ordinal: ordinal, Tokens: n, Prompt: s.Len(),
+		QHeads: c.QHeads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Scale: h.scale, SoftCap: h.softCap,
+		LastQueries: s.queries.last(layer), Parallel: s.e.parallel}
+	for head := range c.KVHeads {
+		lane := s.cache.Lane(layer, head)
+		keys, values := make([]float32, n*c.HeadDim), make([]float32, n*c.HeadDim)
+		lane.Gather(keys, values, nil)
+		l.Keys, l.Values = append(l.Keys, keys), append(l.Values, values)
+		if s.mass >= 0 {
+			column := make([]float32, n)
+			lane.ReadColumn(s.mass, column)
+			l.ColumnSums = append(l.ColumnSums, column)
+		}
+	}
+	return l
+}
