@@ -50,39 +50,50 @@ func PickBlockK(dst, src []byte, pick []int32, d int, f GroupFormat) {
 	}
 }
 
-// MoveGroupV copies token from of the consecutive blocks src, of format f, over token to of the blocks dst, of format g, which may have other
-// Slots: its codes, steps and minima. The blocks may be the same memory.
-func MoveGroupV(dst []byte, to int, g GroupFormat, src []byte, from int, f GroupFormat, d int) {
+// MoveBlockV copies tokens pick of the value block src, of format f, over tokens to, to+1, … of the block dst, of format g, which may have
+// other Slots: their codes, steps and minima. src and dst may be the same block if no token moves up.
+func MoveBlockV(dst []byte, to int, g GroupFormat, src []byte, pick []int32, f GroupFormat, d int) {
 	m, n, le := g.slots(), f.slots(), binary.LittleEndian
-	dst, src = dst[to/m*g.ValueBytes(d):], src[from/n*f.ValueBytes(d):]
-	to, from = to%m, from%n
+	var word, high [64]codeMove
+	for i, t := range pick {
+		word[i].from, word[i].right = f.place(0, int(t), n)
+		word[i].to, word[i].left = g.place(0, to+i, m)
+		if f.Bits == 3 {
+			high[i].from, high[i].right = f.placeHigh(0, int(t), n)
+			high[i].to, high[i].left = g.placeHigh(0, to+i, m)
+		}
+	}
+	mask := uint32(15)
+	if f.Bits < 4 {
+		mask = 3
+	}
 	for c0 := 0; c0 < d; c0 += f.Group {
 		lanes := min(f.Group, d-c0)
-		le.PutUint16(dst[2*to:], le.Uint16(src[2*from:]))
-		le.PutUint16(dst[2*(m+to):], le.Uint16(src[2*(n+from):]))
+		for i, t := range pick {
+			le.PutUint16(dst[2*(to+i):], le.Uint16(src[2*int(t):]))
+			le.PutUint16(dst[2*(m+to+i):], le.Uint16(src[2*(n+int(t)):]))
+		}
 		a, b := src[4*n:], dst[4*m:]
 		for l := range lanes {
-			f.replace(b, l, to, m, f.code(a, l, from, n))
+			from, into := a[l/8*f.panelBytes(8, n)+l%8*4:], b[l/8*f.panelBytes(8, m)+l%8*4:]
+			moveCodes(into, from, word[:len(pick)], mask)
+			if f.Bits == 3 {
+				moveCodes(into, from, high[:len(pick)], 1)
+			}
 		}
 		src, dst = src[4*n+f.panelBytes(lanes, n):], dst[4*m+f.panelBytes(lanes, m):]
 	}
 }
 
-// replace writes one code over another.
-func (f GroupFormat) replace(panel []byte, lane, slot, slots int, code uint32) {
-	at, shift := f.place(lane, slot, slots)
-	if f.Bits == 4 {
-		setBits(panel[at:], shift, 15, code)
-		return
-	}
-	setBits(panel[at:], shift, 3, code&3)
-	if f.Bits == 3 {
-		at, shift = f.placeHigh(lane, slot, slots)
-		setBits(panel[at:], shift, 1, code>>2)
-	}
-}
+// codeMove says where a token's code lies in the words of a lane, and where it goes.
+type codeMove struct{ from, right, to, left int }
 
-func setBits(b []byte, shift int, mask, v uint32) {
-	w := binary.LittleEndian.Uint32(b)
-	binary.LittleEndian.PutUint32(b, w&^(mask<<shift)|v<<shift)
+func moveCodes(dst, src []byte, moves []codeMove, mask uint32) {
+	le := binary.LittleEndian
+	for i := range moves {
+		v := &moves[i]
+		code := le.Uint32(src[v.from:]) >> (v.right & 31) & mask
+		p := dst[v.to:]
+		le.PutUint32(p, le.Uint32(p)&^(mask<<(v.left&31))|code<<(v.left&31))
+	}
 }

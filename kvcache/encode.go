@@ -99,9 +99,7 @@ func (l *Lane) encodeValueBlocks(y *stream, v []float32, n int) {
 			// Each token has its own steps and minima, so the new ones move in beside those that are there.
 			old := bytesOf(&sc.page, y.block)
 			copy(old, y.view(pool, off, y.block, &sc.page))
-			for t := range m {
-				kernel.MoveGroupV(old, in+t, f, full, t, f, y.dims)
-			}
+			kernel.MoveBlockV(old, in, f, full, upTo(&sc.picked, 0, m), f, y.dims)
 			y.write(pool, off, old)
 		} else {
 			y.write(pool, off, full)

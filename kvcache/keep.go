@@ -201,9 +201,9 @@ func (s *stream) compactRecords(pool *Pool, spans []span) {
 				for c, w := range s.widths {
 					copy(dst.column(&s.layout, c)[i*w:(i+1)*w], src.column(&s.layout, c)[int(p)*w:])
 				}
-				if s.joint {
-					kernel.MoveGroupV(s.valuePart(whole, m), i, blockFormat(s.values, m), s.valuePart(old, n), int(p), blockFormat(s.values, n), s.valueDims)
-				}
+			}
+			if s.joint {
+				kernel.MoveBlockV(s.valuePart(whole, m), 0, blockFormat(s.values, m), s.valuePart(old, n), pick, blockFormat(s.values, n), s.valueDims)
 			}
 		}
 		s.write(pool, s.size, whole)
@@ -228,12 +228,11 @@ func (s *stream) compactBlocks(pool *Pool, spans []span) {
 	for _, p := range spans {
 		for from := max(p.lo, to); from < p.hi; {
 			src := s.view(pool, from/blockTokens*s.block, s.block, &sc.page)
-			for end := min(p.hi, (from/blockTokens+1)*blockTokens); from < end; from++ {
-				kernel.MoveGroupV(block, to%blockTokens, f, src, from%blockTokens, f, s.dims)
-				if to++; to%blockTokens == 0 {
-					s.write(pool, (to-1)/blockTokens*s.block, block)
-					clear(block)
-				}
+			n := min(p.hi-from, blockTokens-from%blockTokens, blockTokens-to%blockTokens)
+			kernel.MoveBlockV(block, to%blockTokens, f, src, upTo(&sc.picked, from%blockTokens, n), f, s.dims)
+			if from, to = from+n, to+n; to%blockTokens == 0 {
+				s.write(pool, (to-1)/blockTokens*s.block, block)
+				clear(block)
 			}
 		}
 	}

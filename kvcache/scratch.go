@@ -32,3 +32,13 @@ func bytesOf(buf *[]byte, n int) []byte {
 	*buf = (*buf)[:n]
 	return *buf
 }
+
+// upTo is the list lo, lo+1, … of n indices.
+func upTo(buf *[]int32, lo, n int) []int32 {
+	list := (*buf)[:0]
+	for i := range n {
+		list = append(list, int32(lo+i))
+	}
+	*buf = list
+	return list
+}
