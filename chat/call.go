@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"strings"
+
+	"pith/chat/jinja"
 )
 
 // decodeFirst reads the JSON value at the start of s and returns it with the text behind it.
@@ -89,6 +91,108 @@ func readJSONCalls(s string) ([]Call, string, status) {
 		return nil, s, broken
 	}
 	return calls, rest, whole
+}
+
+// readHermes reads the body of <tool_call>: JSON, or the tags of Qwen3-Coder and later,
+// <function=name><parameter=key>value</parameter>…</function>.
+func readHermes(s string) ([]Call, string, status) {
+	const open, param, endParam, end = "<function=", "<parameter=", "</parameter>", "</function>"
+	t, tags := strings.CutPrefix(strings.TrimSpace(s), open)
+	if !tags {
+		return readJSONCalls(s)
+	}
+	name, t, ok := strings.Cut(t, ">")
+	if !ok || name == "" || strings.ContainsAny(name, " \n<\"") {
+		return nil, s, broken
+	}
+	args := []byte{'{'}
+	for {
+		t = strings.TrimLeft(t, " \t\r\n")
+		if rest, ok := strings.CutPrefix(t, end); ok {
+			return []Call{{Name: name, Arguments: append(args, '}'), texts: true}}, rest, whole
+		}
+		t, ok = strings.CutPrefix(t, param)
+		if !ok {
+			return nil, s, broken
+		}
+		key, rest, ok := strings.Cut(t, ">")
+		if !ok {
+			return nil, s, partly
+		}
+		value, rest, ok := strings.Cut(rest, endParam)
+		if !ok {
+			return nil, s, partly
+		}
+		if len(args) > 1 {
+			args = append(args, ", "...)
+		}
+		value = strings.TrimSuffix(strings.TrimPrefix(value, "\n"), "\n")
+		args = append(append(append(args, quote(key)...), ": "...), quote(value)...)
+		t = rest
+	}
+}
+
+// typed gives arguments that came as text their types: by the tool's schema, else whatever is JSON but no string stays JSON.
+func typed(args json.RawMessage, types map[string]string) json.RawMessage {
+	v, err := jinja.Decode(args)
+	if err != nil {
+		return args
+	}
+	d, ok := v.(*jinja.Dict)
+	if !ok {
+		return args
+	}
+	out := []byte{'{'}
+	for i, k := range d.Keys() {
+		if i > 0 {
+			out = append(out, ", "...)
+		}
+		key, _ := k.(string)
+		value, _ := d.Get(k)
+		text, _ := value.(string)
+		out = append(append(out, quote(key)...), ": "...)
+		raw := strings.TrimSpace(text)
+		if raw == "" || raw[0] == '"' || types[key] == "string" || !json.Valid([]byte(raw)) {
+			switch lower := strings.ToLower(raw); {
+			case types[key] == "boolean" && (lower == "true" || lower == "false"): // as Python writes them
+				out = append(out, lower...)
+			case types[key] != "string" && raw == "None":
+				out = append(out, "null"...)
+			default:
+				out = append(out, quote(text)...)
+			}
+			continue
+		}
+		out = append(out, raw...)
+	}
+	return append(out, '}')
+}
+
+// parameterTypes reads the types that tools declare: function, parameter -> JSON type.
+func parameterTypes(tools json.RawMessage) map[string]map[string]string {
+	var list []struct {
+		Function struct {
+			Name       string
+			Parameters struct {
+				Properties map[string]struct{ Type json.RawMessage }
+			}
+		}
+	}
+	if json.Unmarshal(tools, &list) != nil {
+		return nil
+	}
+	out := make(map[string]map[string]string, len(list))
+	for _, t := range list {
+		types := make(map[string]string, len(t.Function.Parameters.Properties))
+		for name, p := range t.Function.Parameters.Properties {
+			var one string
+			if json.Unmarshal(p.Type, &one) == nil {
+				types[name] = one
+			}
+		}
+		out[t.Function.Name] = types
+	}
+	return out
 }
 
 // readMany reads calls one after the other, separated by white space and semicolons, up to text that is none.

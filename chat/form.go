@@ -7,7 +7,7 @@ type ToolForm string
 
 const (
 	NoTools ToolForm = ""        // the template knows no tools
-	Hermes  ToolForm = "hermes"  // <tool_call>{"name": …, "arguments": {…}}</tool_call>: Hermes, Qwen, SmolLM3
+	Hermes  ToolForm = "hermes"  // <tool_call>{"name": …, "arguments": {…}}</tool_call>, or tags inside: Hermes, Qwen, SmolLM3
 	Llama3  ToolForm = "llama3"  // {"name": …, "parameters": {…}} as the whole reply, <|python_tag|> before it or before code
 	Mistral ToolForm = "mistral" // [TOOL_CALLS][{"name": …, "arguments": {…}}] or [TOOL_CALLS]name[ARGS]{…}
 	Gemma   ToolForm = "gemma"   // ```tool_code with a Python call, or ```json with name and parameters
@@ -94,7 +94,7 @@ const (
 )
 
 var blocks = map[ToolForm][]block{
-	Hermes:  {{"<tool_call>", "</tool_call>", readJSONCalls}},
+	Hermes:  {{"<tool_call>", "</tool_call>", readHermes}},
 	Llama3:  {{"<|python_tag|>", "", readLlama}},
 	Mistral: {{"[TOOL_CALLS]", "", readMistral}},
 	Granite: {{"<|tool_call|>", "", readGranite}},

@@ -13,6 +13,8 @@ type Call struct {
 	ID        string // nine letters and digits, which all families accept: the model's own, or made from the prompt
 	Name      string
 	Arguments json.RawMessage // a JSON object, keys in the model's order
+
+	texts bool // all arguments came as text
 }
 
 // Reply is a model's reply in structure, or what one more piece of it added.
@@ -31,6 +33,7 @@ type Parser struct {
 	form  Form
 	tools bool
 	seed  string // of call ids
+	types map[string]map[string]string
 
 	in     place
 	block  block
@@ -59,6 +62,10 @@ func NewParser(f Form, prompt string, tools bool) *Parser {
 	}
 	return p
 }
+
+// UseTools tells the parser what the offered tools declare, so that a form that writes arguments without types (Qwen3-Coder's)
+// gives text where text is wanted.
+func (p *Parser) UseTools(tools json.RawMessage) { p.types = parameterTypes(tools) }
 
 // ParseReply takes a whole reply apart.
 func ParseReply(f Form, prompt, reply string, tools bool) Reply {
@@ -279,6 +286,9 @@ func (p *Parser) add(r *Reply, calls []Call) {
 	for _, c := range calls {
 		if c.ID == "" {
 			c.ID = callID(p.seed, p.calls)
+		}
+		if c.texts {
+			c.Arguments, c.texts = typed(c.Arguments, p.types[c.Name]), false
 		}
 		p.calls++
 		r.Calls = append(r.Calls, c)

@@ -44,6 +44,11 @@ var replies = []struct {
 		content: `<tool_call>{"name": "f", "arguments": {}}</tool_call>`},
 	{name: "hermes, half a marker is text", form: think(Hermes), reply: "<tool", content: "<tool"},
 
+	{name: "qwen3-coder", form: think(Hermes), reply: "<tool_call>\n<function=get>\n<parameter=city>\nParis\n</parameter>\n<parameter=days>\n3\n</parameter>\n<parameter=code>\nif a < b:\n    </tool_call>\n</parameter>\n</function>\n</tool_call>",
+		calls: `get {"city": "Paris", "days": 3, "code": "if a < b:\n    </tool_call>"}`},
+	{name: "qwen3-coder, no arguments", form: think(Hermes), reply: "<tool_call>\n<function=f>\n</function>\n</tool_call>", calls: `f {}`},
+	{name: "qwen3-coder, broken", form: think(Hermes), reply: "<tool_call>\n<function=f>x</tool_call>", content: "<tool_call>\n<function=f>x</tool_call>"},
+
 	{name: "llama", form: Form{Tools: Llama3}, reply: `{"name": "get", "parameters": {"city": "Paris"}}`, calls: `get {"city": "Paris"}`},
 	{name: "llama, two", form: Form{Tools: Llama3}, reply: `{"name": "f", "parameters": {}}; {"name": "g", "parameters": {"a": 1}}`, calls: "f {}\ng {\"a\": 1}"},
 	{name: "llama, python tag", form: Form{Tools: Llama3}, reply: `<|python_tag|>{"type": "function", "name": "f", "parameters": {"a": "b"}}`, calls: `f {"a": "b"}`},
@@ -159,6 +164,16 @@ func TestModelsOwnCallID(t *testing.T) {
 	got := ParseReply(Form{Tools: Mistral}, "p", `[TOOL_CALLS][{"name": "f", "arguments": {}, "id": "abcDEF123"},{"name": "f", "arguments": {}},{"name": "f", "arguments": {}}]`, true)
 	if len(got.Calls) != 3 || got.Calls[0].ID != "abcDEF123" || got.Calls[1].ID == got.Calls[2].ID {
 		t.Errorf("%+v", got.Calls)
+	}
+}
+
+func TestArgumentsGetTheirDeclaredTypes(t *testing.T) {
+	p := NewParser(think(Hermes), "", true)
+	p.UseTools(json.RawMessage(`[{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{
+		"zip":{"type":"string"},"n":{"type":"integer"},"b":{"type":"boolean"},"o":{"type":"object"},"u":{"type":["string","null"]}}}}}]`))
+	r := p.Write("<tool_call><function=f><parameter=zip>01234</parameter><parameter=n>5</parameter><parameter=b>True</parameter><parameter=o>\n{\"a\": [1]}\n</parameter><parameter=u>None</parameter></function></tool_call>")
+	if got := callLines(r.Calls); got != `f {"zip": "01234", "n": 5, "b": true, "o": {"a": [1]}, "u": null}` {
+		t.Error(got)
 	}
 }
 

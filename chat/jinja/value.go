@@ -83,6 +83,9 @@ func hash(key Value) (any, bool) {
 // Len returns the number of entries.
 func (d *Dict) Len() int { return len(d.keys) }
 
+// Keys returns the keys in order, not a copy.
+func (d *Dict) Keys() []Value { return d.keys }
+
 // Get returns the value under key.
 func (d *Dict) Get(key Value) (Value, bool) {
 	h, ok := hash(key)
