@@ -13,14 +13,14 @@ const (
 
 // Limits bounds one rendering.
 type Limits struct {
-	Steps int64 // nodes evaluated, items visited, and 1/64 of the bytes read; a million take about a tenth of a second
+	Steps int64 // nodes evaluated, items visited, and 1/16 of the bytes read; a million take about a quarter of a second
 	Bytes int64 // of text and lists built, intermediate ones included
 }
 
 // LimitsFor returns limits that let honest templates render size bytes of messages with room to spare: what a template does
 // to a message is read it a few times and copy it a few times.
 func LimitsFor(size int) Limits {
-	return Limits{Steps: 4<<20 + 4*int64(size), Bytes: 32<<20 + 24*int64(size)}
+	return Limits{Steps: 2<<20 + 6*int64(size), Bytes: 32<<20 + 24*int64(size)}
 }
 
 // meter counts down what a rendering has left. Every loop that a template can lengthen goes through it.
@@ -44,12 +44,12 @@ func (m *meter) grow(n int) error {
 		return fault("builds more text than a chat template may")
 	}
 	m.bytes -= int64(n)
-	m.steps -= int64(n) >> 6
+	m.steps -= int64(n) >> 5
 	return nil
 }
 
 // scan charges reading n bytes: a quadratic template must run out too.
-func (m *meter) scan(n int) error { return m.step(n >> 6) }
+func (m *meter) scan(n int) error { return m.step(n >> 4) }
 
 // enter and leave bracket a call; without them a macro that calls itself would take the process down, since Go cannot
 // recover from a stack that is too deep.
