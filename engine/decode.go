@@ -2,12 +2,13 @@ package engine
 
 import (
 	"fmt"
-	"time"
+	"sort"
 
 	"pith/gguf"
 	"pith/kernel"
 	"pith/kvcache"
 	"pith/model"
+	"pith/policy"
 )
 
 // guard turns a fault in mapped weights (a file that shrank) into an error.
@@ -31,6 +32,7 @@ type decoder struct {
 	total    kvcache.Partial
 	weights  []float32               // probabilities within the pieces that want them
 	mass     []float32               // of one lane
+	bounds   []float32               // of one lane's blocks
 	scratch  []kvcache.AttendScratch // [thread]
 }
 
@@ -98,6 +100,13 @@ func (d *decoder) step() error {
 	return nil
 }
 
+// In grouped storages generated entries wait in f16. They are encoded when residualMost of them have piled up; the newest
+// residualLeast stay, as KIVI's residual does.
+const (
+	residualMost  = 192
+	residualLeast = 128
+)
+
 // attention appends each sequence's new entry and lets it attend to its lanes.
 func (d *decoder) attention(layer int, h *model.Heads) error {
 	c := d.e.model.Config()
@@ -107,6 +116,11 @@ func (d *decoder) attention(layer int, h *model.Heads) error {
 			lane := s.cache.Lane(layer, head)
 			if w := c.Window[layer]; w > 0 && lane.Len() >= w+windowSlack {
 				lane.Drop(lane.Len() - w + 1)
+			}
+			if lane.Residual() >= residualMost {
+				if err := lane.Settle(residualLeast); err != nil {
+					return err
+				}
 			}
 			if err := lane.AppendOne(d.rows.Pos[i], h.K[at:at+c.HeadDim], h.V[at:at+c.HeadDim]); err != nil {
 				return err
@@ -149,7 +163,13 @@ func (d *decoder) plan(layer int, h *model.Heads) {
 			q := i*c.KVHeads + head
 			d.queries[q] = kvcache.Query{Q: h.Q[q*width : (q+1)*width], Group: c.QHeads / c.KVHeads, Scale: h.Scale, SoftCap: h.SoftCap, Lo: lo}
 			lane := s.cache.Lane(layer, head)
+			if s.recipe.Read != nil && c.Window[layer] == 0 {
+				d.queries[q].Spans = d.choose(s, lane, layer, &d.queries[q])
+			}
 			for k := range lane.Pieces() {
+				if !covers(d.queries[q].Spans, k*kvcache.PieceSlots, (k+1)*kvcache.PieceSlots) {
+					continue
+				}
 				p := piece{lane, int32(q), int32(k), -1}
 				if s.mass >= 0 && c.Window[layer] == 0 {
 					p.mass = int32(weights)
@@ -163,6 +183,33 @@ func (d *decoder) plan(layer int, h *model.Heads) {
 	for len(d.partials) < len(d.pieces) {
 		d.partials = append(d.partials, kvcache.Partial{})
 	}
+}
+
+// choose lets a recipe say which spans of a lane a query reads.
+func (d *decoder) choose(s *Sequence, lane *kvcache.Lane, layer int, q *kvcache.Query) []kvcache.Span {
+	return s.recipe.Read.Read(&policy.Reading{
+		Layer: layer, Entries: lane.Len(), Budget: s.budget.Keep.Of(lane.Len()), Group: q.Group, Blocks: lane.Blocks, Span: lane.BlockSpan,
+		Bound: func(level int) []float32 {
+			n := lane.Blocks(level)
+			d.bounds = grow(d.bounds, n*q.Group)
+			lane.Bound(d.bounds, n, level, q, &d.scratch[0])
+			for h := 1; h < q.Group; h++ {
+				for b := range n {
+					d.bounds[b] = max(d.bounds[b], d.bounds[h*n+b])
+				}
+			}
+			return d.bounds[:n]
+		},
+	})
+}
+
+// covers reports whether any span reaches into [lo, hi); no spans stand for everything.
+func covers(spans []kvcache.Span, lo, hi int) bool {
+	if spans == nil {
+		return true
+	}
+	i := sort.Search(len(spans), func(i int) bool { return spans[i].Hi > lo })
+	return i < len(spans) && spans[i].Lo < hi
 }
 
 // Do implements kernel.Task: one piece.
@@ -206,8 +253,11 @@ func (d *decoder) addMass(first, end int) {
 }
 
 // Feed gives the sequence tokens whose logits are wanted, teacher-forced, and returns the row of logits after each. They go
-// through the model together and read the cache as it is; they join it uncompressed.
+// through the model together and read the cache as it is, unless the recipe acts in decode; they join it uncompressed.
 func (e *Engine) Feed(s *Sequence, ids []int32) ([][]float32, error) {
+	if s.recipe.ActsInDecode() {
+		return e.feedSteps(s, ids)
+	}
 	all := make([]int, len(ids))
 	for i := range all {
 		all[i] = i
@@ -226,5 +276,14 @@ func (e *Engine) Feed(s *Sequence, ids []int32) ([][]float32, error) {
 	return rows, nil
 }
 
-// since is the time passed, in seconds.
-func since(t time.Time) float64 { return time.Since(t).Seconds() }
+// feedSteps feeds one token at a time, for recipes that act in decode.
+func (e *Engine) feedSteps(s *Sequence, ids []int32) ([][]float32, error) {
+	rows := make([][]float32, len(ids))
+	for i := range ids {
+		if err := e.Step([]*Sequence{s}, ids[i:i+1]); err != nil {
+			return nil, err
+		}
+		rows[i] = append([]float32(nil), s.logits...)
+	}
+	return rows, nil
+}

@@ -9,18 +9,24 @@ import (
 
 // FullBytes is what the full cache of n tokens takes in the engine's default storage: whole pages; layers with a window hold no
 // more than that.
-func (e *Engine) FullBytes(n int) int64 { return e.cacheBytes(n, n, 0, e.storage) }
+func (e *Engine) FullBytes(n int) int64 { return e.cacheBytes(n, n, 0, e.storage, nil, nil) }
 
 // cacheBytes is what a sequence of n prompt tokens holds with base entries per deciding lane and room for extra tokens on top.
-func (e *Engine) cacheBytes(n, base, extra int, s kvcache.Storage) int64 {
+func (e *Engine) cacheBytes(n, base, extra int, s kvcache.Storage, columns []kvcache.Column, levels []int) int64 {
 	c := e.model.Config()
+	page := e.pool.PageBytes()
 	var sum int64
 	for _, w := range c.Window {
-		entries := base + extra
+		entries, tail := base, extra
 		if w > 0 {
-			entries = e.windowEntries(n+extra, w)
+			entries = e.windowEntries(n, w)
+			tail = min(tail, w+windowSlack)
 		}
-		sum += int64(c.KVHeads) * kvcache.BytesFor(entries, c.HeadDim, s, e.pool.PageBytes())
+		lane := kvcache.BytesWithTail(entries, tail, c.HeadDim, s, page, columns...)
+		if len(levels) > 0 {
+			lane += kvcache.BoundsFor(entries+tail, c.HeadDim, s, page, levels...)
+		}
+		sum += int64(c.KVHeads) * lane
 	}
 	return sum
 }
@@ -101,7 +107,11 @@ func (s *Sequence) bound(n, base, extra int) int64 {
 	if steps := s.recipe.When.Steps; steps > 0 {
 		extra = min(extra, steps) // the recipe cuts lanes back before they grow further
 	}
-	bytes := s.e.cacheBytes(n, base, extra, s.cache.Storage())
+	var levels []int
+	if s.recipe.Read != nil {
+		levels = s.recipe.Read.Levels()
+	}
+	bytes := s.e.cacheBytes(n, base, extra, s.cache.Storage(), s.cache.Columns(), levels)
 	if s.recipe.Allocate != nil || s.recipe.Select != nil {
 		c := s.e.model.Config()
 		bytes += int64(2*c.KVHeads*len(s.e.decided)) * int64(s.e.pool.PageBytes())

@@ -509,7 +509,12 @@ func union(a, b []int32) (all, second []int32) {
 
 // appendEntries encodes entries of the current layer's scratch into a lane.
 func (p *Prefill) appendEntries(lane *kvcache.Lane, head int, entries []int32, merges []kvcache.Merge) error {
-	from := p.prefix[head] * p.e.model.Config().HeadDim
+	d := p.e.model.Config().HeadDim
+	from := p.prefix[head] * d
+	if !p.options.Compress && p.probe == nil && len(entries) == p.n {
+		// What comes on top of a compressed context stays whole until decode settles it.
+		return lane.AppendTail(p.rows.Pos[:p.n], p.keys[head][from:from+p.n*d], p.values[head][from:from+p.n*d])
+	}
 	return lane.AppendMerged(p.rows.Pos[:p.n], p.keys[head][from:], p.values[head][from:], entries, merges)
 }
 

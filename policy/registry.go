@@ -39,6 +39,7 @@ type Parts struct {
 	Propagate Propagator
 	Rest      Rest
 	Thin      Thinner
+	Read      Reader
 	Store     Store
 	When      When
 }

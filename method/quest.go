@@ -1,0 +1,97 @@
+package method
+
+import (
+	"slices"
+
+	"pith/kvcache"
+	"pith/policy"
+)
+
+// paged reads only the blocks that can matter to a query (Quest, arXiv 2406.10774, section 3.2): over each page the channel-wise smallest
+// and largest keys bound every product inside,
+//
+//	U = Σ_c max(q_c·min_c, q_c·max_c),
+//
+// the best max(3, ⌊budget/page⌋) pages by the largest bound of the group are read, the first and the newest always. A hierarchy asks the
+// super-pages first and looks only into the best of them: bounds over bounds, as in hierarchical attention. All entries are kept.
+// Cost: bounds of 1/page of the keys' bytes (twice the channels) per level, and their products at each step.
+type paged struct {
+	levels []int // slots of a block, finest first
+	dense  int   // first layers that read everything
+	narrow int   // on a coarse level, how many times the budget in entries stays
+}
+
+// Levels implements policy.Reader.
+func (p paged) Levels() []int { return p.levels }
+
+// Read implements policy.Reader.
+func (p paged) Read(r *policy.Reading) []kvcache.Span {
+	if r.Layer < p.dense || r.Budget >= r.Entries {
+		return nil
+	}
+	spans := append(r.Spans[:0], kvcache.Span{Lo: 0, Hi: r.Entries})
+	for level := len(p.levels) - 1; level >= 0; level-- {
+		budget := r.Budget
+		for range level {
+			budget *= p.narrow
+		}
+		spans = p.pick(r, level, max(3, budget/p.levels[level]), spans)
+	}
+	return spans
+}
+
+// pick keeps the best blocks of a level that lie within spans, the lane's first and last among them.
+func (p paged) pick(r *policy.Reading, level, blocks int, within []kvcache.Span) []kvcache.Span {
+	n := r.Blocks(level)
+	if blocks >= n {
+		return within
+	}
+	inside := func(b int) bool {
+		lo, _ := r.Span(level, b)
+		i, found := slices.BinarySearchFunc(within, lo, func(s kvcache.Span, at int) int { return s.Lo - at })
+		return found || i > 0 && lo < within[i-1].Hi
+	}
+	chosen := policy.Largest(r.Bound(level), blocks-2, func(b int) bool { return b == 0 || b == n-1 || !inside(b) })
+	chosen = append(chosen, 0, int32(n-1))
+	slices.Sort(chosen)
+	var spans []kvcache.Span
+	for _, b := range chosen {
+		lo, hi := r.Span(level, int(b))
+		if k := len(spans); k > 0 && spans[k-1].Hi == lo {
+			spans[k-1].Hi = hi
+			continue
+		}
+		spans = append(spans, kvcache.Span{Lo: lo, Hi: hi})
+	}
+	return spans
+}
+
+func init() {
+	dense := policy.Param{Name: "dense", Default: "2", Min: 0, Max: 1000, Whole: true, Meaning: "first layers that read everything"}
+	page := policy.Param{Name: "page", Default: "16", Min: 4, Max: 1024, Whole: true, Meaning: "entries of a page"}
+	policy.Register(policy.Method{
+		Name:   "quest",
+		Title:  "Quest",
+		Paper:  "Tang et al., Quest: Query-Aware Sparsity for Efficient Long-Context LLM Inference, arXiv 2406.10774, section 3.2",
+		Good:   "fast decode over long contexts without losing anything; every question finds its page",
+		Bad:    "saves time, not memory; bounds of mixed pages are loose",
+		Params: []policy.Param{page, dense},
+		New: func(a policy.Args) (policy.Parts, error) {
+			return policy.Parts{Read: paged{levels: []int{a.Int("page")}, dense: a.Int("dense"), narrow: 1}}, nil
+		},
+	})
+	policy.Register(policy.Method{
+		Name:  "hierarchy",
+		Title: "Hierarchical attention",
+		Paper: "bounds of Quest (arXiv 2406.10774) over super-pages, then pages, then exact entries; the training-free form of landmark attention (arXiv 2305.16300)",
+		Good:  "as quest, with fewer bounds to look at in very long contexts",
+		Bad:   "a needle in a dull super-page can be missed; widen with narrow",
+		Params: []policy.Param{page, dense,
+			{Name: "pages", Default: "16", Min: 2, Max: 1024, Whole: true, Meaning: "pages of a super-page"},
+			{Name: "narrow", Default: "4", Min: 1, Max: 64, Whole: true, Meaning: "how many times the budget the super-pages may hold"}},
+		New: func(a policy.Args) (policy.Parts, error) {
+			page := a.Int("page")
+			return policy.Parts{Read: paged{levels: []int{page, page * a.Int("pages")}, dense: a.Int("dense"), narrow: a.Int("narrow")}}, nil
+		},
+	})
+}

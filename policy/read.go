@@ -1,0 +1,26 @@
+package policy
+
+import "pith/kvcache"
+
+// A Reader says what of a lane a decode step reads, where that is less than everything: all entries stay, little is touched. It decides
+// from bounds that the cache keeps over blocks of slots.
+type Reader interface {
+	// Levels returns the slots of a block on each level of bounds, finest first, each a multiple of the one before.
+	Levels() []int
+	// Read returns the spans of slots to read, ascending and disjoint; nil for all of them.
+	Read(r *Reading) []kvcache.Span
+}
+
+// Reading is one lane at one decode step.
+type Reading struct {
+	Layer   int
+	Entries int // slots of the lane
+	Budget  int // entries that may be read
+	Group   int // query heads
+	Blocks  func(level int) int
+	Span    func(level, block int) (lo, hi int)
+	// Bound returns, for every block of a level, the largest over the group of a bound that no product of query and key inside exceeds.
+	// Borrowed until the next call.
+	Bound func(level int) []float32
+	Spans []kvcache.Span // scratch that Read may use
+}
