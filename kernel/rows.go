@@ -51,6 +51,7 @@ func (f RowFormat) Bytes(d int) int {
 // EncodeRows writes n rows of d channels of src to dst and returns how many values were beyond the format's range and
 // were clamped (a lane that sees any changes to bf16). NaN stays NaN where the format has one.
 func EncodeRows(dst []byte, src []float32, n, d int, f RowFormat) (overflow int) {
+	n, d = joinRows(n, d)
 	size := f.Bytes(d)
 	for i := range n {
 		overflow += encodeRow(dst[i*size:(i+1)*size], src[i*d:(i+1)*d], f)
@@ -58,8 +59,17 @@ func EncodeRows(dst []byte, src []float32, n, d int, f RowFormat) (overflow int)
 	return overflow
 }
 
+// joinRows takes rows of whole groups as fewer, longer ones of at most 16384 channels: their bytes are the same.
+func joinRows(n, d int) (int, int) {
+	for d%q8Group == 0 && d <= 8192 && n%2 == 0 && n > 0 {
+		n, d = n/2, d*2
+	}
+	return n, d
+}
+
 // DecodeRows writes n stored rows of d channels to dst.
 func DecodeRows(dst []float32, src []byte, n, d int, f RowFormat) {
+	n, d = joinRows(n, d)
 	size := f.Bytes(d)
 	for i := range n {
 		decodeRow(dst[i*d:(i+1)*d], src[i*size:(i+1)*size], f)

@@ -50,5 +50,40 @@ func accumulateRows(acc, weights []float32, stride int, rows []byte, g, n, d int
 	}
 }
 
-func encodeRow(dst []byte, src []float32, f RowFormat) int { return encodeRowGeneric(dst, src, f) }
-func decodeRow(dst []float32, src []byte, f RowFormat)     { decodeRowGeneric(dst, src, f) }
+// encodeRow encodes the channels in whole units of the kernels in assembly, the rest in portable code.
+func encodeRow(dst []byte, src []float32, f RowFormat) (overflow int) {
+	n, at := 0, 0
+	if d := len(src); CPU() >= AVX2 && d >= q8Group {
+		switch f {
+		case RowF16:
+			n, at = d&^7, 2*(d&^7)
+			overflow = encodeF16AVX2(&dst[0], &src[0], n)
+		case RowBF16:
+			n, at = d&^7, 2*(d&^7)
+			encodeBF16AVX2(&dst[0], &src[0], n)
+		case RowQ8:
+			n, at = d&^(q8Group-1), d/q8Group*(2+q8Group)
+			overflow = encodeQ8AVX2(&dst[0], &src[0], d/q8Group)
+		}
+	}
+	return overflow + encodeRowGeneric(dst[at:], src[n:], f)
+}
+
+// decodeRow is the inverse of encodeRow.
+func decodeRow(dst []float32, src []byte, f RowFormat) {
+	n, at := 0, 0
+	if d := len(dst); CPU() >= AVX2 && d >= q8Group {
+		switch f {
+		case RowF16:
+			n, at = d&^7, 2*(d&^7)
+			decodeF16AVX2(&dst[0], &src[0], n)
+		case RowBF16:
+			n, at = d&^7, 2*(d&^7)
+			decodeBF16AVX2(&dst[0], &src[0], n)
+		case RowQ8:
+			n, at = d&^(q8Group-1), d/q8Group*(2+q8Group)
+			decodeQ8AVX2(&dst[0], &src[0], d/q8Group)
+		}
+	}
+	decodeRowGeneric(dst[n:], src[at:], f)
+}

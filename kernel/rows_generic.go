@@ -24,8 +24,9 @@ func encodeRowGeneric(dst []byte, src []float32, f RowFormat) (overflow int) {
 	le := binary.LittleEndian
 	switch f {
 	case RowF32:
+		dst = dst[:4*len(src)]
 		for i, v := range src {
-			le.PutUint32(dst[4*i:], math.Float32bits(v))
+			le.PutUint32(dst[4*i:4*i+4], math.Float32bits(v))
 		}
 	case RowF16:
 		for i, v := range src {
@@ -54,7 +55,9 @@ func encodeRowGeneric(dst []byte, src []float32, f RowFormat) (overflow int) {
 func encodeQ8(dst []byte, src []float32) (overflow int) {
 	var top float32
 	for _, v := range src {
-		top = max(top, float32(math.Abs(float64(v))))
+		if a := float32(math.Abs(float64(v))); a > top { // NaN is not
+			top = a
+		}
 	}
 	h, _ := halfBits(top / 127)
 	binary.LittleEndian.PutUint16(dst, h)

@@ -8,6 +8,7 @@ make() { # part, name of the files
 	awk '/^TEXT/ { name = $2 } name ~ /AVX2/ && /[XY](1[6-9]|2[0-9]|3[01])/ { print name ": " $0; bad = 1 } END { exit bad }' ../$2_amd64.s
 }
 make attention attention
+make convert rows_convert
 make elementwise elementwise
 make group rows_group
 make peak peak
