@@ -41,6 +41,9 @@ func (p *puller) download(ctx context.Context, source string, u *url.URL, f file
 			barren = 0
 		}
 		if final(err, t.n) || barren >= maxBarren {
+			if t.n == 0 && !errors.Is(err, errStalled) {
+				return err
+			}
 			return fmt.Errorf("after %d of %d bytes: %w", t.n, f.size, err)
 		}
 		select {
