@@ -124,6 +124,7 @@ func Threads() int { return min(runtime.GOMAXPROCS(0), runtime.NumCPU()) }
 // Close ends every sequence and gives the model back.
 func (e *Engine) Close() error {
 	e.loop.close()
+	e.ws.Close()
 	e.workers.Close()
 	return e.file.Close()
 }

@@ -50,7 +50,7 @@ func (e *Engine) PrefillBytes(n int, r *policy.Recipe) int64 {
 	if signals.Hidden {
 		row += int64(c.Dim)
 	}
-	bytes := 4 * row * int64(n)
+	bytes := 4*row*int64(n) + c.WorkspaceBytes(min(n, e.options.Chunk), signals.Moments)
 	bytes += 4 * int64(min(n, signals.Window)) * int64(c.QHeads*c.HeadDim)
 	if signals.Window > 0 {
 		bytes += 4 * int64(signals.Window) * int64(n) * int64(c.QHeads) // the window's probabilities

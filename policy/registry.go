@@ -89,6 +89,9 @@ func Methods() []*Method {
 // Lookup returns a method by name, nil if there is none.
 func Lookup(name string) *Method { return registry[name] }
 
+// Parts returns the method's parts with default parameters.
+func (m *Method) Parts() (Parts, error) { return m.make(Term{Name: m.Name}) }
+
 // make builds the parts of one term.
 func (m *Method) make(t Term) (Parts, error) {
 	args := Args{values: map[string]string{}}

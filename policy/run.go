@@ -21,7 +21,7 @@ type Run struct {
 // head. A base that holds no recipe is refused here, before anything is computed.
 func (r *Recipe) NewRun(n, layers, base int) (*Run, error) {
 	if r.Evicts() && base < n && base < MinBase {
-		return nil, fmt.Errorf("policy: %s: a budget of %d of %d entries per head; at least %d are needed", r, base, n, MinBase)
+		return nil, &BudgetError{Recipe: r.String(), Base: base, Entries: n, Least: MinBase}
 	}
 	return &Run{recipe: r, base: min(base, n), layers: layers}, nil
 }

@@ -190,7 +190,7 @@ func (s *Server) cacheOf(c *common) (*policy.Recipe, policy.Budget, *problem) {
 		if err != nil {
 			return nil, budget, badRequest("keep", "%v", err)
 		}
-		if (recipe == nil || !recipe.Evicts()) && share != policy.Percent(100) {
+		if (recipe == nil || !recipe.HasBudget()) && share != policy.Percent(100) {
 			return nil, budget, badRequest("keep", "keep %s needs a recipe that evicts, such as kv: \"snapkv\".", share)
 		}
 		budget.Keep = share

@@ -57,35 +57,12 @@ func (c *caching) parse() (err error) {
 }
 
 // parseCaching turns a recipe and its bounds, as written, into values. An empty spec is the full cache.
-func parseCaching(kv, keep, memory string) (r *policy.Recipe, b policy.Budget, err error) {
-	if kv == "" && keep != "" {
-		if policy.Lookup("auto") == nil {
-			return nil, b, usagef("--keep %s needs a recipe that evicts: add --kv, for example --kv snapkv", keep)
-		}
-		kv = "auto"
+func parseCaching(kv, keep, memory string) (*policy.Recipe, policy.Budget, error) {
+	r, b, err := policy.ParseCaching(kv, keep, memory)
+	if err != nil {
+		err = &usageError{err}
 	}
-	if kv != "" {
-		if r, err = policy.Parse(kv); err != nil {
-			return nil, b, &usageError{err}
-		}
-	}
-	if keep != "" {
-		if b.Keep, err = policy.ParseShare(keep); err != nil {
-			return nil, b, &usageError{err}
-		}
-		if !r.Evicts() && b.Keep != policy.Percent(100) {
-			return nil, b, usagef("recipe %s keeps every entry; --keep %s needs one that evicts, such as snapkv", r, keep)
-		}
-	}
-	if memory != "" {
-		if b.Bytes, err = policy.ParseBytes(memory); err != nil {
-			return nil, b, &usageError{err}
-		}
-		if b.Bytes == 0 {
-			return nil, b, usagef("--kv-memory %s leaves no room for a cache", memory)
-		}
-	}
-	return r, b, nil
+	return r, b, err
 }
 
 // independent reports whether a recipe decides without looking at a question: it may compress a document before the question is
@@ -104,7 +81,7 @@ func recipeName(r *policy.Recipe) string {
 
 // share is the budget in entries as results show it: as given, or what a recipe that evicts keeps by default.
 func (c *caching) share() string {
-	if c.keep == "" && c.memory == "" && c.recipe != nil && c.recipe.Evicts() {
+	if c.keep == "" && c.memory == "" && c.recipe != nil && c.recipe.HasBudget() {
 		return policy.DefaultShare.String()
 	}
 	return c.keep
