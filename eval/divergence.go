@@ -24,9 +24,11 @@ func newReference(logits [][]float32, next []int32) *reference {
 	parallel(n, func(i int) {
 		f.norm[i], f.top[i] = engine.LogSumExp(logits[i]), argmax(logits[i])
 	})
+	nll := make([]float64, n)
 	for i, id := range next {
-		f.nll += (f.norm[i] - float64(logits[i][id])) / float64(n)
+		nll[i] = f.norm[i] - float64(logits[i][id])
 	}
+	f.nll = mean(nll)
 	return f
 }
 

@@ -53,6 +53,7 @@ type unit struct {
 	tokens int    // of the context, to estimate the cost
 	rows   int    // per case
 	key    func(c Case, i int) Key
+	only   func(c Case) bool // cases that it is about; nil: all
 	run    func(ctx context.Context, r *Runner, u *unit, cases []Case) error
 }
 
@@ -72,6 +73,9 @@ func (r *Runner) Run(ctx context.Context, tasks ...Task) error {
 		}
 		for _, u := range units {
 			cases := slices.DeleteFunc(slices.Clone(r.Cases), func(c Case) bool {
+				if u.only != nil && !u.only(c) {
+					return true
+				}
 				for i := range u.rows {
 					if !r.exists(u.key(c, i)) {
 						return false

@@ -19,8 +19,9 @@ type prompt struct {
 // held is one case's sequence after its prefill.
 type held struct {
 	Case
-	seq  *engine.Sequence
-	cost Row // the columns that tell what the prefill cost
+	seq   *engine.Sequence
+	limit int // tokens that it may have
+	cost  Row // the columns that tell what the prefill cost
 }
 
 // row begins a row of this case.
@@ -96,7 +97,7 @@ func (r *Runner) pass(ctx context.Context, p prompt, cases []Case, use func(grou
 			return err
 		}
 		seqs = append(seqs, s)
-		group = append(group, &held{Case: c, seq: s})
+		group = append(group, &held{Case: c, seq: s, limit: len(p.tokens) + p.room})
 	}
 	start := time.Now()
 	pre, err := r.Engine.NewPrefill(p.tokens, engine.PrefillOptions{Compress: true, Extra: p.room, Prompt: p.frame}, seqs...)
@@ -116,22 +117,16 @@ func (r *Runner) pass(ctx context.Context, p prompt, cases []Case, use func(grou
 	return use(group)
 }
 
-// speedSteps is the number of decode steps that measure the speed on one cache, after one that warms up. Prompts leave room for them.
+// speedSteps is the number of decode steps that measure the speed on one cache, after one that warms up. Prompts leave room for them
+// where the model's context does.
 const speedSteps = 6
 
 // finish measures the speed of a case's cache, closes it and hands out its rows.
 func (r *Runner) finish(h *held, rows ...Row) error {
-	one, id := []*engine.Sequence{h.seq}, []int32{0}
-	var start time.Time
-	for i := range speedSteps + 1 {
-		if i == 1 {
-			start = time.Now()
-		}
-		if err := r.Engine.Step(one, id); err != nil {
-			return err
-		}
+	perSecond, err := r.decodeSpeed(h, speedSteps)
+	if err != nil {
+		return err
 	}
-	perSecond := speedSteps / time.Since(start).Seconds()
 	h.seq.Close()
 	var peak *Resident
 	if r.Peak != nil {
@@ -144,4 +139,23 @@ func (r *Runner) finish(h *held, rows ...Row) error {
 		}
 	}
 	return nil
+}
+
+// decodeSpeed is the tokens per second of so many decode steps on one cache alone; 0 where there is no room for two.
+func (r *Runner) decodeSpeed(h *held, steps int) (float64, error) {
+	one, id := []*engine.Sequence{h.seq}, []int32{0}
+	steps = min(steps, h.limit-h.seq.Len()-1)
+	var start time.Time
+	for i := range steps + 1 {
+		if i == 1 {
+			start = time.Now()
+		}
+		if err := r.Engine.Step(one, id); err != nil {
+			return 0, err
+		}
+	}
+	if steps < 1 {
+		return 0, nil
+	}
+	return float64(steps) / time.Since(start).Seconds(), nil
 }

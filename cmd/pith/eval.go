@@ -27,10 +27,7 @@ type evalOptions struct {
 	out      string
 	asJSON   bool
 	seed     uint64
-	memory   string
-
-	windows, samples string
-	modes            []string
+	hold     string
 	evalInputs
 }
 
@@ -56,10 +53,7 @@ DIR shows the results. Rows are JSON lines; --json prints them as they are made,
 	f.StringVarP(&o.out, "out", "o", "", "directory for rows and report; an interrupted run is resumed")
 	f.BoolVar(&o.asJSON, "json", false, "print rows as JSON lines")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of generated samples")
-	f.StringVar(&o.memory, "hold", "4GiB", "bytes of compressed contexts held at a time; more means fewer passes over a context")
-	f.StringVar(&o.windows, "windows", "", "windows of token ids, JSON (fidelity, perplexity)")
-	f.StringVar(&o.samples, "samples", "", "prompts of token ids, JSON (needle)")
-	f.StringSliceVar(&o.modes, "mode", []string{eval.Hidden, eval.Visible}, "what compression sees: hidden, visible, visible_all")
+	f.StringVar(&o.hold, "hold", "4GiB", "bytes of compressed contexts held at a time; more means fewer passes over a context")
 	o.evalInputs.register(cmd)
 	o.computing.register(cmd)
 	return cmd
@@ -70,7 +64,7 @@ func (o *evalOptions) run(cmd *cobra.Command, model string) error {
 	if err != nil {
 		return err
 	}
-	hold, err := policy.ParseBytes(o.memory)
+	hold, err := policy.ParseBytes(o.hold)
 	if err != nil {
 		return &usageError{err}
 	}

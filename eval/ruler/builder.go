@@ -138,6 +138,19 @@ func (t *Tokens) endsSentence(ids []int32, i int) bool {
 	return len(next) > 1 && next[0] == ' ' && next[1] >= 'A' && next[1] <= 'Z' || len(next) > 0 && next[0] == '\n'
 }
 
+// Prose returns the first n tokens of the book, which begins again where it ends.
+func (t *Tokens) Prose(n int) ([]int32, error) {
+	k, err := t.filler()
+	if err != nil {
+		return nil, err
+	}
+	var ids []int32
+	for len(ids) < n {
+		ids = append(ids, k.ids[:min(len(k.ids), n-len(ids))]...)
+	}
+	return ids, nil
+}
+
 // prose returns n tokens of the book from a random sentence on, and the places between its sentences, the start and the end among
 // them. Where the book is too short it begins again.
 func (b *builder) prose(n int) (ids []int32, between []int) {
