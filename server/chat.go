@@ -91,7 +91,7 @@ func (s *Server) chatToEngine(m *Model, c *chatRequest) (req engine.Request, tex
 	if req.Tokens, err = m.Template.Tokens(m.Engine.Tokenizer(), text); err != nil {
 		return req, "", badRequest("messages", "%v", err)
 	}
-	return req, text, affordable(&req)
+	return req, text, nil
 }
 
 // chatEncoder makes chat.completion objects and chunks.

@@ -101,7 +101,7 @@ func (s *Server) completionToEngine(m *Model, c *completionRequest) (engine.Requ
 	if len(req.Tokens) == 0 {
 		return req, badRequest("prompt", "The prompt is empty.")
 	}
-	return req, affordable(&req)
+	return req, nil
 }
 
 // logProbs is the engine's count for n alternatives: the token's own is always wanted.

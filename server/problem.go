@@ -10,6 +10,7 @@ import (
 
 	"pith/engine"
 	"pith/kvcache"
+	"pith/policy"
 )
 
 // A problem is an error in OpenAI's shape.
@@ -47,6 +48,7 @@ func problemOf(err error) *problem {
 	var asked *problem
 	var long *engine.ContextError
 	var memory *engine.MemoryError
+	var budget *policy.BudgetError
 	switch {
 	case errors.As(err, &asked):
 		return asked
@@ -60,6 +62,10 @@ func problemOf(err error) *problem {
 		return p
 	case errors.As(err, &memory):
 		p := badRequest("kv_memory", "%v", memory)
+		p.Code = "kv_budget_exceeded"
+		return p
+	case errors.As(err, &budget):
+		p := badRequest("keep", "%v", budget)
 		p.Code = "kv_budget_exceeded"
 		return p
 	case errors.Is(err, engine.ErrQueueFull):

@@ -157,23 +157,6 @@ func (c *common) sampling(vocab int) (engine.Sampling, *problem) {
 	return sampling, nil
 }
 
-// affordable refuses a share of the prompt that no recipe can work with. Byte budgets are the engine's to judge.
-func affordable(r *engine.Request) *problem {
-	share := r.Budget.Keep
-	if r.Recipe == nil || !r.Recipe.Evicts() || share.IsZero() && r.Budget.Bytes > 0 {
-		return nil
-	}
-	if share.IsZero() {
-		share = policy.DefaultShare
-	}
-	if n := len(r.Tokens); share.Of(n) < min(n, policy.MinBase) {
-		p := badRequest("keep", "keep %s of %d prompt tokens are %d entries per head; recipe %s needs %d.", share, n, share.Of(n), r.Recipe, policy.MinBase)
-		p.Code = "kv_budget_exceeded"
-		return p
-	}
-	return nil
-}
-
 // cacheOf reads a request's own recipe and bounds. A request that names a recipe takes nothing from the server's; one that names only
 // a bound keeps the server's recipe.
 func (s *Server) cacheOf(c *common) (*policy.Recipe, policy.Budget, *problem) {

@@ -1,22 +1,14 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"math"
-	"math/rand/v2"
 	"os"
-	"runtime/debug"
 	"slices"
 	"strconv"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"pith/engine"
-	"pith/kernel"
 	"pith/policy"
 )
 
@@ -66,30 +58,6 @@ context before the tokens measured. Tokenising and sampling are left out. Repeti
 	f.BoolVar(&asJSON, "json", false, "the same as -o json")
 	o.computing.register(cmd)
 	return cmd
-}
-
-// benchRow is one measured test.
-type benchRow struct {
-	Model   string  `json:"model"`
-	Size    int64   `json:"size"`
-	Params  int64   `json:"params"`
-	Backend string  `json:"backend"`
-	Threads int     `json:"threads"`
-	Exact   bool    `json:"exact"`
-	KV      string  `json:"kv"`
-	Keep    string  `json:"keep,omitempty"`
-	Test    string  `json:"test"`
-	Prompt  int     `json:"n_prompt"`
-	Gen     int     `json:"n_gen"`
-	Depth   int     `json:"n_depth"`
-	Mean    float64 `json:"avg_ts"`
-	SD      float64 `json:"stddev_ts"`
-	Median  float64 `json:"median_ts"`
-
-	Samples   []float64      `json:"samples_ts"`
-	KVBytes   int64          `json:"kv_bytes"`
-	FullBytes int64          `json:"full_bytes"`
-	Peak      *residentBytes `json:"peak_resident_bytes,omitempty"`
 }
 
 func (o *benchOptions) run(cmd *cobra.Command, args []string) error {
@@ -151,7 +119,7 @@ func (o *benchOptions) recipes() ([]caching, error) {
 				return nil, &usageError{err}
 			}
 			keeps := o.keep
-			if !r.Evicts() || len(keeps) == 0 {
+			if !r.HasBudget() || len(keeps) == 0 {
 				keeps = []string{""}
 			}
 			for _, keep := range keeps {
@@ -215,194 +183,4 @@ func (o *benchOptions) tests() []benchTest {
 		}
 	}
 	return tests
-}
-
-// bench is a series of tests on one engine.
-type bench struct {
-	o      *benchOptions
-	e      *engine.Engine
-	meter  *residentMeter
-	tokens []int32
-}
-
-// randomTokens makes up a text; the same for every run.
-func randomTokens(vocab, n int) []int32 {
-	random := rand.New(rand.NewPCG(1, 2))
-	ids := make([]int32, n)
-	for i := range ids {
-		ids[i] = int32(random.IntN(vocab))
-	}
-	return ids
-}
-
-func (b *bench) measure(ctx context.Context, t benchTest, k caching) (benchRow, error) {
-	c := b.e.Config()
-	var size int64
-	for _, tensor := range b.e.File().Tensors() {
-		size += int64(tensor.Bytes())
-	}
-	row := benchRow{
-		Model: modelTitle(b.e.File()), Size: size, Params: countParams(b.e.File()), Backend: "CPU " + kernel.CPU().String(),
-		Threads: b.threads(), Exact: b.o.exact, KV: recipeName(k.recipe), Keep: k.share(), Test: t.name(), Prompt: t.prompt, Gen: t.generate, Depth: t.depth,
-	}
-	total := t.depth + t.prompt + t.generate
-	if t.generate > 0 {
-		total = t.depth + t.generate*(b.o.repeat+1)
-		if t.depth == 0 {
-			total = t.generate
-		}
-	}
-	if total > c.Context {
-		return row, &engine.ContextError{Prompt: total, Context: c.Context}
-	}
-	debug.FreeOSMemory()
-	b.meter.reset()
-	var err error
-	if t.generate > 0 && t.depth > 0 {
-		err = b.generateAtDepth(ctx, t, k, total, &row)
-	} else {
-		for rep := -1; rep < b.o.repeat && err == nil; rep++ {
-			if rep < 0 && t.depth > 0 {
-				continue // reading the context warms up
-			}
-			err = b.once(ctx, t, k, total, rep >= 0, &row)
-		}
-	}
-	if err != nil {
-		return row, err
-	}
-	row.Peak = b.meter.Peak()
-	row.Mean, row.SD, row.Median = summary(row.Samples)
-	return row, nil
-}
-
-func (b *bench) threads() int {
-	if b.o.threads > 0 {
-		return b.o.threads
-	}
-	return engine.Threads()
-}
-
-// once runs a test on a sequence of its own.
-func (b *bench) once(ctx context.Context, t benchTest, k caching, total int, keep bool, row *benchRow) error {
-	s, err := b.e.NewSequence(k.recipe, k.budget, total)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	if err := b.read(ctx, s, t.depth, true, total-t.depth); err != nil {
-		return err
-	}
-	start := time.Now()
-	n := t.prompt
-	if n > 0 {
-		err = b.read(ctx, s, n, t.depth == 0, 0)
-	} else {
-		n = t.generate
-		err = b.write(ctx, s, n)
-	}
-	if err == nil && keep {
-		row.Samples = append(row.Samples, float64(n)/time.Since(start).Seconds())
-		row.KVBytes, row.FullBytes = s.Bytes(), s.FullBytes()
-	}
-	return err
-}
-
-// generateAtDepth reads the context once and generates again and again behind it.
-func (b *bench) generateAtDepth(ctx context.Context, t benchTest, k caching, total int, row *benchRow) error {
-	s, err := b.e.NewSequence(k.recipe, k.budget, total)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	if err := b.read(ctx, s, t.depth, true, total-t.depth); err != nil {
-		return err
-	}
-	row.KVBytes, row.FullBytes = s.Bytes(), s.FullBytes()
-	for rep := -1; rep < b.o.repeat; rep++ {
-		start := time.Now()
-		if err := b.write(ctx, s, t.generate); err != nil {
-			return err
-		}
-		if rep >= 0 {
-			row.Samples = append(row.Samples, float64(t.generate)/time.Since(start).Seconds())
-		}
-	}
-	return nil
-}
-
-// read prefills n tokens.
-func (b *bench) read(ctx context.Context, s *engine.Sequence, n int, compress bool, extra int) error {
-	if n == 0 {
-		return nil
-	}
-	p, err := b.e.NewPrefill(b.tokens[s.Len():s.Len()+n], engine.PrefillOptions{Compress: compress, Extra: extra}, s)
-	if err != nil {
-		return err
-	}
-	return p.Run(ctx)
-}
-
-// write feeds n tokens one by one, as generation does.
-func (b *bench) write(ctx context.Context, s *engine.Sequence, n int) error {
-	seqs, ids := []*engine.Sequence{s}, []int32{0}
-	for range n {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		ids[0] = b.tokens[s.Len()]
-		if err := b.e.Step(seqs, ids); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// summary returns mean, standard deviation of the sample, and median.
-func summary(x []float64) (mean, sd, median float64) {
-	n := float64(len(x))
-	for _, v := range x {
-		mean += v / n
-	}
-	for _, v := range x {
-		sd += (v - mean) * (v - mean)
-	}
-	if len(x) > 1 {
-		sd = math.Sqrt(sd / (n - 1))
-	}
-	sorted := slices.Sorted(slices.Values(x))
-	median = (sorted[(len(x)-1)/2] + sorted[len(x)/2]) / 2
-	return mean, sd, median
-}
-
-func writeBench(cmd *cobra.Command, rows []benchRow, format string) error {
-	out := cmd.OutOrStdout()
-	if format == "json" {
-		return writeJSON(out, rows)
-	}
-	t := table{header: []string{"model", "size", "params", "backend", "threads", "kv", "keep", "test", "t/s", "median", "cache", "full cache", "peak anon", "peak file"},
-		right: map[int]bool{1: true, 2: true, 4: true, 6: true, 7: true, 8: true, 9: true, 10: true, 11: true, 12: true, 13: true}}
-	if format == "csv" {
-		t.header = strings.Split("model,size,params,backend,threads,kv,keep,test,avg_ts,stddev_ts,median_ts,kv_bytes,full_bytes,peak_anonymous_bytes,peak_file_bytes", ",")
-	}
-	for _, r := range rows {
-		anon, file := "", ""
-		if r.Peak != nil {
-			anon, file = bytesText(r.Peak.Anonymous), bytesText(r.Peak.File)
-			if format == "csv" {
-				anon, file = fmt.Sprint(r.Peak.Anonymous), fmt.Sprint(r.Peak.File)
-			}
-		}
-		if format == "csv" {
-			t.add(r.Model, fmt.Sprint(r.Size), fmt.Sprint(r.Params), r.Backend, fmt.Sprint(r.Threads), r.KV, r.Keep, r.Test, fmt.Sprintf("%.3f", r.Mean),
-				fmt.Sprintf("%.3f", r.SD), fmt.Sprintf("%.3f", r.Median), fmt.Sprint(r.KVBytes), fmt.Sprint(r.FullBytes), anon, file)
-			continue
-		}
-		t.add(r.Model, bytesText(r.Size), countText(r.Params), r.Backend, fmt.Sprint(r.Threads), r.KV, r.Keep, r.Test,
-			fmt.Sprintf("%.2f ± %.2f", r.Mean, r.SD), fmt.Sprintf("%.2f", r.Median), bytesText(r.KVBytes), bytesText(r.FullBytes), anon, file)
-	}
-	if format == "csv" {
-		return t.csv(out)
-	}
-	return t.markdown(out)
 }

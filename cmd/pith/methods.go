@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -56,9 +57,12 @@ func newMethods() *cobra.Command {
 			if len(args) > 0 {
 				return printMethod(cmd.OutOrStdout(), infos[0])
 			}
-			t := table{header: []string{"method", "parts", "parameters", "good at", "bad at", "paper"}}
+			t := table{header: []string{"method", "parts", "parameters; what it is good at, and bad at; paper"}}
 			for _, m := range infos {
-				t.add(m.Name, strings.Join(m.Parts, ", "), paramSummary(m.Params), m.Good, m.Bad, m.Paper)
+				t.add(m.Name, strings.Join(m.Parts, ", "), paramSummary(m.Params))
+				t.add("", "", "+ "+m.Good)
+				t.add("", "", "- "+m.Bad)
+				t.add("", "", m.Paper)
 			}
 			return t.plain(cmd.OutOrStdout())
 		},
@@ -81,25 +85,17 @@ func describeMethod(m *policy.Method) methodInfo {
 	return info
 }
 
-// partsOf names the questions that a method answers, by asking it for its parts with the default parameters.
+// partsOf names the questions that a method answers with its default parameters: the fields of policy.Parts that it fills.
 func partsOf(m *policy.Method) []string {
-	var p policy.Parts
-	if r, err := policy.Parse(m.Name); err == nil {
-		p = r.Parts
-	} else if r, err := policy.Parse("streamingllm+" + m.Name); err == nil {
-		p = r.Parts // it makes no recipe without a score beside it
-		p.Score = nil
-	}
 	parts := []string{}
-	for _, part := range []struct {
-		name  string
-		given bool
-	}{
-		{"score", p.Score != nil}, {"refine", p.Refine != nil}, {"allocate", p.Allocate != nil}, {"select", p.Select != nil},
-		{"propagate", p.Propagate != nil}, {"store", p.Store.Given},
-	} {
-		if part.given {
-			parts = append(parts, part.name)
+	p, err := m.Parts()
+	if err != nil {
+		return parts // it has a parameter without a default
+	}
+	v := reflect.ValueOf(p)
+	for i := range v.NumField() {
+		if !v.Field(i).IsZero() {
+			parts = append(parts, strings.ToLower(v.Type().Field(i).Name))
 		}
 	}
 	return parts

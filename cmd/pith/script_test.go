@@ -31,7 +31,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("PITH_MODELS", filepath.Join(env.WorkDir, "models"))
 			env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, "cache"))
-			env.Setenv("TINY", filepath.Join(dir, "tiny-q8_0-random-1.gguf"))
+			env.Setenv("TINY", filepath.Join(dir, "tiny-q8_0-random-2.gguf"))
 			env.Setenv("VOCAB", filepath.Join(dir, "vocab.gguf"))
 			env.Setenv("PITH_CPU", os.Getenv("PITH_CPU"))
 			return models()

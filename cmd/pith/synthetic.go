@@ -67,7 +67,7 @@ func synthesize(spec, dir string) (path string, made bool, err error) {
 		}
 		mix = func(*shape, string, int) quant.Type { return t }
 	}
-	path = filepath.Join(dir, fmt.Sprintf("%s-%s-random-1.gguf", name, format))
+	path = filepath.Join(dir, fmt.Sprintf("%s-%s-random-2.gguf", name, format))
 	if _, err := os.Stat(path); err == nil {
 		return path, false, nil
 	}
@@ -105,7 +105,7 @@ func (s *shape) writer(name, format string, mix func(*shape, string, int) quant.
 	set("llama.rope.freq_base", s.ropeBase)
 	s.vocabulary(set)
 
-	seed := uint64(0)
+	seed, all := uint64(0), pools{}
 	matrix := func(tensor string, layer, in, out int) {
 		t := mix(s, tensor, layer)
 		seed++
@@ -113,7 +113,7 @@ func (s *shape) writer(name, format string, mix func(*shape, string, int) quant.
 		if layer >= 0 {
 			full = fmt.Sprintf("blk.%d.%s", layer, full)
 		}
-		if err := w.AddFunc(full, t, []int{in, out}, randomMatrix(t, in, out, seed)); err != nil && failed == nil {
+		if err := w.AddFunc(full, t, []int{in, out}, all.matrix(t, in, out, seed)); err != nil && failed == nil {
 			failed = err
 		}
 	}
@@ -178,37 +178,58 @@ func (s *shape) vocabulary(set func(string, any)) {
 		"{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
 }
 
-// randomMatrix draws weights of variance 1/in, so that activations keep their size through any number of layers. Pieces of rows are
-// drawn in parallel, each from a generator of its own.
-func randomMatrix(t quant.Type, in, out int, seed uint64) func(io.Writer) error {
-	const piece = 256
+// poolUnits is the number of encoded pieces that matrices of one format and width are put together from. Encoding the K formats is a
+// search and would take minutes for a billion weights; products neither know nor profit from a piece that they have seen before.
+const poolUnits = 1 << 13
+
+// pool is a set of encoded weights of variance 1/in, so that activations keep their size through any number of layers.
+type pool struct {
+	unit int // bytes of a piece
+	data []byte
+}
+
+// pools makes each pool once.
+type pools map[[2]int]*pool
+
+func (ps pools) of(t quant.Type, in int) *pool {
+	key := [2]int{int(t), in}
+	if p := ps[key]; p != nil {
+		return p
+	}
 	f, _ := quant.Lookup(t)
+	elems := max(f.BlockElems, 32) // of a piece
+	p := &pool{unit: f.Bytes(elems)}
+	p.data = make([]byte, poolUnits*p.unit)
 	deviation := float32(1 / math.Sqrt(float64(in)))
-	return func(dst io.Writer) error {
-		pieces := (out + piece - 1) / piece
-		threads := 8
-		buffers := make([][]byte, threads)
-		for first := 0; first < pieces; first += threads {
-			var wait sync.WaitGroup
-			for i := range min(threads, pieces-first) {
-				wait.Go(func() {
-					rows := min(piece, out-(first+i)*piece)
-					random := rand.NewPCG(seed, uint64(first+i))
-					weights := make([]float32, in)
-					buffers[i] = slices.Grow(buffers[i][:0], f.Bytes(rows*in))[:f.Bytes(rows*in)]
-					for r := range rows {
-						for j := range weights {
-							weights[j] = deviation * roughlyNormal(random.Uint64())
-						}
-						f.Encode(buffers[i][f.Bytes(r*in):f.Bytes((r+1)*in)], weights)
-					}
-				})
-			}
-			wait.Wait()
-			for i := range min(threads, pieces-first) {
-				if _, err := dst.Write(buffers[i]); err != nil {
-					return err
+	var wait sync.WaitGroup
+	const parts = 16
+	for part := range parts {
+		wait.Go(func() {
+			random := rand.NewPCG(uint64(t), uint64(in)<<8|uint64(part))
+			weights := make([]float32, elems)
+			for u := part * poolUnits / parts; u < (part+1)*poolUnits/parts; u++ {
+				for j := range weights {
+					weights[j] = deviation * roughlyNormal(random.Uint64())
 				}
+				f.Encode(p.data[u*p.unit:(u+1)*p.unit], weights)
+			}
+		})
+	}
+	wait.Wait()
+	ps[key] = p
+	return p
+}
+
+// matrix writes so many bytes of pieces in random order.
+func (ps pools) matrix(t quant.Type, in, out int, seed uint64) func(io.Writer) error {
+	return func(dst io.Writer) error {
+		p := ps.of(t, in)
+		f, _ := quant.Lookup(t)
+		random := rand.NewPCG(seed, 0)
+		for n := f.Bytes(in*out) / p.unit; n > 0; n-- {
+			u := int(random.Uint64() % poolUnits)
+			if _, err := dst.Write(p.data[u*p.unit : (u+1)*p.unit]); err != nil {
+				return err
 			}
 		}
 		return nil
