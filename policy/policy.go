@@ -25,6 +25,7 @@ type Signals struct {
 	OutputNorms bool // norm of what each entry's value adds to the residual stream
 	Hidden      bool // normed input of the attention block, every row
 	Queries     bool // rotated queries of every row
+	Positions   bool // where entries stand and how their keys are rotated; keys without their rotation follow from it
 }
 
 // Union returns the signals that either asks for.
@@ -36,6 +37,7 @@ func (s Signals) Union(o Signals) Signals {
 		OutputNorms: s.OutputNorms || o.OutputNorms,
 		Hidden:      s.Hidden || o.Hidden,
 		Queries:     s.Queries || o.Queries,
+		Positions:   s.Positions || o.Positions,
 	}
 }
 

@@ -97,7 +97,7 @@ func (r *Recipe) checkDecode() error {
 	switch {
 	case r.Prober() != nil:
 		return errors.New("a score that needs a second pass cannot act while tokens are generated")
-	case s.Moments || s.OutputNorms || s.Hidden || s.Queries:
+	case s.Moments || s.OutputNorms || s.Hidden || s.Queries || s.Positions:
 		return errors.New("the score needs statistics of the prompt that do not exist while tokens are generated")
 	case r.Allocate != nil:
 		return errors.New("budgets that differ between heads or layers cannot be distributed again while tokens are generated")
