@@ -1,0 +1,327 @@
+package method_test
+
+import (
+	"math"
+	"testing"
+
+	"pith/policy"
+)
+
+// Scores that no reference measured are compared with their formula, computed densely in float64 from the recorded layer.
+
+// dense is the recorded layer in float64, a prefix of it so that quadratic sums stay short.
+type dense struct {
+	l       *policy.Layer
+	n, d, g int
+}
+
+// denseTokens is how much of the recorded layer is taken.
+const denseTokens = 500
+
+func newDense(t *testing.T) *dense {
+	t.Helper()
+	r := readRecorded(t)
+	whole := r.layer()
+	l := whole.Slice(0, denseTokens)
+	l.Prompt = denseTokens
+	raw, d := r.data["Q_prerope.bin"], r.HeadDim
+	l.Moments = func(skip int) []policy.Moments {
+		out := make([]policy.Moments, r.QHeads)
+		for h := range out {
+			out[h] = denseMoments(raw[(h*r.Tokens+skip)*d:(h*r.Tokens+denseTokens)*d], d)
+		}
+		return out
+	}
+	return &dense{l: l, n: denseTokens, d: d, g: l.Group()}
+}
+
+func (x *dense) query(q, row int) []float64 {
+	return widen(x.l.AllQueries[(row*x.l.QHeads+q)*x.d:][:x.d])
+}
+
+func (x *dense) key(h, j int) []float64   { return widen(x.l.Keys[h][j*x.d:][:x.d]) }
+func (x *dense) value(h, j int) []float64 { return widen(x.l.Values[h][j*x.d:][:x.d]) }
+
+func widen(x []float32) []float64 {
+	out := make([]float64, len(x))
+	for i, v := range x {
+		out[i] = float64(v)
+	}
+	return out
+}
+
+func dot64(a, b []float64) float64 {
+	var sum float64
+	for i, v := range a {
+		sum += v * b[i]
+	}
+	return sum
+}
+
+// attention is the softmax of one row over keys [from, to).
+func (x *dense) attention(q, row, from, to int, scale float64) []float64 {
+	z, query := make([]float64, to-from), x.query(q, row)
+	most := math.Inf(-1)
+	for j := range z {
+		z[j] = scale * dot64(query, x.key(q/x.g, from+j))
+		most = max(most, z[j])
+	}
+	var sum float64
+	for j := range z {
+		z[j] = math.Exp(z[j] - most)
+		sum += z[j]
+	}
+	for j := range z {
+		z[j] /= sum
+	}
+	return z
+}
+
+func (x *dense) scale() float64 { return 1 / math.Sqrt(float64(x.d)) }
+
+// unrotated turns a key back from its position.
+func (x *dense) unrotated(h, j int) []float64 {
+	k, out := x.key(h, j), make([]float64, x.d)
+	for i, f := range x.l.Rotation.InvFreq {
+		sin, cos := math.Sincos(-float64(x.l.Positions[j]) * float64(f))
+		a, b := i, i+x.d/2
+		out[a], out[b] = k[a]*cos-k[b]*sin, k[a]*sin+k[b]*cos
+	}
+	return out
+}
+
+func standardised(scores [][]float64) [][]float64 {
+	var sum, squares, n float64
+	for _, s := range scores {
+		for _, v := range s {
+			sum, n = sum+v, n+1
+		}
+	}
+	for _, s := range scores {
+		for _, v := range s {
+			squares += (v - sum/n) * (v - sum/n)
+		}
+	}
+	for _, s := range scores {
+		for j := range s {
+			s[j] = (s[j] - sum/n) / math.Sqrt(squares/(n-1))
+		}
+	}
+	return scores
+}
+
+// each fills [KVHeads][n].
+func (x *dense) each(f func(h, j int) float64) [][]float64 {
+	out := make([][]float64, x.l.KVHeads)
+	for h := range out {
+		out[h] = make([]float64, x.n)
+		for j := range out[h] {
+			out[h][j] = f(h, j)
+		}
+	}
+	return out
+}
+
+// check compares a recipe's scores with the dense ones wherever entries are not pinned.
+func (x *dense) check(t *testing.T, spec string, base int, want [][]float64) {
+	t.Helper()
+	recipe, err := policy.Parse(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, err := recipe.NewRun(x.n, x.l.Layers, base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var scored *policy.Scored
+	run.Observe = func(s *policy.Scored) { scored = s }
+	if _, err := run.Layer(x.l); err != nil {
+		t.Fatal(err)
+	}
+	var scale, worst float64
+	for h, s := range scored.Scores {
+		for j, v := range s {
+			if !scored.IsPinned(j) {
+				scale = max(scale, math.Abs(want[h][j]))
+				worst = max(worst, math.Abs(want[h][j]-float64(v)))
+			}
+		}
+	}
+	if worst > scoreTolerance*scale || scale == 0 {
+		t.Errorf("%s: scores differ by %g, the largest is %g", spec, worst, scale)
+	}
+}
+
+// nonCausal64 is the score of noncausal over entries [from, to).
+func (x *dense) nonCausal64(from, to, chunk int, scale float64) [][]float64 {
+	sums := make([][]float64, x.l.KVHeads)
+	for h := range sums {
+		sums[h] = make([]float64, to-from)
+	}
+	for lo := from; lo < to; lo += chunk {
+		hi := min(lo+chunk, to)
+		for q := range x.l.QHeads {
+			for row := lo; row < hi; row++ {
+				for j, p := range x.attention(q, row, lo, hi, scale) {
+					sums[q/x.g][lo-from+j] += p / float64(x.g)
+				}
+			}
+		}
+	}
+	out := make([][]float64, len(sums))
+	for h := range sums {
+		for j := range sums[h] {
+			v := x.value(h, from+j)
+			sums[h][j] *= math.Sqrt(dot64(v, v))
+		}
+		out[h] = make([]float64, to-from)
+		for j := range out[h] {
+			for i := max(0, j-1); i < min(j+2, to-from); i++ {
+				out[h][j] += sums[h][i] / 3
+			}
+		}
+	}
+	return standardised(out)
+}
+
+// leverage64 is the exact leverage over entries [from, to), by elimination.
+func (x *dense) leverage64(from, to int) [][]float64 {
+	out := make([][]float64, x.l.KVHeads)
+	for h := range out {
+		rows := make([][]float64, to-from)
+		mean := make([]float64, x.d)
+		for j := range rows {
+			rows[j] = x.unrotated(h, from+j)
+			for c, v := range rows[j] {
+				mean[c] += v / float64(to-from)
+			}
+		}
+		gram := make([][]float64, x.d)
+		for a := range gram {
+			gram[a] = make([]float64, x.d)
+			gram[a][a] = 0.01
+		}
+		for _, row := range rows {
+			for c := range row {
+				row[c] -= mean[c]
+			}
+			for a := range gram {
+				for b := range gram {
+					gram[a][b] += row[a] * row[b]
+				}
+			}
+		}
+		for _, row := range rows {
+			out[h] = append(out[h], dot64(row, solve(gram, row)))
+		}
+	}
+	return standardised(out)
+}
+
+// solve returns m⁻¹b by Gaussian elimination with pivots.
+func solve(m [][]float64, b []float64) []float64 {
+	n := len(b)
+	a := make([][]float64, n)
+	for i := range a {
+		a[i] = append(append([]float64(nil), m[i]...), b[i])
+	}
+	for c := range n {
+		best := c
+		for r := c; r < n; r++ {
+			if math.Abs(a[r][c]) > math.Abs(a[best][c]) {
+				best = r
+			}
+		}
+		a[c], a[best] = a[best], a[c]
+		for r := c + 1; r < n; r++ {
+			f := a[r][c] / a[c][c]
+			for i := c; i <= n; i++ {
+				a[r][i] -= f * a[c][i]
+			}
+		}
+	}
+	x := make([]float64, n)
+	for r := n - 1; r >= 0; r-- {
+		x[r] = a[r][n]
+		for c := r + 1; c < n; c++ {
+			x[r] -= a[r][c] * x[c]
+		}
+		x[r] /= a[r][r]
+	}
+	return x
+}
+
+func TestNonCausalScoresAreTheFormula(t *testing.T) {
+	x := newDense(t)
+	x.check(t, "noncausal(chunk=128)", 100, x.nonCausal64(0, x.n, 128, x.scale()))
+	x.check(t, "noncausal(chunk=256,scale=no)", 100, x.nonCausal64(0, x.n, 256, 1))
+}
+
+func TestLeverageScoresAreTheFormula(t *testing.T) {
+	x := newDense(t)
+	x.check(t, "leverage(sketch=0)", 100, x.leverage64(0, x.n))
+}
+
+// A sketch loses some of the geometry but not which entries are unlike the rest.
+func TestSketchedLeverageFollowsTheExactOne(t *testing.T) {
+	x := newDense(t)
+	exact, sketched := leverageOf(t, x, "leverage(sketch=0)"), leverageOf(t, x, "leverage(sketch=48,seed=3)")
+	var product, a, b float64
+	for h := range exact {
+		for j := range exact[h] {
+			u, v := float64(exact[h][j]), float64(sketched[h][j]) // z-normalised
+			product, a, b = product+u*v, a+u*u, b+v*v
+		}
+	}
+	if r := product / math.Sqrt(a*b); r < 0.9 {
+		t.Errorf("correlation with the exact leverage is %.3f", r)
+	}
+}
+
+func leverageOf(t *testing.T, x *dense, spec string) [][]float32 {
+	t.Helper()
+	recipe, err := policy.Parse(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scores, err := recipe.Score.Score(x.l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return scores
+}
+
+func TestCompactorScoresAreTheFormula(t *testing.T) {
+	x := newDense(t)
+	for _, c := range []struct {
+		spec string
+		base int
+		mix  float64
+	}{{"compactor(sketch=0)", 125, 0.75}, {"compactor(sketch=0,blending=0.35,chunk=64)", 125, 0.35}} {
+		chunk := 256
+		if c.mix == 0.35 {
+			chunk = 64
+		}
+		unusual, seen := x.leverage64(8, x.n-4), x.nonCausal64(8, x.n-4, chunk, x.scale())
+		x.check(t, c.spec, c.base, x.each(func(h, j int) float64 {
+			if j < 8 || j >= x.n-4 {
+				return 0
+			}
+			return c.mix*unusual[h][j-8] + seen[h][j-8]
+		}))
+	}
+}
+
+func TestFinchScoresAreTheFormula(t *testing.T) {
+	x := newDense(t)
+	const window = 24
+	want := x.each(func(h, j int) float64 { return 0 })
+	for q := range x.l.QHeads {
+		for row := x.n - window; row < x.n; row++ {
+			for j, p := range x.attention(q, row, 0, row+1, x.scale()) {
+				want[q/x.g][j] += p * float64(row+1) / float64(window*x.g)
+			}
+		}
+	}
+	x.check(t, "finch(window=24)", 100, want)
+}
