@@ -242,6 +242,9 @@ func TestMatMulSpecialActivations(t *testing.T) {
 }
 
 func TestDecodeStepAllocatesNothing(t *testing.T) {
+	if raceDetector {
+		t.Skip("left out: the race detector allocates")
+	}
 	w := NewWorkers(2)
 	defer w.Close()
 	forTiers(t, func(t *testing.T) {
