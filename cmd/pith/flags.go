@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"pith/engine"
-	"pith/kernel"
 	"pith/policy"
 )
 
@@ -21,11 +20,8 @@ func (c *computing) register(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&c.exact, "exact", false, "dequantised weights, f32 activations and f32 cache instead of 8-bit activations and f16")
 }
 
-// check refuses what the machine cannot do; a PITH_CPU that names an unknown or missing tier is wrong usage.
+// check refuses a number of threads that makes no sense here.
 func (c *computing) check() error {
-	if err := kernel.Check(); err != nil {
-		return &usageError{err}
-	}
 	if c.threads < 0 || c.threads > 4*runtime.NumCPU()+64 {
 		return usagef("--threads %d: the machine has %d cores", c.threads, runtime.NumCPU())
 	}

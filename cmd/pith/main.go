@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pith/kernel"
 	_ "pith/method" // registers the compression methods
 )
 
@@ -70,6 +71,13 @@ MODEL is a path to a .gguf file, a name that 'pith list' shows, or hf.co/user/re
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		// Whatever the verb: who names a tier in PITH_CPU that this processor lacks must not get results of another one.
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			if err := kernel.Check(); err != nil {
+				return &usageError{err}
+			}
+			return nil
+		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.AddCommand(newPull(), newList(), newShow(), newRun(), newServe(), newBench(), newEval(), newMethods(), newInspect())
