@@ -64,7 +64,7 @@ type Allocator interface {
 	Span() int
 	// Hold is how many entries a head of a layer may hold until the layer is decided. With a span of 1 it is not asked.
 	Hold(s *Scored) int
-	// Allocate returns the counts per head of every layer scored so far, pinned entries included.
+	// Allocate returns the counts per head of every layer scored so far, pinned entries included. It may give heads pins of their own.
 	Allocate(a *Allocation) [][]int
 }
 
@@ -88,6 +88,8 @@ type Scored struct {
 	Sinks, Recent int         // pinned at either end
 	Scores        [][]float32 // [KVHeads][Tokens]
 	Held          []int       // entries that each head may still choose from; Tokens before the first decision
+	Profile       []float32   // [KVHeads], what a Profiler saw; nil without one
+	Pins          []Pins      // [KVHeads], where an allocator sets them; nil: Sinks and Recent for every head
 }
 
 // A Selector takes counts[h] entries of each head, in its own units.

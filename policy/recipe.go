@@ -41,6 +41,9 @@ func Parse(spec string) (*Recipe, error) {
 			return nil, fmt.Errorf("policy: recipe %q: %w", spec, err)
 		}
 	}
+	if r.Score == nil {
+		r.Score = r.Standard
+	}
 	if err := r.check(); err != nil {
 		return nil, fmt.Errorf("policy: recipe %q: %w", spec, err)
 	}
@@ -62,6 +65,7 @@ func (r *Recipe) add(name string, p Parts, owner map[string]string) error {
 	}
 	return errors.Join(
 		take("how much an entry matters", p.Score != nil, func() { r.Score = p.Score }),
+		take("what the score is where none is given", p.Standard != nil, func() { r.Standard = p.Standard }),
 		take("how scores are refined", p.Refine != nil, func() { r.Refine = p.Refine }),
 		take("how the budget is distributed", p.Allocate != nil, func() { r.Allocate = p.Allocate }),
 		take("in what units entries are taken", p.Select != nil, func() { r.Select = p.Select }),
@@ -84,6 +88,9 @@ func (r *Recipe) check() error {
 	}
 	if r.span() != 1 && (r.Refine != nil || r.Rest != nil) {
 		return errors.New("scores can be refined, and the rest disposed of, only where each layer is decided at once")
+	}
+	if r.profiler() != nil && r.Select != nil {
+		return errors.New("heads keep ranges of their own; entries cannot be taken in other units")
 	}
 	if r.When.Steps > 0 {
 		return r.checkDecode()
@@ -150,6 +157,9 @@ func (r *Recipe) Signals() Signals {
 	}
 	if r.Refine != nil {
 		s = s.Union(r.Refine.Signals())
+	}
+	if p := r.profiler(); p != nil {
+		s = s.Union(p.Signals())
 	}
 	if r.Rest != nil {
 		s = s.Union(r.Rest.Signals())

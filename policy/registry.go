@@ -33,6 +33,7 @@ type Param struct {
 // Parts are what a method contributes to a recipe; nil where it has nothing to say.
 type Parts struct {
 	Score     Scorer
+	Standard  Scorer // the score where no method of the recipe gives one
 	Refine    Refiner
 	Allocate  Allocator
 	Select    Selector

@@ -54,10 +54,16 @@ func (run *Run) layer(l *Layer) (Plan, error) {
 	if p := run.recipe.Prober(); p != nil {
 		s := run.blank(l, p)
 		run.pending = append(run.pending, s)
+		if err := run.profile(l, s); err != nil {
+			return Plan{}, err
+		}
 		return Plan{Keep: []LayerKeep{{Layer: l.Index, Heads: everything(l.KVHeads, l.Tokens)}}}, nil
 	}
 	s, err := run.score(l)
 	if err != nil {
+		return Plan{}, err
+	}
+	if err := run.profile(l, s); err != nil {
 		return Plan{}, err
 	}
 	var plan Plan

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// IsPinned reports whether entry j is kept whatever its score.
+// IsPinned reports whether entry j is kept by every head whatever its score.
 func (s *Scored) IsPinned(j int) bool { return j < s.Sinks || j >= s.Tokens-s.Recent }
 
 // Top returns the entries that head h keeps: the pinned ones and, of the others, those with the highest scores, count in all;
@@ -14,19 +14,21 @@ func (s *Scored) Top(h, count int) []int32 {
 	if count >= s.Tokens {
 		return everything(1, s.Tokens)[0]
 	}
+	pins := s.PinsOf(h)
+	pinned := func(j int) bool { return j < pins.Sinks || j >= s.Tokens-pins.Recent }
 	kept := make([]int32, 0, count)
 	for j := range s.Tokens {
-		if s.IsPinned(j) {
+		if pinned(j) {
 			kept = append(kept, int32(j))
 		}
 	}
 	if len(kept) >= count {
 		// The pins alone are too many for this head: the first sinks and the newest entries share what there is.
-		sinks := min(s.Sinks, count)
+		sinks := min(pins.Sinks, count)
 		recent := count - sinks
 		return append(kept[:sinks], kept[len(kept)-recent:]...)
 	}
-	kept = append(kept, Largest(s.Scores[h], count-len(kept), s.IsPinned)...)
+	kept = append(kept, Largest(s.Scores[h], count-len(kept), pinned)...)
 	slices.Sort(kept)
 	return kept
 }
