@@ -28,7 +28,7 @@ const arrows = `
 
 // modules are the direct requirements that the main module may have, with the reason in the commit that added each.
 var modules = []string{
-	"github.com/ardanlabs/jinja", "github.com/google/go-cmp", "github.com/klauspost/compress", "github.com/prometheus/client_golang",
+	"github.com/google/go-cmp", "github.com/klauspost/compress", "github.com/prometheus/client_golang",
 	"github.com/rogpeppe/go-internal", "github.com/spf13/cobra", "github.com/dlclark/regexp2/v2", "go.uber.org/goleak",
 	"golang.org/x/arch", "golang.org/x/sync", "golang.org/x/sys", "golang.org/x/term", "pgregory.net/rapid",
 }
