@@ -173,6 +173,11 @@ func (s *Server) cacheOf(c *common) (*policy.Recipe, policy.Budget, *problem) {
 		if err != nil {
 			return nil, budget, badRequest("keep", "%v", err)
 		}
+		if recipe == nil && policy.Lookup("auto") != nil {
+			if recipe, err = policy.Parse("auto"); err != nil {
+				return nil, budget, badRequest("keep", "%v", err)
+			}
+		}
 		if (recipe == nil || !recipe.HasBudget()) && share != policy.Percent(100) {
 			return nil, budget, badRequest("keep", "keep %s needs a recipe that evicts, such as kv: \"snapkv\".", share)
 		}

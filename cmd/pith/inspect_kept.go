@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 
@@ -124,14 +125,15 @@ func (k *keptLayer) write(w *bufio.Writer, seen, scores bool) {
 	w.WriteString(`]}`)
 }
 
-// writeScores writes one score per position seen; pinned entries, and layers that no recipe decides, have none.
+// writeScores writes one score per position seen; pinned entries (or those that a method marks by an infinite score), and layers that no
+// recipe decides, have none.
 func (k *keptLayer) writeScores(w *bufio.Writer, head int) {
 	w.WriteByte('[')
 	for j := range k.seen {
 		if j > 0 {
 			w.WriteByte(',')
 		}
-		if k.scored == nil || k.scored.IsPinned(j) {
+		if k.scored == nil || k.scored.IsPinned(j) || math.IsInf(float64(k.scored.Scores[head][j]), 0) {
 			w.WriteString("null")
 			continue
 		}
