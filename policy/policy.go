@@ -120,9 +120,10 @@ type Thinner interface {
 	Channels(l *Layer) ([][]uint16, error)
 }
 
-// When says at which points a recipe acts after the prefill. The zero value: never.
+// When says at which points a recipe acts beside the end of each layer of the prefill. The zero value: at no other.
 type When struct {
 	Steps int // generated tokens between two decisions
+	Block int // entries of the prompt between two decisions about a layer
 }
 
 // A Store says in what precision entries lie. The zero value leaves the engine's default.

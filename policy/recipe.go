@@ -73,14 +73,15 @@ func (r *Recipe) add(name string, p Parts, owner map[string]string) error {
 		take("what becomes of the rest", p.Rest != nil, func() { r.Rest = p.Rest }),
 		take("which key channels are stored", p.Thin != nil, func() { r.Thin = p.Thin }),
 		take("what a decode step reads", p.Read != nil, func() { r.Read = p.Read }),
-		take("when to act again", p.When.Steps > 0, func() { r.When = p.When }),
+		take("when to act again", p.When.Steps > 0, func() { r.When.Steps = p.When.Steps }),
+		take("in what blocks a layer is decided", p.When.Block > 0, func() { r.When.Block = p.When.Block }),
 		take("how entries are stored", p.Store.Given, func() { r.Store = p.Store }),
 	)
 }
 
 // check refuses combinations that make no sense.
 func (r *Recipe) check() error {
-	if r.Score == nil && (r.Refine != nil || r.Allocate != nil || r.Select != nil || r.Propagate != nil || r.Rest != nil || r.When.Steps > 0) {
+	if r.Score == nil && (r.Refine != nil || r.Allocate != nil || r.Select != nil || r.Propagate != nil || r.Rest != nil || r.When != When{}) {
 		return errors.New("nothing scores the entries; add a score such as snapkv")
 	}
 	if r.Prober() != nil && (r.Propagate != nil || r.Refine != nil || r.Rest != nil) {
@@ -91,6 +92,11 @@ func (r *Recipe) check() error {
 	}
 	if r.profiler() != nil && r.Select != nil {
 		return errors.New("heads keep ranges of their own; entries cannot be taken in other units")
+	}
+	if r.When.Block > 0 {
+		if err := r.checkBlocks(); err != nil {
+			return err
+		}
 	}
 	if r.When.Steps > 0 {
 		return r.checkDecode()
@@ -104,7 +110,7 @@ func (r *Recipe) checkDecode() error {
 	switch {
 	case r.Prober() != nil:
 		return errors.New("a score that needs a second pass cannot act while tokens are generated")
-	case s.Moments || s.OutputNorms || s.Hidden || s.Queries || s.Positions:
+	case s.Moments || s.OutputNorms || s.Hidden || s.Queries && r.When.Block == 0 || s.Positions:
 		return errors.New("the score needs statistics of the prompt that do not exist while tokens are generated")
 	case r.Allocate != nil:
 		return errors.New("budgets that differ between heads or layers cannot be distributed again while tokens are generated")
@@ -167,6 +173,7 @@ func (r *Recipe) Signals() Signals {
 	if r.Thin != nil {
 		s = s.Union(r.Thin.Signals())
 	}
+	s.Queries = s.Queries || r.When.Block > 0 && s.Window > 0 // every block ends in a window
 	return s
 }
 

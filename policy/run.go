@@ -59,6 +59,9 @@ func (run *Run) layer(l *Layer) (Plan, error) {
 		}
 		return Plan{Keep: []LayerKeep{{Layer: l.Index, Heads: everything(l.KVHeads, l.Tokens)}}}, nil
 	}
+	if run.recipe.When.Block > 0 {
+		return run.blockwise(l)
+	}
 	s, err := run.score(l)
 	if err != nil {
 		return Plan{}, err
