@@ -108,38 +108,21 @@ func EncodeGroupV(dst []byte, src []float32, n, d int, f GroupFormat) (overflow 
 
 // DecodeGroupK writes the first n keys of consecutive blocks to dst [n, d].
 func DecodeGroupK(dst []float32, src []byte, n, d int, f GroupFormat) {
-	size, p := f.KeyBytes(d), roundUp(d, f.unit())
+	size := f.KeyBytes(d)
 	for ; n > 0; n -= f.Group {
 		m := min(n, f.Group)
-		panel := src[4*p : size]
-		for c := range d {
-			step, low := loadHalf(src[2*c:]), loadHalf(src[2*(p+c):])
-			for t := range m {
-				dst[t*d+c] = low + float32(step*float32(f.code(panel, t, c, p)))
-			}
-		}
+		decodeBlockK(dst, src[:size], m, d, f)
 		dst, src = dst[m*d:], src[size:]
 	}
 }
 
 // DecodeGroupV writes the first n values of consecutive blocks to dst [n, d].
 func DecodeGroupV(dst []float32, src []byte, n, d int, f GroupFormat) {
-	slots := f.slots()
-	for ; n > 0; n -= slots {
-		m := min(n, slots)
-		for c0 := 0; c0 < d; c0 += f.Group {
-			lanes := min(f.Group, d-c0)
-			size := f.panelBytes(lanes, slots)
-			panel := src[4*slots : 4*slots+size]
-			for t := range m {
-				step, low := loadHalf(src[2*t:]), loadHalf(src[2*(slots+t):])
-				for c := range lanes {
-					dst[t*d+c0+c] = low + float32(step*float32(f.code(panel, c, t, slots)))
-				}
-			}
-			src = src[4*slots+size:]
-		}
-		dst = dst[m*d:]
+	size := f.ValueBytes(d)
+	for ; n > 0; n -= f.slots() {
+		m := min(n, f.slots())
+		decodeBlockV(dst, src[:size], m, d, f)
+		dst, src = dst[m*d:], src[size:]
 	}
 }
 
@@ -195,20 +178,4 @@ func (f GroupFormat) code(panel []byte, lane, slot, slots int) uint32 {
 		w |= binary.LittleEndian.Uint32(panel[at:]) >> shift & 1 << 2
 	}
 	return w
-}
-
-// put writes one code into a cleared panel.
-func (f GroupFormat) put(panel []byte, lane, slot, slots int, code uint32) {
-	at, shift := f.place(lane, slot, slots)
-	low := code
-	if f.Bits == 3 {
-		low = code & 3
-		at, shift := f.placeHigh(lane, slot, slots)
-		orWord(panel[at:], code>>2<<shift)
-	}
-	orWord(panel[at:], low<<shift)
-}
-
-func orWord(b []byte, w uint32) {
-	binary.LittleEndian.PutUint32(b, binary.LittleEndian.Uint32(b)|w)
 }
