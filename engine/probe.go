@@ -45,7 +45,7 @@ func (p *Prefill) newSecondPass() (*secondPass, error) {
 		if prober == nil {
 			continue
 		}
-		key := t.run.Recipe().Terms()[0].String()
+		key := t.run.Recipe().ScoreTerm().String()
 		score := byTerm[key]
 		if score == nil {
 			probes, err := prober.Probes(prompt)
@@ -109,6 +109,9 @@ func (p *Prefill) newPass(score *probedScore, pr policy.Probe) *Prefill {
 		targets: []*target{{seq: p.targets[0].seq}}, Out: map[int][]float32{},
 		probe: &probe{Probe: pr, full: p.full, score: score, n: p.total}}
 	pass.tap.signals.Queries = true
+	if w, ok := score.prober.(policy.ProbeWatcher); ok {
+		pass.tap.signals = pass.tap.signals.Union(w.ProbeSignals())
+	}
 	return pass
 }
 
@@ -121,6 +124,23 @@ func (pr *probe) tap(p *Prefill) error {
 		Parallel: p.e.parallel}
 	for h := range l.Keys {
 		l.Keys[h] = p.keys[h][:(p.prefix[h]+p.n)*c.HeadDim]
+	}
+	if p.tap.signals.Hidden {
+		l.Hidden = p.tap.hidden
+	}
+	if p.tap.signals.OutputNorms {
+		layer := p.layer - 1
+		l.OutputNorms = func() [][]float32 {
+			norms := make([][]float32, c.QHeads)
+			for q := range norms {
+				norms[q] = make([]float32, pr.To-pr.From)
+			}
+			g := c.QHeads / c.KVHeads
+			for h := range c.KVHeads {
+				p.e.model.OutputNorms(norms[h*g:(h+1)*g], layer, h, p.values[h][pr.From*c.HeadDim:pr.To*c.HeadDim])
+			}
+			return norms
+		}
 	}
 	got, err := pr.score.prober.Tap(l)
 	if err != nil {

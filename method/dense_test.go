@@ -325,3 +325,72 @@ func TestFinchScoresAreTheFormula(t *testing.T) {
 	}
 	x.check(t, "finch(window=24)", 100, want)
 }
+
+// KVzip+ weighs each attention by what it adds to its row before the maximum is taken. The recorded rows stand for a pass of their own.
+func TestKVzipPlusScoresAreTheFormula(t *testing.T) {
+	x := newDense(t)
+	const prompt, rows, from, sinks, dim = 300, 70, 100, 4, 8
+	l := &policy.ProbeLayer{Probe: policy.Probe{From: from, To: prompt}, Rows: rows, QHeads: x.l.QHeads, KVHeads: x.l.KVHeads, HeadDim: x.d,
+		Scale: x.l.Scale, Tokens: prompt, Queries: x.l.AllQueries[prompt*x.l.QHeads*x.d:][:rows*x.l.QHeads*x.d],
+		Parallel: func(n int, f func(int)) {
+			for i := range n {
+				f(i)
+			}
+		}}
+	for h := range x.l.KVHeads {
+		l.Keys = append(l.Keys, x.l.Keys[h][:(prompt+rows)*x.d])
+	}
+	norm := func(q, j int) float64 { return 1 + float64((q*31+j*17)%23) }
+	l.OutputNorms = func() [][]float32 {
+		norms := make([][]float32, x.l.QHeads)
+		for q := range norms {
+			for j := from; j < prompt; j++ {
+				norms[q] = append(norms[q], float32(norm(q, j)))
+			}
+		}
+		return norms
+	}
+	for i := range rows * dim {
+		l.Hidden = append(l.Hidden, float32(i%13)+1)
+	}
+	want := x.each(func(h, j int) float64 { return 0 })
+	for q := range x.l.QHeads {
+		for r := range rows {
+			var z []float64 // over sinks, the chunk and the pass's own rows
+			var entry []int
+			for j := range prompt + r + 1 {
+				if j < sinks || j >= from {
+					z = append(z, math.Exp(x.scale()*dot64(x.query(q, prompt+r), x.key(q/x.g, j))))
+					entry = append(entry, j)
+				}
+			}
+			sum, hidden := 0.0, 0.0
+			for _, v := range z {
+				sum += v
+			}
+			for _, v := range l.Hidden[r*dim : (r+1)*dim] {
+				hidden += float64(v) * float64(v)
+			}
+			for i, j := range entry {
+				if j >= from && j < prompt {
+					want[q/x.g][j] = max(want[q/x.g][j], z[i]/sum*norm(q, j)/math.Sqrt(hidden))
+				}
+			}
+		}
+	}
+	recipe, err := policy.Parse("kvzip(plus=yes)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := recipe.Prober().Tap(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for h := range got {
+		for j, v := range got[h] {
+			if math.Abs(float64(v)-want[h][from+j]) > scoreTolerance*want[h][from+j] {
+				t.Fatalf("head %d entry %d: %g, the formula says %g", h, from+j, v, want[h][from+j])
+			}
+		}
+	}
+}

@@ -15,8 +15,17 @@ import (
 //
 // The budget goes to the highest scores across all layers and heads, without a safeguard. The first sinks are pinned; the frame of a
 // chat before the context scores nothing, as in the reference implementation.
-// Cost: two to three prefills; the whole cache is held until the end; scratch is linear in the chunk.
-type kvzip struct{ chunk, sinks int }
+// With plus (KVzip+ of arXiv 2601.07891) an attention counts for what it adds to the row's hidden state, before the maximum is taken:
+//
+//	s[h,j] = max of A[row,j]·‖W_O v_j‖₁/‖h_row‖₂, h the normed input of the attention block
+//
+// The published norm of W_O v is the Euclidean one.
+// Cost: two to three prefills, with plus a projection of every value on top; the whole cache is held until the end; scratch is linear in
+// the chunk.
+type kvzip struct {
+	chunk, sinks int
+	plus         bool
+}
 
 // Repeat instructions and the number of tokens by which a later chunk is announced.
 const (
@@ -34,6 +43,11 @@ func (k kvzip) Pinned(*policy.Layer) (sinks, recent int) { return k.sinks, 0 }
 // Score implements policy.Scorer; a second pass scores instead.
 func (kvzip) Score(*policy.Layer) ([][]float32, error) {
 	return nil, fmt.Errorf("policy: kvzip: scored without its second pass")
+}
+
+// ProbeSignals implements policy.ProbeWatcher.
+func (k kvzip) ProbeSignals() policy.Signals {
+	return policy.Signals{Hidden: k.plus, OutputNorms: k.plus}
 }
 
 // Probes implements policy.Prober.
@@ -84,6 +98,15 @@ func (k kvzip) Tap(l *policy.ProbeLayer) ([][]float32, error) {
 		all := l.Keys[h]
 		keys[h] = append(append(append([]float32(nil), all[:sinks*d]...), all[l.From*d:l.To*d]...), all[l.Tokens*d:]...)
 	}
+	var norms [][]float32
+	var inverse []float32 // of each row's hidden state
+	if k.plus {
+		norms, inverse = l.OutputNorms(), make([]float32, l.Rows)
+		dim := len(l.Hidden) / l.Rows
+		for r := range inverse {
+			inverse[r] = float32(1 / max(length(l.Hidden[r*dim:(r+1)*dim]), 1e-12))
+		}
+	}
 	l.Parallel(len(parts), func(i int) {
 		h, from := i/blocks, i%blocks*kvzipRows
 		rows := min(kvzipRows, l.Rows-from)
@@ -93,7 +116,12 @@ func (k kvzip) Tap(l *policy.ProbeLayer) ([][]float32, error) {
 		a.WindowProbs(probs, l.Queries[from*width+h*g*d:], width, rows, kernel.NewAttentionScratch())
 		best := make([]float32, chunk)
 		for r := range rows * g {
-			for j, v := range probs[r*seen+sinks:][:chunk] {
+			row := probs[r*seen+sinks:][:chunk]
+			if k.plus {
+				kernel.Mul(row, norms[h*g+r%g])
+				kernel.Scale(row, inverse[from+r/g])
+			}
+			for j, v := range row {
 				best[j] = max(best[j], v)
 			}
 		}
@@ -114,15 +142,16 @@ func init() {
 	policy.Register(policy.Method{
 		Name:  "kvzip",
 		Title: "KVzip",
-		Paper: "Kim et al., KVzip: Query-Agnostic KV Cache Compression with Context Reconstruction, arXiv 2505.23416, section 3",
+		Paper: "Kim et al., KVzip: Query-Agnostic KV Cache Compression with Context Reconstruction, arXiv 2505.23416, section 3; KVzip+: arXiv 2601.07891",
 		Good:  "the best there is for questions that come later: a quarter of the cache at almost no loss",
 		Bad:   "costs two to three prefills and holds the whole cache meanwhile",
 		Params: []policy.Param{
 			{Name: "chunk", Default: "2048", Min: 16, Max: 1 << 16, Whole: true, Meaning: "tokens that are repeated in one pass"},
 			{Name: "sinks", Default: "4", Min: 0, Max: 1 << 20, Whole: true, Meaning: "first entries that are always kept"},
+			{Name: "plus", Default: "no", Choices: []string{"no", "yes"}, Meaning: "KVzip+: attention counts for what it adds to the row's hidden state"},
 		},
 		New: func(a policy.Args) (policy.Parts, error) {
-			return policy.Parts{Score: kvzip{a.Int("chunk"), a.Int("sinks")}, Allocate: globally{}}, nil
+			return policy.Parts{Score: kvzip{a.Int("chunk"), a.Int("sinks"), a.Word("plus") == "yes"}, Allocate: globally{}}, nil
 		},
 	})
 }

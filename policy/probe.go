@@ -13,6 +13,13 @@ type Prober interface {
 	Tap(l *ProbeLayer) ([][]float32, error)
 }
 
+// A ProbeWatcher is a Prober that wants to see more of its passes than queries and keys.
+type ProbeWatcher interface {
+	Prober
+	// ProbeSignals returns what a pass should show: Hidden and OutputNorms mean something there.
+	ProbeSignals() Signals
+}
+
 // A Prompt is what is known of the text beside the layers.
 type Prompt struct {
 	Tokens []int32
@@ -33,9 +40,11 @@ type ProbeLayer struct {
 	Rows                     int // of the pass
 	QHeads, KVHeads, HeadDim int
 	Scale, SoftCap           float32
-	Queries                  []float32   // [Rows][QHeads*HeadDim], rotated
-	Keys                     [][]float32 // [KVHeads][n*HeadDim] of the prompt, then [Rows*HeadDim] of the pass, rotated
-	Tokens                   int         // n
+	Queries                  []float32          // [Rows][QHeads*HeadDim], rotated
+	Keys                     [][]float32        // [KVHeads][n*HeadDim] of the prompt, then [Rows*HeadDim] of the pass, rotated
+	Tokens                   int                // n
+	Hidden                   []float32          // [Rows][Dim], normed input of the attention block; nil unless asked for
+	OutputNorms              func() [][]float32 // [QHeads][To-From], L1 norm of W_O v of the prompt's entries; nil unless asked for
 	Parallel                 func(n int, f func(i int))
 }
 
@@ -44,6 +53,9 @@ func (r *Recipe) Prober() Prober {
 	p, _ := r.Score.(Prober)
 	return p
 }
+
+// ScoreTerm returns the term that brought the recipe's score: recipes with the same one can share the passes of a Prober.
+func (r *Recipe) ScoreTerm() Term { return r.scoreTerm }
 
 // Probed decides every layer from the scores of a second pass, [layer seen, in order][KVHeads][Tokens].
 func (run *Run) Probed(scores [][][]float32) (Plan, error) {

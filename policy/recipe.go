@@ -11,6 +11,8 @@ type Recipe struct {
 	Parts
 	spec  string
 	terms []Term
+
+	scoreTerm Term
 }
 
 // Full is the recipe that keeps everything.
@@ -36,6 +38,9 @@ func Parse(spec string) (*Recipe, error) {
 		p, err := m.make(t)
 		if err != nil {
 			return nil, fmt.Errorf("policy: recipe %q: %w", spec, err)
+		}
+		if p.Score != nil {
+			r.scoreTerm = t
 		}
 		if err := r.add(t.Name, p, owner); err != nil {
 			return nil, fmt.Errorf("policy: recipe %q: %w", spec, err)
