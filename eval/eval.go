@@ -30,7 +30,9 @@ type Runner struct {
 	// Progress, if set, is called as work proceeds, with shares of the whole run's estimated cost.
 	Progress func(done, total float64, what string)
 
-	total, done float64
+	total, done float64 // cost of the run, and of what is finished
+	current     float64 // cost of the unit in progress
+	what        string
 }
 
 // Resident is a process's physical memory in bytes; what belongs to files (a mapped model) apart.
@@ -93,7 +95,8 @@ func (r *Runner) Run(ctx context.Context, tasks ...Task) error {
 	}
 	for _, j := range jobs {
 		what := j.task + " " + j.what
-		r.report(what)
+		r.what, r.current = what, j.cost
+		r.report(0)
 		if r.Peak != nil {
 			r.Peak()
 		}
@@ -104,14 +107,15 @@ func (r *Runner) Run(ctx context.Context, tasks ...Task) error {
 			return fmt.Errorf("eval: %s: %w", what, err)
 		}
 		r.done += j.cost
-		r.report(what)
+		r.report(0)
 	}
 	return nil
 }
 
-func (r *Runner) report(what string) {
+// report tells how far the run is; share is that of the unit in progress.
+func (r *Runner) report(share float64) {
 	if r.Progress != nil {
-		r.Progress(r.done, r.total, what)
+		r.Progress(r.done+share*r.current, r.total, r.what)
 	}
 }
 

@@ -46,11 +46,16 @@ const notesName = "runs.log"
 
 // Note remembers the command line of a run, so that a report can tell how to make it again.
 func (j *Journal) Note(args []string, o Origin) error {
+	return j.AddNote(Note{time.Now().UTC().Format(time.RFC3339), args, o})
+}
+
+// AddNote takes over a note of another journal.
+func (j *Journal) AddNote(n Note) error {
 	f, err := os.OpenFile(j.path(notesName), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
 		return fmt.Errorf("eval: journal: %w", err)
 	}
-	_, err = f.WriteString(encode(Note{time.Now().UTC().Format(time.RFC3339), args, o}) + "\n")
+	_, err = f.WriteString(encode(n) + "\n")
 	if closing := f.Close(); err == nil {
 		err = closing
 	}

@@ -22,6 +22,8 @@ type held struct {
 	seq   *engine.Sequence
 	limit int // tokens that it may have
 	cost  Row // the columns that tell what the prefill cost
+
+	finished func() // for the progress
 }
 
 // row begins a row of this case.
@@ -47,13 +49,18 @@ func kept(e *engine.Engine, s *engine.Sequence) [][]int {
 // each reads a prompt for all cases, as few times as is exact and the memory allows, and hands each pass's sequences to use, which
 // may close them early; whatever is open afterwards is closed. Cases keep their order within a pass.
 func (r *Runner) each(ctx context.Context, p prompt, cases []Case, use func(group []*held) error) error {
-	for _, group := range r.groups(len(p.tokens)+p.room, cases) {
-		if err := r.pass(ctx, p, group, use); err != nil {
+	groups := r.groups(len(p.tokens)+p.room, cases)
+	for i, group := range groups {
+		progress := func(share float64) { r.report((float64(i) + share) / float64(len(groups))) }
+		if err := r.pass(ctx, p, group, progress, use); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// prefillPart is the prefill's share of a pass, for the progress: the rest is what is done with its sequences.
+const prefillPart = 0.6
 
 // groups divides cases into passes. The first case is always in the first pass.
 func (r *Runner) groups(n int, cases []Case) [][]Case {
@@ -83,7 +90,7 @@ func (r *Runner) groups(n int, cases []Case) [][]Case {
 	return append(groups, alone...)
 }
 
-func (r *Runner) pass(ctx context.Context, p prompt, cases []Case, use func(group []*held) error) error {
+func (r *Runner) pass(ctx context.Context, p prompt, cases []Case, progress func(share float64), use func(group []*held) error) error {
 	group := make([]*held, 0, len(cases))
 	seqs := make([]*engine.Sequence, 0, len(cases))
 	defer func() {
@@ -100,15 +107,22 @@ func (r *Runner) pass(ctx context.Context, p prompt, cases []Case, use func(grou
 		group = append(group, &held{Case: c, seq: s, limit: len(p.tokens) + p.room})
 	}
 	start := time.Now()
-	pre, err := r.Engine.NewPrefill(p.tokens, engine.PrefillOptions{Compress: true, Extra: p.room, Prompt: p.frame}, seqs...)
+	pre, err := r.Engine.NewPrefill(p.tokens, engine.PrefillOptions{Compress: true, Extra: p.room, Prompt: p.frame,
+		Progress: func(done, total int) { progress(prefillPart * float64(done) / float64(total)) }}, seqs...)
 	if err != nil {
 		return err
 	}
 	if err := pre.Run(ctx); err != nil {
 		return err
 	}
+	finished := 0
+	done := func() {
+		finished++
+		progress(prefillPart + (1-prefillPart)*float64(finished)/float64(len(group)))
+	}
 	took := time.Since(start).Seconds()
 	for _, h := range group {
+		h.finished = done
 		h.cost = Row{Tokens: len(p.tokens), KVBytes: h.seq.Bytes(), FullBytes: h.seq.FullBytes(), FirstToken: took, Shared: len(group)}
 		if p.count {
 			h.cost.Kept = kept(r.Engine, h.seq)
@@ -128,6 +142,7 @@ func (r *Runner) finish(h *held, rows ...Row) error {
 		return err
 	}
 	h.seq.Close()
+	h.finished()
 	var peak *Resident
 	if r.Peak != nil {
 		peak = r.Peak()

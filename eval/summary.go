@@ -19,6 +19,7 @@ type Summary struct {
 
 	// Score is the task's own figure (ScoreName): the higher, the better, except for perplexity. Its bounds are those of 95% of bootstrap
 	// replicates over contexts; questions on one context count as one.
+	Samples   int       `json:"samples"` // independent contexts
 	ScoreName string    `json:"score_name"`
 	Score     Interval  `json:"score"`
 	Change    *Interval `json:"change,omitempty"` // of the score against the full cache, paired by sample
@@ -116,6 +117,7 @@ func summarise(rows, full []*Row) Summary {
 		}
 		return nil
 	})
+	s.Samples = len(perSample(rows, func(*Row) *float64 { return new(float64) }))
 	var changes []float64
 	at := map[string]float64{}
 	for _, v := range base {

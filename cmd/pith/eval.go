@@ -56,6 +56,7 @@ DIR shows the results. Rows are JSON lines; --json prints them as they are made,
 	f.StringVar(&o.hold, "hold", "4GiB", "bytes of compressed contexts held at a time; more means fewer passes over a context")
 	o.evalInputs.register(cmd)
 	o.computing.register(cmd)
+	cmd.AddCommand(newEvalReport(), newEvalMerge())
 	return cmd
 }
 
@@ -141,6 +142,15 @@ func (o *evalOptions) measure(cmd *cobra.Command, r *eval.Runner, tasks []eval.T
 		return err
 	}
 	summary := eval.Summarise(rows)
+	if journal != nil {
+		notes, err := eval.ReadNotes(o.out)
+		if err != nil {
+			return err
+		}
+		if err := eval.WriteReport(o.out, rows, notes); err != nil {
+			return err
+		}
+	}
 	if o.asJSON {
 		for _, s := range summary {
 			if err := writeLine(out, s); err != nil {

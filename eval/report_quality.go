@@ -1,0 +1,232 @@
+package eval
+
+import (
+	"fmt"
+	"html/template"
+	"math"
+	"slices"
+	"strings"
+
+	"pith/eval/plot"
+	"pith/policy"
+)
+
+// wideWidth and narrowWidth are the widths that charts are drawn for.
+const (
+	wideWidth   = 920
+	narrowWidth = 350
+)
+
+// panel is what one chart of quality against bytes shows: a task in one mode at one length, all its sets together.
+type panel struct {
+	task, mode string
+	length     int
+	cases      []Summary
+}
+
+// panels condenses rows into charts. Speed has charts of its own.
+func panels(rows []Row) []panel {
+	whole := slices.Clone(rows)
+	for i := range whole {
+		if whole[i].Set != "" && whole[i].Sample != nil { // a sample of another set is another sample
+			whole[i].Input = whole[i].Set + " " + whole[i].Input
+		}
+		whole[i].Set = ""
+	}
+	var list []panel
+	for _, s := range Summarise(whole) {
+		if s.Of == TaskSpeed || s.Score.N == 0 && s.KL == nil {
+			continue
+		}
+		i := slices.IndexFunc(list, func(p panel) bool { return p.task == s.Of && p.mode == s.Mode && p.length == s.Length })
+		if i < 0 {
+			i = len(list)
+			list = append(list, panel{task: s.Of, mode: s.Mode, length: s.Length})
+		}
+		list[i].cases = append(list[i].cases, s)
+	}
+	return list
+}
+
+// quality is the figure by which a case is judged in a panel.
+func (p *panel) quality(s *Summary) Interval {
+	if p.task == TaskFidelity && s.KL != nil {
+		return *s.KL
+	}
+	return s.Score
+}
+
+// lower reports whether less is better.
+func (p *panel) lower() bool { return p.task == TaskFidelity || p.task == TaskPerplexity }
+
+func share(s *Summary) float64 { return float64(s.KVBytes) / math.Max(float64(s.FullBytes), 1) }
+
+// titles says what each task's chart shows and how to read it.
+var titles = map[string][3]string{ // title, axis, reading
+	TaskFidelity: {"Closeness to the full cache", "KL from the full cache, lower is better",
+		"The model reads a text, the recipe drops entries, and the model predicts what follows. Each point tells how far these predictions move from those of the full cache. Left is smaller, down is closer: the best recipes lie at the lower left."},
+	TaskPerplexity: {"Perplexity of what follows", "perplexity, lower is better",
+		"How well the model predicts the continuation of a text from what was kept. Left is smaller, down is better."},
+	TaskNeedle: {"Finding a hidden fact", "answers without a wrong token",
+		"A single fact is hidden in a long text and asked for. An answer counts if every token of it is the model's first choice. Left is smaller, up is better."},
+	TaskNIAH: {"A number hidden in a book", "answers found",
+		"A number stands somewhere in a long text and is asked for; the model answers in its own words. Left is smaller, up is better."},
+	TaskRULER: {"RULER", "mean score of the tasks",
+		"Needles among needles, chains of variables, counted words and questions about paragraphs; the share of right answers, averaged over the tasks. Left is smaller, up is better."},
+	TaskLongBench: {"LongBench", "mean score of the sets",
+		"Questions, summaries, classification and code over long documents, each by the benchmark's own metric, averaged over the sets. Left is smaller, up is better."},
+}
+
+func qualityFigures(rows []Row) []figure {
+	var figures []figure
+	for _, p := range panels(rows) {
+		figures = append(figures, p.figure())
+	}
+	return figures
+}
+
+func (p *panel) name() string {
+	name := p.task
+	if p.mode != "" {
+		name += "-" + p.mode
+	}
+	if p.length > 0 {
+		name += fmt.Sprintf("-%d", p.length)
+	}
+	return name
+}
+
+func (p *panel) figure() figure {
+	words, ok := titles[p.task]
+	if !ok {
+		words = [3]string{p.task, "score", "Left is smaller, up is better."}
+	}
+	title := words[0]
+	switch p.mode {
+	case Hidden:
+		title += ", question hidden from the recipe"
+	case Visible:
+		title += ", question seen by the recipe"
+	case VisibleAll:
+		title += ", whole prompt seen by the recipe"
+	}
+	if p.length > 0 {
+		title += fmt.Sprintf(", %d tokens", p.length)
+	}
+	c := plot.Chart{Label: title, X: "cache bytes, of the full cache", Y: words[1], LogX: true, FormatX: plot.Percent, Lines: true, Front: true, Down: p.lower(),
+		LogY: p.task == TaskFidelity, ShareY: !p.lower()}
+	if c.ShareY {
+		c.FormatY = plot.Percent
+	}
+	samples := 0
+	for i := range p.cases {
+		s := &p.cases[i]
+		q := p.quality(s)
+		samples = max(samples, q.N)
+		if s.KV == "full" {
+			if p.task != TaskFidelity {
+				c.Level = &plot.Level{Y: q.Mean, Name: "full cache"}
+			}
+			continue
+		}
+		at := slices.IndexFunc(c.Series, func(x plot.Series) bool { return x.Name == s.KV })
+		if at < 0 {
+			at = len(c.Series)
+			c.Series = append(c.Series, plot.Series{Name: s.KV})
+		}
+		tip := fmt.Sprintf("%s%s: %s (%s to %s), %s of the bytes", s.KV, kept2(s.Keep), plot.Number(q.Mean), plot.Number(q.Low), plot.Number(q.High), plot.Percent(share(s)))
+		point := plot.Point{X: share(s), Y: q.Mean, Low: q.Low, High: q.High, Label: strings.TrimSpace(shortName(s.KV) + " " + s.Keep), Tip: tip}
+		if p.task == TaskFidelity { // a logarithmic axis has no 0
+			point.Y, point.Low, point.High = max(q.Mean, 1e-6), max(q.Low, 1e-6), max(q.High, 1e-6)
+		}
+		c.Series[at].Points = append(c.Series[at].Points, point)
+	}
+	for _, s := range c.Series {
+		slices.SortStableFunc(s.Points, func(a, b plot.Point) int {
+			if a.X < b.X {
+				return -1
+			}
+			return 1
+		})
+	}
+	wide := c.SVG(wideWidth)
+	return figure{task: p.task, Title: title, Reading: words[2], Wide: template.HTML(wide), Narrow: template.HTML(c.SVG(narrowWidth)),
+		Caption: fmt.Sprintf("%d samples; bars are 95%% bounds. Ringed: the Pareto front.", samples),
+		plots:   map[string]string{p.name(): wide}}
+}
+
+func kept2(keep string) string {
+	if keep == "" {
+		return ""
+	}
+	return " at " + keep
+}
+
+// shortName is a recipe's methods without their parameters.
+func shortName(kv string) string {
+	terms, err := policy.ParseTerms(kv)
+	if err != nil {
+		return kv
+	}
+	names := make([]string, len(terms))
+	for i, t := range terms {
+		names[i] = t.Name
+	}
+	return strings.Join(names, "+")
+}
+
+// findings are sentences about the best recipe at each budget of each panel.
+func findings(rows []Row, model string) []string {
+	var out []string
+	for _, p := range panels(rows) {
+		var keeps []string
+		for _, s := range p.cases {
+			if s.Keep != "" && !slices.Contains(keeps, s.Keep) {
+				keeps = append(keeps, s.Keep)
+			}
+		}
+		var parts []string
+		for _, keep := range keeps {
+			if best, of := p.best(keep); best != nil && of > 1 {
+				q := p.quality(best)
+				value := plot.Percent(q.Mean)
+				if p.lower() {
+					value = plot.Number(q.Mean)
+				}
+				parts = append(parts, fmt.Sprintf("at %s %s (%s, %s of the bytes)", keep, shortName(best.KV), value, plot.Percent(share(best))))
+			}
+		}
+		if len(parts) > 0 {
+			words := titles[p.task]
+			what := strings.ToLower(words[0][:1]) + words[0][1:]
+			if p.mode != "" {
+				what += ", " + p.mode
+			}
+			if p.length > 0 {
+				what += fmt.Sprintf(", %d tokens", p.length)
+			}
+			out = append(out, fmt.Sprintf("%s, %s: best %s.", model, what, strings.Join(parts, ", ")))
+		}
+	}
+	return out
+}
+
+// best is the case that keeps so much and does best, and of how many.
+func (p *panel) best(keep string) (best *Summary, of int) {
+	for i := range p.cases {
+		s := &p.cases[i]
+		if s.Keep != keep {
+			continue
+		}
+		of++
+		if best == nil {
+			best = s
+			continue
+		}
+		a, b := p.quality(s).Mean, p.quality(best).Mean
+		if p.lower() && a < b || !p.lower() && a > b {
+			best = s
+		}
+	}
+	return best, of
+}
