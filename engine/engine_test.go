@@ -172,8 +172,8 @@ func TestABoundaryCompressesTheDocumentAlone(t *testing.T) {
 
 func TestMemoryCapHoldsAtEveryMoment(t *testing.T) {
 	e := open(t, "llama-rope3-untied-f32", engine.Options{Exact: true, Threads: 2})
-	for _, spec := range []string{"snapkv(window=8)", "snapkv(window=8)+adakv", "dynamickv", "kvzip", "streamingllm+q4"} {
-		limit := int64(400 << 10)
+	for _, spec := range []string{"snapkv(window=8)", "snapkv(window=8)+adakv", "dynamickv", "kvzip", "streamingllm+q4", "mikv", "snapkv(window=8)+demote(bits=2)", "h2o(when=decode)"} {
+		limit := int64(640 << 10)
 		s, err := e.NewSequence(recipe(t, spec), policy.Budget{Bytes: limit}, 900)
 		if err != nil {
 			t.Fatal(err)

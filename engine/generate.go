@@ -167,10 +167,10 @@ func (e *Engine) newJob(ctx context.Context, r Request) (*job, error) {
 		}
 		if r.Boundary > 0 && r.Boundary < len(r.Tokens) {
 			head, j.rest = r.Tokens[:r.Boundary], r.Tokens[r.Boundary:]
-			options.Extra += len(j.rest)
+			options.Rest = len(j.rest)
 		}
 	}
-	if j.need, err = j.seq.need(len(head), options.Extra, options.Compress); err != nil {
+	if j.need, err = j.seq.need(len(head), room{options.Rest, options.Extra}, options.Compress); err != nil {
 		j.free()
 		return nil, err
 	}

@@ -58,9 +58,15 @@ func (e *Engine) PrefillBytes(n int, r *policy.Recipe) int64 {
 	return bytes
 }
 
-// base is the number of entries per head that the sequence may keep of a prompt of n tokens with room for extra ones: its share, cut
-// down to what its cap holds.
-func (s *Sequence) base(n, extra int) (int, error) {
+// room is what a sequence will hold on top of the prompt that its recipe compresses.
+type room struct {
+	rest     int // tokens read after it, kept whole
+	generate int // tokens generated
+}
+
+// base is the number of entries per head that the sequence may keep of a prompt of n tokens with room on top: its share, cut down to
+// what its cap holds.
+func (s *Sequence) base(n int, on room) (int, error) {
 	base := n
 	if s.recipe.Evicts() {
 		base = s.budget.Keep.Of(n)
@@ -68,11 +74,11 @@ func (s *Sequence) base(n, extra int) (int, error) {
 	if s.budget.Bytes <= 0 {
 		return base, nil
 	}
-	need := func(b int) int64 { return s.bound(n, b, extra) }
+	need := func(b int) int64 { return s.bound(n, b, on) }
 	if need(base) <= s.budget.Bytes {
 		return base, nil
 	}
-	refusal := &MemoryError{Recipe: s.recipe.String(), Prompt: n, Generate: extra, Need: need(base), Cap: s.budget.Bytes}
+	refusal := &MemoryError{Recipe: s.recipe.String(), Prompt: n, Generate: on.rest + on.generate, Need: need(base), Cap: s.budget.Bytes}
 	if !s.recipe.Evicts() {
 		return 0, refusal
 	}
@@ -84,26 +90,29 @@ func (s *Sequence) base(n, extra int) (int, error) {
 	return base, nil
 }
 
-// need is the number of pool bytes that the sequence will hold at most after reading n more tokens with room for extra ones. A need
-// that the engine's pool can never meet is refused.
-func (s *Sequence) need(n, extra int, compress bool) (int64, error) {
+// need is the number of pool bytes that the sequence will hold at most after reading n more tokens with room on top. A need that the
+// engine's pool can never meet is refused.
+func (s *Sequence) need(n int, on room, compress bool) (int64, error) {
 	base := n
 	if compress {
 		var err error
-		if base, err = s.base(n, extra); err != nil {
+		if base, err = s.base(n, on); err != nil {
 			return 0, err
 		}
 	}
-	bytes := s.Bytes() + s.bound(n, base, extra)
+	bytes := s.Bytes() + s.bound(n, base, on)
 	if budget := s.e.pool.Budget(); budget > 0 && bytes > budget {
-		return 0, &MemoryError{Recipe: s.recipe.String(), Prompt: n, Generate: extra, Need: bytes, Cap: budget}
+		return 0, &MemoryError{Recipe: s.recipe.String(), Prompt: n, Generate: on.rest + on.generate, Need: bytes, Cap: budget}
 	}
 	return bytes, nil
 }
 
-// bound is the most that n prompt tokens cut to base entries per head, and extra ones on top, can take. Where heads get unequal
-// shares every lane may end in a page that is almost empty, so that each is counted one longer.
-func (s *Sequence) bound(n, base, extra int) int64 {
+// bound is the most that n prompt tokens cut to base entries per head, and what comes on top, can take at any moment. Where heads get
+// unequal shares every lane may end in a page that is almost empty, so that each is counted one longer. A lane whose rest is demoted is
+// whole for a moment, one lane at a time.
+func (s *Sequence) bound(n, base int, on room) int64 {
+	c, page, storage := s.e.model.Config(), s.e.pool.PageBytes(), s.cache.Storage()
+	extra := on.generate
 	if steps := s.recipe.When.Steps; steps > 0 {
 		extra = min(extra, steps) // the recipe cuts lanes back before they grow further
 	}
@@ -111,10 +120,14 @@ func (s *Sequence) bound(n, base, extra int) int64 {
 	if s.recipe.Read != nil {
 		levels = s.recipe.Read.Levels()
 	}
-	bytes := s.e.cacheBytes(n, base, extra, s.cache.Storage(), s.cache.Columns(), levels)
+	bytes := s.e.cacheBytes(n, base, on.rest+extra, storage, s.cache.Columns(), levels)
+	lanes := int64(c.KVHeads * len(s.e.decided))
 	if s.recipe.Allocate != nil || s.recipe.Select != nil {
-		c := s.e.model.Config()
-		bytes += int64(2*c.KVHeads*len(s.e.decided)) * int64(s.e.pool.PageBytes())
+		bytes += 2 * lanes * int64(page)
+	}
+	if d, ok := s.recipe.Rest.(policy.Demoter); ok {
+		bytes += lanes * kvcache.BytesFor(n-base, c.HeadDim, d.DemotesTo(), page, s.cache.Columns()...)
+		bytes += kvcache.BytesFor(n, c.HeadDim, storage, page, s.cache.Columns()...)
 	}
 	return bytes
 }

@@ -14,7 +14,8 @@ import (
 // PrefillOptions say what a prefill leaves behind beside the cache.
 type PrefillOptions struct {
 	Compress bool  // let the recipe decide; otherwise every token is kept
-	Extra    int   // tokens that will be generated on top, for byte budgets
+	Rest     int   // tokens that will be read on top and kept whole, for byte budgets
+	Extra    int   // tokens that will be generated on top, likewise
 	Logits   []int // rows (indices into the tokens) whose logits are wanted
 	Progress func(done, total int)
 	// Prompt describes the tokens to recipes that need a second pass; Tokens and Encode are filled in.
@@ -100,7 +101,7 @@ func (e *Engine) NewPrefill(ids []int32, o PrefillOptions, seqs ...*Sequence) (*
 		if o.Compress {
 			recipe = s.recipe
 			var err error
-			if base, err = s.base(len(ids), o.Extra); err != nil {
+			if base, err = s.base(len(ids), room{o.Rest, o.Extra}); err != nil {
 				return nil, err
 			}
 		}

@@ -398,6 +398,8 @@ func TestCombinationsWithoutSenseAreRefused(t *testing.T) {
 		"snapkv+knorm":              "how much an entry matters",
 		"snapkv+q4+q8":              "how entries are stored",
 		"snapkv+adakv+pyramid":      "distributed",
+		"snapkv+adakv+chunks":       "alike",
+		"kvzip+chunks":              "alike",
 		"dynamickv+critical":        "decided at once",
 		"kvzip+tsp":                 "second pass",
 		"snapkv(window=0)":          "outside",

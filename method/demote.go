@@ -15,6 +15,9 @@ type demotion struct{ to kvcache.Storage }
 // Signals implements policy.Rest.
 func (demotion) Signals() policy.Signals { return policy.Signals{} }
 
+// DemotesTo implements policy.Demoter.
+func (d demotion) DemotesTo() kvcache.Storage { return d.to }
+
 // Dispose implements policy.Rest.
 func (d demotion) Dispose(l *policy.Layer, s *policy.Scored, k *policy.LayerKeep) error {
 	k.DemoteTo = d.to

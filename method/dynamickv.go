@@ -30,6 +30,9 @@ func (p progressive) Hold(s *policy.Scored) int {
 	return min(int(p.most*float64(s.Base-pins)), s.Tokens-pins) + pins
 }
 
+// EvenHeads implements policy.EvenHeads.
+func (progressive) EvenHeads() bool { return true }
+
 // Allocate implements policy.Allocator.
 func (p progressive) Allocate(a *policy.Allocation) [][]int {
 	first := a.Scored[0]

@@ -17,6 +17,9 @@ func (pyramid) Span() int { return 1 }
 // Hold implements policy.Allocator.
 func (pyramid) Hold(s *policy.Scored) int { return s.Tokens }
 
+// EvenHeads implements policy.EvenHeads.
+func (pyramid) EvenHeads() bool { return true }
+
 // Allocate implements policy.Allocator.
 func (p pyramid) Allocate(a *policy.Allocation) [][]int {
 	s := a.Scored[0]

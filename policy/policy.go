@@ -68,6 +68,9 @@ type Allocator interface {
 	Allocate(a *Allocation) [][]int
 }
 
+// EvenHeads is what an Allocator adds that gives every head of a layer the same count.
+type EvenHeads interface{ EvenHeads() bool }
+
 // All as an Allocator's span: nothing is decided before the last layer.
 const All = 0
 
@@ -111,6 +114,12 @@ type Rest interface {
 	Signals() Signals
 	// Dispose adds merges or demotions to a final decision about l.
 	Dispose(l *Layer, s *Scored, k *LayerKeep) error
+}
+
+// A Demoter is a Rest that keeps every entry, some of them in fewer bits.
+type Demoter interface {
+	Rest
+	DemotesTo() kvcache.Storage
 }
 
 // A Thinner says which channels of its keys a lane holds.

@@ -103,6 +103,9 @@ func (r *Recipe) check() error {
 			return err
 		}
 	}
+	if even, ok := r.Allocate.(EvenHeads); r.Select != nil && r.Allocate != nil && !(ok && even.EvenHeads()) {
+		return errors.New("units are taken by all heads of a layer alike; they do not go with budgets that differ between heads")
+	}
 	if r.When.Steps > 0 {
 		return r.checkDecode()
 	}
