@@ -394,3 +394,112 @@ func TestKVzipPlusScoresAreTheFormula(t *testing.T) {
 		}
 	}
 }
+
+func TestQFilterScoresAreTheFormula(t *testing.T) {
+	x := newDense(t)
+	filters := make([][]float64, x.l.KVHeads)
+	moments := x.l.Moments(0)
+	for q, m := range moments {
+		// The dominant eigenvector by repeated squaring of the matrix: another way than the one under test.
+		a := make([][]float64, x.d)
+		for i := range a {
+			for j := range a {
+				a[i] = append(a[i], float64(m.Covariance[i*x.d+j])+float64(m.Mean[i])*float64(m.Mean[j]))
+			}
+		}
+		for range 30 {
+			b := make([][]float64, x.d)
+			trace := 0.0
+			for i := range b {
+				for j := range a {
+					b[i] = append(b[i], dot64(a[i], a[j]))
+				}
+				trace += b[i][i]
+			}
+			for i := range b {
+				for j := range b {
+					b[i][j] /= trace
+				}
+			}
+			a = b
+		}
+		mean := widen(m.Mean)
+		u := make([]float64, x.d)
+		for i := range u {
+			u[i] = dot64(a[i], mean) // a is now u·uᵀ
+		}
+		length := math.Sqrt(dot64(u, u))
+		if filters[q/x.g] == nil {
+			filters[q/x.g] = make([]float64, x.d)
+		}
+		for i, v := range u {
+			filters[q/x.g][i] += v / length / float64(x.g)
+		}
+	}
+	x.check(t, "qfilter", 100, x.each(func(h, j int) float64 { return dot64(filters[h], x.unrotated(h, j)) }))
+}
+
+// reach64 is the score of reach.
+func (x *dense) reach64(distance int) [][]float64 {
+	best := x.each(func(h, j int) float64 { return 0 })
+	for q := range x.l.QHeads {
+		for row := range x.n {
+			for j, p := range x.attention(q, row, 0, row+1, x.scale()) {
+				if row-j > distance {
+					best[q/x.g][j] = max(best[q/x.g][j], p)
+				}
+			}
+		}
+	}
+	return best
+}
+
+func TestReachScoresAreTheFormula(t *testing.T) {
+	x := newDense(t)
+	x.check(t, "reach", 100, x.reach64(16))
+	x.check(t, "reach(distance=0,recent=0)", 100, x.reach64(0))
+}
+
+// Ranks are counted one by one.
+func TestUnionScoresAreTheFormula(t *testing.T) {
+	x := newDense(t)
+	for spec, names := range map[string][2]string{
+		"union(first=knorm,second=lagkv,weight=0.9)": {"knorm", "lagkv"}, "union(first=keydiff,second=knorm,ranks=head)": {"keydiff", "knorm"},
+	} {
+		ranks := func(name string) [][]float64 {
+			recipe, err := policy.Parse(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			scores, err := recipe.Score.Score(x.l)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sinks, recent := recipe.Score.Pinned(x.l)
+			return x.each(func(h, j int) float64 {
+				if j < sinks || j >= x.n-recent {
+					return 1
+				}
+				below, all := 0, 0
+				for other := range scores {
+					if names[0] == "keydiff" && other != h {
+						continue
+					}
+					for i := sinks; i < x.n-recent; i++ {
+						all++
+						if scores[other][i] < scores[h][j] {
+							below++
+						}
+					}
+				}
+				return float64(below) / float64(all)
+			})
+		}
+		a, b := ranks(names[0]), ranks(names[1])
+		weight := 1.0
+		if names[1] == "lagkv" {
+			weight = float64(float32(0.9))
+		}
+		x.check(t, spec, 100, x.each(func(h, j int) float64 { return max(a[h][j], weight*b[h][j]) }))
+	}
+}
