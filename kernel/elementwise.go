@@ -1,5 +1,7 @@
 package kernel
 
+import "math"
+
 // Elementwise steps of a layer, on rows of f32. No function keeps a slice or allocates. Where dst and a source are both
 // given they may be the same slice; other overlaps are not allowed. Sources must be at least as long as dst.
 //
@@ -24,10 +26,15 @@ func RMSNorm(dst, x, weight []float32, eps float32) {
 
 // Softmax replaces the row x by its softmax. Scores of minus infinity get the weight 0; a row of nothing else becomes
 // zeros.
-func Softmax(x []float32) {
-	if len(x) > 0 {
-		softmaxRow(x)
+func Softmax(x []float32) { SoftmaxStats(x) }
+
+// SoftmaxStats is Softmax and returns the largest score and the sum of e^(score-largest), from which softmaxes of parts of a row
+// are put together. The sum is 0 where nothing is visible; the largest score is then the lowest finite number.
+func SoftmaxStats(x []float32) (top, sum float32) {
+	if len(x) == 0 {
+		return -math.MaxFloat32, 0
 	}
+	return softmaxRow(x)
 }
 
 // SiLUMul writes gate*sigmoid(gate)*up to dst.

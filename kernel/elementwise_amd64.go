@@ -20,19 +20,19 @@ func rmsNormRow(dst, x, weight []float32, eps float32) {
 	}
 }
 
-func softmaxRow(x []float32) {
+func softmaxRow(x []float32) (top, sum float32) {
 	if CPU() < AVX2 {
-		softmaxGeneric(x)
-		return
+		return softmaxGeneric(x)
 	}
 	m := maxRowAVX2(&x[0], len(x))
-	var sum float64
+	var total float64
 	for i := 0; i < len(x); i += pieceElems {
-		sum += expSumRowAVX2(&x[i], min(pieceElems, len(x)-i), m)
+		total += expSumRowAVX2(&x[i], min(pieceElems, len(x)-i), m)
 	}
-	if sum != 0 {
-		scaleRow(x, float32(1/sum))
+	if total != 0 {
+		scaleRow(x, float32(1/total))
 	}
+	return m, float32(total)
 }
 
 func siluMulRow(dst, gate, up []float32) {

@@ -63,12 +63,12 @@ func dotGeneric(a, b []float32) float32 {
 }
 
 // softmaxGeneric sums the weights in blocks of 64, and the blocks in f64: rows can be as long as the context.
-func softmaxGeneric(x []float32) {
+func softmaxGeneric(x []float32) (top, sum float32) {
 	m := float32(-math.MaxFloat32)
 	for _, v := range x {
 		m = max(m, v)
 	}
-	var sum float64
+	var total float64
 	for i := 0; i < len(x); i += keyBlock {
 		var part float32
 		b := x[i:min(i+keyBlock, len(x))]
@@ -76,12 +76,12 @@ func softmaxGeneric(x []float32) {
 			b[j] = expNeg(v - m)
 			part += b[j]
 		}
-		sum += float64(part)
+		total += float64(part)
 	}
-	if sum == 0 {
-		return
+	if total != 0 {
+		scaleGeneric(x, float32(1/total))
 	}
-	scaleGeneric(x, float32(1/sum))
+	return m, float32(total)
 }
 
 func siluMulGeneric(dst, gate, up []float32) {

@@ -3,7 +3,7 @@
 package kernel
 
 func rmsNormRow(dst, x, weight []float32, eps float32) { rmsNormGeneric(dst, x, weight, eps) }
-func softmaxRow(x []float32)                           { softmaxGeneric(x) }
+func softmaxRow(x []float32) (top, sum float32)        { return softmaxGeneric(x) }
 func siluMulRow(dst, gate, up []float32)               { siluMulGeneric(dst, gate, up) }
 func geluMulRow(dst, gate, up []float32)               { geluMulGeneric(dst, gate, up) }
 func addRow(dst, x []float32)                          { addGeneric(dst, x) }

@@ -176,7 +176,10 @@ func TestSoftmax(t *testing.T) {
 				want[i] = math.Exp(float64(v) - top)
 				sum += want[i]
 			}
-			Softmax(x[:n])
+			gotTop, gotSum := SoftmaxStats(x[:n])
+			if float64(gotTop) != top || math.Abs(float64(gotSum)-sum) > 1e-5*sum {
+				t.Fatalf("n%d: largest %v and sum %v, want %v and %v", n, gotTop, gotSum, top, sum)
+			}
 			for i, w := range want {
 				if u := ulps(x[i], w/sum); w/sum > 1e-36 && u > 4-math.Log(w) || w == 0 && x[i] != 0 { // the distance to the maximum is rounded
 					t.Fatalf("n%d: element %d is %v, want %v: %.1f ulp", n, i, x[i], w/sum, u)
