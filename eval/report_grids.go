@@ -88,7 +88,7 @@ func gridFigures(rows []Row) []figure {
 		slices.Sort(lengths)
 		slices.Sort(depths)
 		f := figure{task: TaskNIAH, Title: fmt.Sprintf("Where the number is found: %d digits, %s", k.digits, k.mode), plots: map[string]string{},
-			Reading: "One map for each recipe: columns are lengths of the text, rows are places of the number in it, from the beginning (0%) to the end. Dark cells are found, light ones are lost.",
+			Reading: "One map for each recipe: columns are lengths of the text, rows are places of the number in it, from the beginning (0%) to the end. Strong colour: found; pale: lost. Numbers are percent of the samples.",
 			Caption: fmt.Sprintf("%d recipes and budgets.", len(cases))}
 		for i, who := range cases[:min(len(cases), maxGrids)] {
 			g := &plot.Grid{Title: who, Label: "needle found by " + who, X: "tokens", Y: "depth", High: 1, Numbers: true, Cell: 38, Squat: 24,
@@ -142,7 +142,7 @@ func (f *figure) add(name string, g *plot.Grid) {
 func budgetFigures(rows []Row) []figure {
 	var seen, even []string
 	f := figure{Title: "Who keeps how much: layers and heads", plots: map[string]string{},
-		Reading: "One map for each recipe: a row is a layer, from the first at the top to the last, a column is a head. The darker a cell, the larger the share of the text that this head still holds."}
+		Reading: "One map for each recipe: a row is a layer, from the first at the top to the last, a column is a head. The stronger its colour, the larger the share of the text that this head still holds."}
 	for _, r := range rows {
 		who := r.KV + kept2(r.Keep)
 		if r.Kept == nil || r.KV == "full" || slices.Contains(seen, who) || len(f.Grids) >= maxGrids || r.Tokens == 0 {

@@ -151,7 +151,7 @@ func (p *panel) figure() figure {
 	}
 	wide := c.SVG(wideWidth)
 	return figure{task: p.task, Title: title, Reading: words[2], Wide: template.HTML(wide), Narrow: template.HTML(c.SVG(narrowWidth)),
-		Caption: fmt.Sprintf("%d samples; bars are 95%% bounds. Ringed: the Pareto front.", samples),
+		Caption: fmt.Sprintf("%d samples. Bars, where there are few recipes, are 95%% bounds; the table has all of them. Ringed: the Pareto front.", samples),
 		plots:   map[string]string{p.name(): wide}}
 }
 

@@ -34,7 +34,7 @@ type Series struct {
 	Points []Point
 }
 
-// A Point has a value with bounds; Low and High equal to Y draw no bar.
+// A Point has a value with bounds; Low and High equal to Y draw no bar, nor do points of charts with more than eight series.
 type Point struct {
 	X, Y, Low, High float64
 	Label           string // beside the point if it is on the front
@@ -70,9 +70,9 @@ func (c *Chart) SVG(width int) string {
 	if formatY == nil {
 		formatY = Number
 	}
-	plotHeight := 300.0
+	plotHeight := 340.0
 	if narrow {
-		plotHeight = 250
+		plotHeight = 280
 	}
 	var xs, ys []float64
 	var all []Point
@@ -118,6 +118,9 @@ func (c *Chart) SVG(width int) string {
 	return v.done(c.Label)
 }
 
+// maxBars is the number of series up to which bars of error can be told apart.
+const maxBars = 8
+
 // points draws the series, and the front over them.
 func (c *Chart) points(v *canvas, x, y *axis, all []Point) {
 	for i, s := range c.Series {
@@ -129,7 +132,7 @@ func (c *Chart) points(v *canvas, x, y *axis, all []Point) {
 			v.path(px, py, "s"+strconv.Itoa(i%colours))
 		}
 		for _, p := range s.Points {
-			if p.Low < p.High {
+			if p.Low < p.High && len(c.Series) <= maxBars {
 				v.line(x.at(p.X), y.at(p.Low), x.at(p.X), y.at(p.High), "bar s"+strconv.Itoa(i%colours))
 			}
 		}
@@ -200,7 +203,7 @@ func (l *labels) place(v *canvas, x, y float64, s string, top float64) {
 		}
 		if free {
 			l.taken = append(l.taken, box)
-			v.text(box[0], y+at[1], "start", "", s)
+			v.text(box[0], y+at[1], "start", "name", s)
 			return
 		}
 	}

@@ -22,6 +22,9 @@ type Grid struct {
 	Squat   float64 // height of a cell; 0: as wide as high
 }
 
+// titleWidth is about the number of characters in a line of a grid's title.
+const titleWidth = 24
+
 // SVG draws the grid and returns its width in pixels too, which follows from the number of columns.
 func (g *Grid) SVG() (svg string, width int) {
 	format := g.Format
@@ -39,10 +42,15 @@ func (g *Grid) SVG() (svg string, width int) {
 	for _, r := range g.Rows {
 		left = math.Max(left, textWidth(r)+12)
 	}
-	top := 44.0
-	v := &canvas{width: math.Max(left+cell*float64(len(g.Columns))+6, textWidth(g.Title)*1.12+12), height: top + high*float64(len(g.Rows)) + 36}
-	v.text(4, 14, "start", "title", g.Title)
-	v.text(4, 32, "start", "soft", g.Y)
+	const lineHeight = 16.0
+	title := wrap(g.Title, titleWidth)
+	top := 28 + lineHeight*float64(len(title))
+	v := &canvas{width: left + cell*float64(len(g.Columns)) + 6, height: top + high*float64(len(g.Rows)) + 36}
+	for i, line := range title {
+		v.width = math.Max(v.width, 1.25*textWidth(line)+10)
+		v.text(4, 14+lineHeight*float64(i), "start", "title", line)
+	}
+	v.text(4, top-12, "start", "soft", g.Y)
 	for i, row := range g.Cells {
 		y := top + high*float64(i)
 		if high >= 12 || i%5 == 0 {

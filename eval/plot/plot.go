@@ -19,7 +19,7 @@ display:block;width:100%;height:auto;font-family:system-ui,-apple-system,"Segoe 
 @media (prefers-color-scheme:dark){svg.plot{--ink:#e6edf3;--soft:#9198a1;--rule:#3d444d;--paper:#0d1117;--heat:#58a6ff;--k0:#58aee8;--k1:#ff9a4d;--k2:#3fc99c;--k3:#e79bcb;--k4:#dbb140;--k5:#8fd0f5;--k6:#b796e8;--k7:#b1bac4}}
 @media print{svg.plot{--ink:#000;--soft:#444;--rule:#ccc;--paper:#fff;--heat:#0969da;--k0:#0072b2;--k1:#c25100;--k2:#008060;--k3:#b5589a;--k4:#8a6a00;--k5:#2f8fc4;--k6:#6a3d9a;--k7:#6e7781}}
 .plot text{fill:var(--ink);font-size:12px}.plot .soft{fill:var(--soft)}.plot .title{font-size:13px;font-weight:600}.plot .rule{stroke:var(--rule);stroke-width:1;fill:none}
-.plot .front{stroke:var(--ink);stroke-width:1.5;stroke-dasharray:5 4;fill:none}.plot .ring{stroke:var(--ink);stroke-width:1.5;fill:none}.plot .heat{fill:var(--heat)}.plot .on{fill:var(--paper)}.plot .bar{opacity:.5}
+.plot .front{stroke:var(--ink);stroke-width:1.5;stroke-dasharray:5 4;fill:none}.plot .ring{stroke:var(--ink);stroke-width:1.5;fill:none}.plot .heat{fill:var(--heat)}.plot .on{fill:var(--paper)}.plot .bar{opacity:.45}.plot .name{paint-order:stroke;stroke:var(--paper);stroke-width:3px;stroke-linejoin:round}
 ` + seriesStyle
 
 var seriesStyle = func() string {
@@ -110,18 +110,31 @@ func num(v float64) string {
 	return s
 }
 
-// textWidth estimates the width of a label of 12 pixels.
+// textWidth is about the width of a label of 12 pixels in the widest of the usual fonts.
 func textWidth(s string) float64 {
 	w := 0.0
 	for _, r := range s {
 		switch {
 		case strings.ContainsRune("iljt.,:;|()'! ", r):
-			w += 4
-		case r >= 'A' && r <= 'Z' || strings.ContainsRune("mwMW%@+=", r):
-			w += 8.6
+			w += 4.6
+		case r >= 'A' && r <= 'Z' || strings.ContainsRune("mwMW%@+=_", r):
+			w += 10
 		default:
-			w += 6.8
+			w += 7.6
 		}
 	}
 	return w
+}
+
+// wrap breaks a recipe or another long name into lines of at most about n characters, after signs that separate its parts.
+func wrap(s string, n int) []string {
+	var lines []string
+	for len(s) > n {
+		cut := strings.LastIndexAny(s[:n], ",+) ") + 1
+		if cut < n/3 {
+			cut = n
+		}
+		lines, s = append(lines, strings.TrimSpace(s[:cut])), s[cut:]
+	}
+	return append(lines, strings.TrimSpace(s))
 }
