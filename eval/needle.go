@@ -76,12 +76,13 @@ func (n Needles) units(r *Runner) ([]unit, error) {
 	var units []unit
 	for i, s := range n.Samples {
 		for _, mode := range n.Modes {
-			// With the question hidden all of a sample's questions are one piece of work.
+			// With the question hidden all of a sample's questions are one piece of work, unless layers with a window let go of the
+			// context's end while the first one is answered.
 			parts := [][]int{nil}
 			for q := range s.QA {
 				parts[0] = append(parts[0], q)
 			}
-			if mode != Hidden {
+			if mode != Hidden || len(r.Engine.Config().WindowLayers()) > 0 {
 				parts = slices.Collect(slices.Chunk(parts[0], 1))
 			}
 			for _, questions := range parts {
