@@ -9,7 +9,6 @@
 package eval
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -25,7 +24,7 @@ type Runner struct {
 	Origin Origin
 	Emit   func(Row) error  // takes every finished row, in order; its error ends the run
 	Done   func(Key) bool   // reports rows that exist already and are not measured again; nil: none
-	Memory int64            // bytes of compressed contexts held at a time; 0: 4 GiB. More means more passes over a context, nothing else.
+	Memory int64            // bytes of compressed contexts held at a time; 0: a quarter of what is free. Less means more passes over a context, nothing else.
 	Peak   func() *Resident // peak of resident memory since the last call; nil: not known
 	// Progress, if set, is called as work proceeds, with shares of the whole run's estimated cost.
 	Progress func(done, total float64, what string)
@@ -156,4 +155,12 @@ func (r *Runner) emit(row Row) error {
 }
 
 // memory is the bound on what is held at a time.
-func (r *Runner) memory() int64 { return cmp.Or(r.Memory, 4<<30) }
+func (r *Runner) memory() int64 {
+	if r.Memory > 0 {
+		return r.Memory
+	}
+	if free := freeMemory(); free > 0 {
+		return max(free/4, 256<<20)
+	}
+	return 2 << 30
+}

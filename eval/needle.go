@@ -137,7 +137,7 @@ func (n Needle) ask(ctx context.Context, r *Runner, u *unit, mode string, questi
 					}
 				}
 				rows[at] = h.row(u.key(h.Case, at))
-				if err := answer(r, h, join(asked[0], asked[1]), n.QA[i].Answer, &rows[at]); err != nil {
+				if err := answer(ctx, r, h, join(asked[0], asked[1]), n.QA[i].Answer, &rows[at]); err != nil {
 					return fmt.Errorf("%s: %w", h.Case, err)
 				}
 			}
@@ -150,16 +150,30 @@ func (n Needle) ask(ctx context.Context, r *Runner, u *unit, mode string, questi
 }
 
 // answer feeds what leads to an answer and the answer itself but its last token, and scores the tokens of the answer.
-func answer(r *Runner, h *held, lead, want []int32, row *Row) error {
-	rows := [][]float32{slices.Clone(h.seq.Logits())} // predicts the first token that is fed
-	if feed := join(lead, want[:len(want)-1]); len(feed) > 0 {
-		fed, err := r.Engine.Feed(h.seq, feed)
+func answer(ctx context.Context, r *Runner, h *held, lead, want []int32, row *Row) error {
+	// Row i predicts token i of the answer: it follows token len(lead)+i-1 of what is fed, or the prefill.
+	rows := make([][]float32, len(want))
+	feed := join(lead, want[:len(want)-1])
+	var asked []int
+	for i := range rows {
+		if at := len(lead) + i - 1; at >= 0 {
+			asked = append(asked, at)
+		} else {
+			rows[i] = slices.Clone(h.seq.Logits())
+		}
+	}
+	if len(feed) > 0 {
+		p, err := r.Engine.NewPrefill(feed, engine.PrefillOptions{Logits: asked}, h.seq)
 		if err != nil {
 			return err
 		}
-		rows = append(rows, fed...)
+		if err := p.Run(ctx); err != nil {
+			return err
+		}
+		for _, at := range asked {
+			rows[at-len(lead)+1] = p.Out[at]
+		}
 	}
-	rows = rows[len(rows)-len(want):]
 	right, nll := 0, 0.0
 	for i, id := range want {
 		if argmax(rows[i]) == int(id) {

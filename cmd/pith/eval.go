@@ -53,7 +53,7 @@ DIR shows the results. Rows are JSON lines; --json prints them as they are made,
 	f.StringVarP(&o.out, "out", "o", "", "directory for rows and report; an interrupted run is resumed")
 	f.BoolVar(&o.asJSON, "json", false, "print rows as JSON lines")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of generated samples")
-	f.StringVar(&o.hold, "hold", "4GiB", "bytes of compressed contexts held at a time; more means fewer passes over a context")
+	f.StringVar(&o.hold, "hold", "", "bytes of compressed contexts held at a time, such as 4GiB; more means fewer passes over a context (default: a quarter of the free memory)")
 	o.evalInputs.register(cmd)
 	o.computing.register(cmd)
 	cmd.AddCommand(newEvalReport(), newEvalMerge())
@@ -65,9 +65,11 @@ func (o *evalOptions) run(cmd *cobra.Command, model string) error {
 	if err != nil {
 		return err
 	}
-	hold, err := policy.ParseBytes(o.hold)
-	if err != nil {
-		return &usageError{err}
+	var hold int64
+	if o.hold != "" {
+		if hold, err = policy.ParseBytes(o.hold); err != nil {
+			return &usageError{err}
+		}
 	}
 	if err := errors.Join(o.check(), o.checkInputs()); err != nil {
 		return err
@@ -252,7 +254,7 @@ func (p *evalProgress) update(done, total float64, what string) {
 		return
 	}
 	p.last = time.Now()
-	line := fmt.Sprintf("%s: %.0f%% of the run", what, 100*done/total)
+	line := fmt.Sprintf("%s: %.1f%% of the run", what, 100*done/total)
 	if left := timeLeft(time.Since(p.start), done/total); left > 0 {
 		line += ", " + left.Round(time.Second).String() + " left"
 	}
