@@ -104,3 +104,12 @@ func AccumulateRowsGroup(acc, weights []float32, stride int, rows []byte, g, n, 
 	}
 	accumulateRows(acc[:g*d], weights[:(g-1)*stride+n], stride, rows[:n*f.Bytes(d)], g, n, d, f)
 }
+
+// Prefetch asks for the first lines of rows that a coming call reads, at most 4 KiB of them. The processor's own prefetching ends
+// at the end of a page of memory: rows of 64 channels in f16 on scattered pages of 4 KiB are read a quarter to a third faster
+// when the next page is asked for before the present one is read.
+func Prefetch(rows []byte) {
+	if len(rows) > 0 {
+		prefetch(rows)
+	}
+}

@@ -1,11 +1,20 @@
 package kernel
 
-// Rows kernels in assembly, for heads of a multiple of 8 channels; see rows_generic.go for the reference. All tiers from AVX2
-// on use them: they are bound by memory, not by the width of registers.
+// Rows kernels in assembly, for heads of a multiple of 8 channels; see rows_generic.go for the reference. AVX-512 has its own
+// where a head is a multiple of its registers: rows of 16 and 32 bits are bound by memory anyway, but the conversion of q8
+// is not.
 
 // rowsPerCall bounds an assembly call, well below 100 microseconds, and keeps the rows in the first cache while they are
 // read again for further heads and channels.
 const rowsPerCall = 64
+
+// wideRows reports whether rows of d channels are for the AVX-512 kernels. It depends on the tier and the row alone.
+func wideRows(d int, f RowFormat) bool {
+	if f == RowQ8 && d%q8Group != 0 {
+		return false
+	}
+	return CPU() >= AVX512 && d%16 == 0
+}
 
 // headsAtOnce splits g heads into runs of at most 4, as even as they come.
 func headsAtOnce(g int) int {
@@ -21,14 +30,18 @@ func dotRows(dst []float32, stride int, q []float32, rows []byte, g, n, d int, f
 		dotRowsGeneric(dst, stride, q, rows, g, n, d, f)
 		return
 	}
-	size := f.Bytes(d)
+	size, wide := f.Bytes(d), wideRows(d, f)
 	for i := 0; i < n; i += rowsPerCall {
 		m := min(rowsPerCall, n-i)
 		for h, run := 0, headsAtOnce(g); h < g; h += run {
 			run = min(run, g-h)
 			o, x, r := dst[h*stride+i:], q[h*d:(h+run)*d], rows[i*size:(i+m)*size]
 			_ = o[(run-1)*stride+m-1]
-			dotRowsAVX2(f, run, &o[0], &x[0], &r[0], 4*stride, m, d, size)
+			if wide {
+				dotRowsAVX512(f, run, &o[0], &x[0], &r[0], 4*stride, m, d, size)
+			} else {
+				dotRowsAVX2(f, run, &o[0], &x[0], &r[0], 4*stride, m, d, size)
+			}
 		}
 	}
 }
@@ -38,14 +51,18 @@ func accumulateRows(acc, weights []float32, stride int, rows []byte, g, n, d int
 		accumulateRowsGeneric(acc, weights, stride, rows, g, n, d, f)
 		return
 	}
-	size := f.Bytes(d)
+	size, wide := f.Bytes(d), wideRows(d, f)
 	for i := 0; i < n; i += rowsPerCall {
 		m := min(rowsPerCall, n-i)
 		for h, run := 0, headsAtOnce(g); h < g; h += run {
 			run = min(run, g-h)
 			a, w, r := acc[h*d:(h+run)*d], weights[h*stride+i:], rows[i*size:(i+m)*size]
 			_ = w[(run-1)*stride+m-1]
-			accumulateRowsAVX2(f, run, &a[0], &w[0], &r[0], 4*stride, m, d, size)
+			if wide {
+				accumulateRowsAVX512(f, run, &a[0], &w[0], &r[0], 4*stride, m, d, size)
+			} else {
+				accumulateRowsAVX2(f, run, &a[0], &w[0], &r[0], 4*stride, m, d, size)
+			}
 		}
 	}
 }
@@ -86,4 +103,10 @@ func decodeRow(dst []float32, src []byte, f RowFormat) {
 		}
 	}
 	decodeRowGeneric(dst[n:], src[at:], f)
+}
+
+func prefetch(b []byte) {
+	if CPU() >= AVX2 {
+		prefetchAVX2(&b[0], (min(len(b), 4096)+63)/64)
+	}
 }

@@ -33,3 +33,8 @@ func decodeBF16AVX2(dst *float32, src *byte, n int)
 //
 //go:noescape
 func decodeQ8AVX2(dst *float32, src *byte, groups int)
+
+// prefetchAVX2 asks for cache lines.
+//
+//go:noescape
+func prefetchAVX2(p *byte, lines int)

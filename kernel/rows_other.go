@@ -18,3 +18,5 @@ func dotBlockK(dst []float32, stride int, q []float32, block []byte, g, n, d int
 func accumulateBlockV(acc, weights []float32, stride int, block []byte, g, n, d int, f GroupFormat) {
 	accumulateBlockVGeneric(acc, weights, stride, block, g, n, d, f)
 }
+
+func prefetch([]byte) {}

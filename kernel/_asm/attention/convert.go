@@ -15,6 +15,7 @@ func convertFile() {
 	decodePlain(plainFormats[1])
 	decodePlain(plainFormats[2])
 	decodeQ8()
+	prefetch()
 }
 
 const maxF16 = 65504
@@ -159,7 +160,7 @@ func decodePlain(f rowFormat) {
 	function(name, "func(dst *float32, src *byte, n int)", name+" widens n numbers, a multiple of 8.")
 	dst, src, n := ptr("dst"), ptr("src"), ptr("n")
 	loop("vectors", n, 8, func() {
-		VMOVUPS(f.load(at(src, 0)), at(dst, 0))
+		VMOVUPS(f.load(avx2, at(src, 0)), at(dst, 0))
 		ADDQ(operand.U32(uint32(8*f.bytes)), src)
 		ADDQ(operand.U32(32), dst)
 	})
@@ -170,9 +171,9 @@ func decodeQ8() {
 	function("decodeQ8AVX2", "func(dst *float32, src *byte, groups int)", "decodeQ8AVX2 decodes groups of 32 numbers.")
 	dst, src, n := ptr("dst"), ptr("src"), ptr("groups")
 	loop("groups", n, 1, func() {
-		s := loadScale(at(src, 0))
+		s := avx2.loadScale(at(src, 0))
 		for i := range 4 {
-			x := loadCodes(at(src, 2+8*i))
+			x := avx2.loadCodes(at(src, 2+8*i))
 			VMULPS(s, x, x)
 			VMOVUPS(x, at(dst, 32*i))
 		}
@@ -180,4 +181,14 @@ func decodeQ8() {
 		ADDQ(operand.U32(128), dst)
 	})
 	ret()
+}
+
+func prefetch() {
+	function("prefetchAVX2", "func(p *byte, lines int)", "prefetchAVX2 asks for cache lines.")
+	p, n := ptr("p"), ptr("lines")
+	loop("lines", n, 1, func() {
+		PREFETCHT0(at(p, 0))
+		ADDQ(operand.U32(64), p)
+	})
+	RET()
 }

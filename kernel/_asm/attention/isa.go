@@ -134,7 +134,7 @@ func itoa(n int) string {
 	return itoa(n/10) + string(rune('0'+n%10))
 }
 
-// fold reduces a register to its lower XMM with op: halves, quarters, so lane l meets l+lanes/2.
+// foldTo128 reduces a register to an XMM with op, by halves: lane l meets l+lanes/2, then l+lanes/4.
 func (v isa) foldTo128(r reg.VecVirtual, op func(...operand.Op)) reg.VecVirtual {
 	y := r.(reg.Vec).AsY()
 	if v.lanes == 16 {
@@ -144,7 +144,11 @@ func (v isa) foldTo128(r reg.VecVirtual, op func(...operand.Op)) reg.VecVirtual 
 		y = h
 	}
 	x := XMM()
-	VEXTRACTF128(operand.Imm(1), y, x)
+	if v.lanes == 16 { // the EVEX form, which reaches all 32 registers
+		VEXTRACTF32X4(operand.Imm(1), y, x)
+	} else {
+		VEXTRACTF128(operand.Imm(1), y, x)
+	}
 	op(y.(reg.Vec).AsX(), x, x)
 	return x
 }

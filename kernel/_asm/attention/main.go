@@ -20,7 +20,8 @@ var parts = map[string]func(){
 	"elementwise": elementwiseFile,
 	"group":       groupFile,
 	"peak":        peakFile,
-	"rows":        rowsFile,
+	"rows":        func() { rowsFile(avx2) },
+	"rows512":     func() { rowsFile(avx512) },
 }
 
 func main() {

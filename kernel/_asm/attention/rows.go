@@ -6,43 +6,50 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// rowFormat is a way to load 8 stored channels as f32.
+// rowFormat is a way to load a vector of stored channels as f32.
 type rowFormat struct {
 	name  string
 	bytes int // of one channel
-	load  func(m operand.Mem) reg.VecVirtual
+	load  func(v isa, m operand.Mem) reg.VecVirtual
 }
 
 var plainFormats = []rowFormat{
-	{"F32", 4, func(m operand.Mem) reg.VecVirtual {
-		x := YMM()
+	{"F32", 4, func(v isa, m operand.Mem) reg.VecVirtual {
+		x := v.reg()
 		VMOVUPS(m, x)
 		return x
 	}},
-	{"F16", 2, func(m operand.Mem) reg.VecVirtual {
-		x := YMM()
+	{"F16", 2, func(v isa, m operand.Mem) reg.VecVirtual {
+		x := v.reg()
 		VCVTPH2PS(m, x)
 		return x
 	}},
-	{"BF16", 2, func(m operand.Mem) reg.VecVirtual {
-		x := YMM()
+	{"BF16", 2, func(v isa, m operand.Mem) reg.VecVirtual {
+		x := v.reg()
 		VPMOVZXWD(m, x)
 		VPSLLD(operand.Imm(16), x, x)
 		return x
 	}},
 }
 
-// q8 codes: 8 int8 as f32.
-func loadCodes(m operand.Mem) reg.VecVirtual {
-	x := YMM()
+// loadCodes widens int8 codes to f32.
+func (v isa) loadCodes(m operand.Mem) reg.VecVirtual {
+	x := v.reg()
 	VPMOVSXBD(m, x)
 	VCVTDQ2PS(x, x)
 	return x
 }
 
 // loadScale broadcasts the f16 scale of a group.
-func loadScale(m operand.Mem) reg.VecVirtual {
-	x, y := XMM(), YMM()
+func (v isa) loadScale(m operand.Mem) reg.VecVirtual {
+	y := v.reg()
+	if v.lanes == 16 {
+		x := YMM()
+		VPBROADCASTW(m, x)
+		VCVTPH2PS(x, y)
+		return y
+	}
+	x := XMM()
 	VPBROADCASTW(m, x)
 	VCVTPH2PS(x, y)
 	return y
@@ -53,14 +60,14 @@ const (
 	q8Bytes    = 2 + q8Channels
 )
 
-func rowsFile() {
+func rowsFile(v isa) {
 	for heads := 1; heads <= 4; heads++ {
 		for _, f := range plainFormats {
-			dotRowsPlain(f, heads)
-			accumulatePlain(f, heads)
+			dotRowsPlain(v, f, heads)
+			accumulatePlain(v, f, heads)
 		}
-		dotRowsQ8(heads)
-		accumulateQ8(heads)
+		dotRowsQ8(v, heads)
+		accumulateQ8(v, heads)
 	}
 }
 
@@ -117,28 +124,26 @@ func (s *strided) clone() *strided {
 }
 
 // sumRows reduces one accumulator a row, 1, 2, 4 or 8 of them, and stores the sums. Whatever their number, a sum is
-// ((a0+a2)+(a1+a3)) + ((a4+a6)+(a5+a7)). Shuffles and adds beat VHADDPS, which is both and slower than the parts.
-func sumRows(acc []reg.VecVirtual, dst func(row int) operand.Mem) {
+// ((a0+a2)+(a1+a3)) + ((a4+a6)+(a5+a7)), and likewise for 16 lanes. Shuffles and adds beat VHADDPS, which is both and slower than the parts.
+func sumRows(v isa, acc []reg.VecVirtual, dst func(row int) operand.Mem) {
 	for i := 0; i < len(acc); i += 4 {
 		a := acc[i:min(i+4, len(acc))]
 		var sum reg.VecVirtual
 		if len(a) == 1 {
-			sum = YMM()
+			sum = v.reg()
 			VPERMILPS(operand.Imm(0x4e), a[0], sum)
 			VADDPS(a[0], sum, sum)
 			VMOVSHDUP(sum, a[0])
 			VADDPS(a[0], sum, sum)
 		} else {
-			x := addHalves(VUNPCKLPS, VUNPCKHPS, a[0], a[1])
+			x := addHalves(v, VUNPCKLPS, VUNPCKHPS, a[0], a[1])
 			y := x
 			if len(a) == 4 {
-				y = addHalves(VUNPCKLPS, VUNPCKHPS, a[2], a[3])
+				y = addHalves(v, VUNPCKLPS, VUNPCKHPS, a[2], a[3])
 			}
-			sum = addHalves(VUNPCKLPD, VUNPCKHPD, x, y)
+			sum = addHalves(v, VUNPCKLPD, VUNPCKHPD, x, y)
 		}
-		h, x := XMM(), sum.(reg.Vec).AsX()
-		VEXTRACTF128(operand.Imm(1), sum, h)
-		VADDPS(h, x, h)
+		h := v.foldTo128(sum, VADDPS)
 		switch len(a) {
 		case 4:
 			VMOVUPS(h, dst(i))
@@ -151,79 +156,83 @@ func sumRows(acc []reg.VecVirtual, dst func(row int) operand.Mem) {
 }
 
 // addHalves interleaves the lower and the upper halves of x and y and adds them.
-func addHalves(low, high func(...operand.Op), x, y reg.VecVirtual) reg.VecVirtual {
-	l, h := YMM(), YMM()
+func addHalves(v isa, low, high func(...operand.Op), x, y reg.VecVirtual) reg.VecVirtual {
+	l, h := v.reg(), v.reg()
 	low(y, x, l)
 	high(y, x, h)
 	VADDPS(h, l, l)
 	return l
 }
 
-// rowsAtOnce is the number of rows that a dot kernel takes at a time, by number of heads: as many accumulators as there are
-// registers for.
-var rowsAtOnce = [5]int{0, 8, 4, 4, 2}
+// rowsAtOnce is the number of rows that a dot kernel takes at a time: as many accumulators as there are registers for.
+func (v isa) rowsAtOnce(heads int) int {
+	if v.lanes == 16 {
+		return [5]int{0, 8, 8, 8, 4}[heads]
+	}
+	return [5]int{0, 8, 4, 4, 2}[heads]
+}
 
 const dotSignature = "func(dst, q *float32, rows *byte, dstStride, n, d, rowBytes int)"
 
-func dotDoc(name string, heads int) string {
-	return name + " writes the products of " + itoa(heads) + " queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 8."
+func dotDoc(v isa, name string, heads int) string {
+	return name + " writes the products of " + itoa(heads) + " queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of " + itoa(v.lanes) + "."
 }
 
 // dotRowsPlain: accumulators [head][row] of 8 lanes; queries stay in registers across the rows.
-func dotRowsPlain(f rowFormat, heads int) {
-	name := "dotRows" + f.name + "x" + itoa(heads) + "AVX2"
-	function(name, dotSignature, dotDoc(name, heads))
-	dot(heads, func(q, rows *strided, acc [][]reg.VecVirtual, d reg.GPVirtual) {
-		for _, vectors := range []int{4, 1} {
-			loop("channels", d, 8*vectors, func() {
-				for v := range vectors {
+func dotRowsPlain(v isa, f rowFormat, heads int) {
+	name := "dotRows" + f.name + "x" + itoa(heads) + v.name
+	function(name, dotSignature, dotDoc(v, name, heads))
+	dot(v, heads, func(q, rows *strided, acc [][]reg.VecVirtual, d reg.GPVirtual) {
+		for _, vectors := range []int{32 / v.lanes, 1} {
+			loop("channels", d, v.lanes*vectors, func() {
+				for i := range vectors {
 					var x []reg.VecVirtual
 					for h := range heads {
-						y := YMM()
-						VMOVUPS(q.at(h, 32*v), y)
+						y := v.reg()
+						VMOVUPS(q.at(h, v.bytes()*i), y)
 						x = append(x, y)
 					}
 					for r := range acc[0] {
-						row := f.load(rows.at(r, 8*f.bytes*v))
+						row := f.load(v, rows.at(r, v.lanes*f.bytes*i))
 						for h := range heads {
 							VFMADD231PS(row, x[h], acc[h][r])
 						}
 					}
 				}
-				q.advance(32 * vectors)
-				rows.advance(8 * f.bytes * vectors)
+				q.advance(v.bytes() * vectors)
+				rows.advance(v.lanes * f.bytes * vectors)
 			})
 		}
 	})
 }
 
 // dotRowsQ8 scales the codes of a row and group before they meet the queries.
-func dotRowsQ8(heads int) {
-	name := "dotRowsQ8x" + itoa(heads) + "AVX2"
-	function(name, dotSignature, dotDoc(name, heads))
-	dot(heads, func(q, rows *strided, acc [][]reg.VecVirtual, d reg.GPVirtual) {
+func dotRowsQ8(v isa, heads int) {
+	name := "dotRowsQ8x" + itoa(heads) + v.name
+	function(name, dotSignature, dotDoc(v, name, heads))
+	dot(v, heads, func(q, rows *strided, acc [][]reg.VecVirtual, d reg.GPVirtual) {
 		group := func(vectors int) {
 			for r := range acc[0] {
-				s := loadScale(rows.at(r, 0))
-				for v := range vectors {
-					x := loadCodes(rows.at(r, 2+8*v))
+				s := v.loadScale(rows.at(r, 0))
+				for i := range vectors {
+					x := v.loadCodes(rows.at(r, 2+v.lanes*i))
 					VMULPS(s, x, x)
 					for h := range heads {
-						VFMADD231PS(q.at(h, 32*v), x, acc[h][r])
+						VFMADD231PS(q.at(h, v.bytes()*i), x, acc[h][r])
 					}
 				}
 			}
 		}
 		loop("groups", d, q8Channels, func() {
-			group(4)
+			group(q8Channels / v.lanes)
 			q.advance(4 * q8Channels)
 			rows.advance(q8Bytes)
 		})
 		// What is left has a scale of its own.
 		done := unique("row_done")
-		for vectors := 3; vectors > 0; vectors-- {
+		for vectors := q8Channels/v.lanes - 1; vectors > 0; vectors-- {
 			next := unique("shorter")
-			CMPQ(d, operand.U32(uint32(8*vectors)))
+			CMPQ(d, operand.U32(uint32(v.lanes*vectors)))
 			JLT(operand.LabelRef(next))
 			group(vectors)
 			JMP(operand.LabelRef(done))
@@ -234,7 +243,7 @@ func dotRowsQ8(heads int) {
 }
 
 // dot opens the loops over rows of a dot kernel.
-func dot(heads int, channels func(q, rows *strided, acc [][]reg.VecVirtual, d reg.GPVirtual)) {
+func dot(v isa, heads int, channels func(q, rows *strided, acc [][]reg.VecVirtual, d reg.GPVirtual)) {
 	dst, q, rows := ptr("dst"), ptr("q"), ptr("rows")
 	dstStride, n, d, rowBytes := ptr("dstStride"), ptr("n"), ptr("d"), ptr("rowBytes")
 	qStride := GP64()
@@ -242,13 +251,13 @@ func dot(heads int, channels func(q, rows *strided, acc [][]reg.VecVirtual, d re
 	SHLQ(operand.Imm(2), qStride)
 	queries := newStrided(q, qStride, heads)
 	outs := newStrided(dst, dstStride, heads)
-	for _, count := range []int{rowsAtOnce[heads], 1} {
+	for _, count := range []int{v.rowsAtOnce(heads), 1} {
 		loop("rows", n, count, func() {
 			acc := make([][]reg.VecVirtual, heads)
 			for h := range acc {
-				acc[h] = avx2.regs(count)
+				acc[h] = v.regs(count)
 				for _, r := range acc[h] {
-					avx2.zero(r)
+					v.zero(r)
 				}
 			}
 			left := GP64()
@@ -257,7 +266,7 @@ func dot(heads int, channels func(q, rows *strided, acc [][]reg.VecVirtual, d re
 			MOVQ(rows, from)
 			channels(queries.clone(), newStrided(from, rowBytes, count), acc, left)
 			for h := range acc {
-				sumRows(acc[h], func(r int) operand.Mem { return outs.at(h, 4*r) })
+				sumRows(v, acc[h], func(r int) operand.Mem { return outs.at(h, 4*r) })
 			}
 			outs.advance(4 * count)
 			step := GP64()
@@ -268,19 +277,24 @@ func dot(heads int, channels func(q, rows *strided, acc [][]reg.VecVirtual, d re
 	ret()
 }
 
-// vectorsAtOnce is the number of channel vectors that an accumulate kernel holds in registers, by number of heads.
-var vectorsAtOnce = [5]int{0, 8, 4, 4, 2}
+// vectorsAtOnce is the number of channel vectors that an accumulate kernel holds in registers.
+func (v isa) vectorsAtOnce(heads int) int {
+	if v.lanes == 16 {
+		return 4
+	}
+	return [5]int{0, 8, 4, 4, 2}[heads]
+}
 
 const accumulateSignature = "func(acc, weights *float32, rows *byte, weightStride, n, d, rowBytes int)"
 
-func accumulateDoc(name string, heads int) string {
-	return name + " adds the weighted sums of n rows to acc [" + itoa(heads) + "][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 8."
+func accumulateDoc(v isa, name string, heads int) string {
+	return name + " adds the weighted sums of n rows to acc [" + itoa(heads) + "][d]; the weights of the heads are weightStride bytes apart. d is a multiple of " + itoa(v.lanes) + "."
 }
 
 // accumulatePlain: accumulators [head][vector] for a run of channels, over all rows; then the next run.
-func accumulatePlain(f rowFormat, heads int) {
-	name := "accumulateRows" + f.name + "x" + itoa(heads) + "AVX2"
-	function(name, accumulateSignature, accumulateDoc(name, heads))
+func accumulatePlain(v isa, f rowFormat, heads int) {
+	name := "accumulateRows" + f.name + "x" + itoa(heads) + v.name
+	function(name, accumulateSignature, accumulateDoc(v, name, heads))
 	acc, weights, rows := ptr("acc"), ptr("weights"), ptr("rows")
 	weightStride, n, d, rowBytes := ptr("weightStride"), ptr("n"), ptr("d"), ptr("rowBytes")
 	accStride := GP64()
@@ -288,9 +302,9 @@ func accumulatePlain(f rowFormat, heads int) {
 	SHLQ(operand.Imm(2), accStride)
 	out := newStrided(acc, accStride, heads)
 	w := newStrided(weights, weightStride, heads)
-	for _, vectors := range []int{vectorsAtOnce[heads], 1} {
-		loop("channels", d, 8*vectors, func() {
-			sums := loadSums(out, heads, vectors)
+	for _, vectors := range []int{v.vectorsAtOnce(heads), 1} {
+		loop("channels", d, v.lanes*vectors, func() {
+			sums := loadSums(v, out, heads, vectors)
 			from, left := GP64(), GP64()
 			MOVQ(rows, from)
 			MOVQ(n, left)
@@ -298,50 +312,50 @@ func accumulatePlain(f rowFormat, heads int) {
 			loop("rows", left, 1, func() {
 				k := make([]reg.VecVirtual, heads)
 				for h := range k {
-					k[h] = YMM()
+					k[h] = v.reg()
 					VBROADCASTSS(ws.at(h, 0), k[h])
 				}
-				for v := range vectors {
-					x := f.load(at(from, 8*f.bytes*v))
+				for i := range vectors {
+					x := f.load(v, at(from, v.lanes*f.bytes*i))
 					for h := range heads {
-						VFMADD231PS(x, k[h], sums[h][v])
+						VFMADD231PS(x, k[h], sums[h][i])
 					}
 				}
 				ADDQ(rowBytes, from)
 				ws.advance(4)
 			})
-			storeSums(out, sums)
-			out.advance(32 * vectors)
-			ADDQ(operand.U32(uint32(8*f.bytes*vectors)), rows)
+			storeSums(v, out, sums)
+			out.advance(v.bytes() * vectors)
+			ADDQ(operand.U32(uint32(v.lanes*f.bytes*vectors)), rows)
 		})
 	}
 	ret()
 }
 
-func loadSums(out *strided, heads, vectors int) [][]reg.VecVirtual {
+func loadSums(v isa, out *strided, heads, vectors int) [][]reg.VecVirtual {
 	sums := make([][]reg.VecVirtual, heads)
 	for h := range sums {
-		sums[h] = avx2.regs(vectors)
-		for v, r := range sums[h] {
-			VMOVUPS(out.at(h, 32*v), r)
+		sums[h] = v.regs(vectors)
+		for i, r := range sums[h] {
+			VMOVUPS(out.at(h, v.bytes()*i), r)
 		}
 	}
 	return sums
 }
 
-func storeSums(out *strided, sums [][]reg.VecVirtual) {
+func storeSums(v isa, out *strided, sums [][]reg.VecVirtual) {
 	for h := range sums {
-		for v, r := range sums[h] {
-			VMOVUPS(r, out.at(h, 32*v))
+		for i, r := range sums[h] {
+			VMOVUPS(r, out.at(h, v.bytes()*i))
 		}
 	}
 }
 
 // accumulateQ8 multiplies the weights by the scale of a row and group, then the codes by that: fewer products, and the same
 // rounding for any number of heads.
-func accumulateQ8(heads int) {
-	name := "accumulateRowsQ8x" + itoa(heads) + "AVX2"
-	function(name, accumulateSignature, accumulateDoc(name, heads))
+func accumulateQ8(v isa, heads int) {
+	name := "accumulateRowsQ8x" + itoa(heads) + v.name
+	function(name, accumulateSignature, accumulateDoc(v, name, heads))
 	acc, weights, rows := ptr("acc"), ptr("weights"), ptr("rows")
 	weightStride, n, d, rowBytes := ptr("weightStride"), ptr("n"), ptr("d"), ptr("rowBytes")
 	accStride := GP64()
@@ -351,45 +365,45 @@ func accumulateQ8(heads int) {
 	w := newStrided(weights, weightStride, heads)
 	// A run of vectors whose scale lies at scaleAt and whose codes start at from.
 	run := func(scaleAt reg.GPVirtual, from reg.GPVirtual, disp, vectors int) {
-		sums := loadSums(out, heads, vectors)
+		sums := loadSums(v, out, heads, vectors)
 		s, c, left := GP64(), GP64(), GP64()
 		MOVQ(scaleAt, s)
 		MOVQ(from, c)
 		MOVQ(n, left)
 		ws := w.clone()
 		loop("rows", left, 1, func() {
-			scale := loadScale(at(s, 0))
+			scale := v.loadScale(at(s, 0))
 			k := make([]reg.VecVirtual, heads)
 			for h := range k {
-				k[h] = YMM()
+				k[h] = v.reg()
 				VBROADCASTSS(ws.at(h, 0), k[h])
 				VMULPS(scale, k[h], k[h])
 			}
-			for v := range vectors {
-				x := loadCodes(at(c, disp+8*v))
+			for i := range vectors {
+				x := v.loadCodes(at(c, disp+v.lanes*i))
 				for h := range heads {
-					VFMADD231PS(x, k[h], sums[h][v])
+					VFMADD231PS(x, k[h], sums[h][i])
 				}
 			}
 			ADDQ(rowBytes, s)
 			ADDQ(rowBytes, c)
 			ws.advance(4)
 		})
-		storeSums(out, sums)
-		out.advance(32 * vectors)
+		storeSums(v, out, sums)
+		out.advance(v.bytes() * vectors)
 	}
-	most := min(4, vectorsAtOnce[heads])
+	most := min(q8Channels/v.lanes, v.vectorsAtOnce(heads))
 	loop("groups", d, q8Channels, func() {
-		for v := 0; v < 4; v += most {
-			run(rows, rows, 2+8*v, most)
+		for i := 0; i < q8Channels/v.lanes; i += most {
+			run(rows, rows, 2+v.lanes*i, most)
 		}
 		ADDQ(operand.U32(q8Bytes), rows)
 	})
 	codes := GP64()
 	LEAQ(at(rows, 2), codes)
-	loop("vectors", d, 8, func() {
+	loop("vectors", d, v.lanes, func() {
 		run(rows, codes, 0, 1)
-		ADDQ(operand.U32(8), codes)
+		ADDQ(operand.U32(uint32(v.lanes)), codes)
 	})
 	ret()
 }
