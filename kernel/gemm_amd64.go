@@ -3,7 +3,21 @@ package kernel
 import "pith/quant"
 
 // kernelSets holds one set a tier. A tier without kernels of its own shares the set below it.
-var kernelSets = [...]*kernelSet{Generic: nil, AVX2: &avx2Kernels, AVX512: &avx2Kernels, VNNI: &avx2Kernels, AMX: &avx2Kernels}
+var kernelSets = [...]*kernelSet{Generic: nil, AVX2: &avx2Kernels, AVX512: avx512Kernels(), VNNI: vnniKernels(), AMX: vnniKernels()}
+
+// avx512Kernels widens the micro-kernels. Packing and decode stay: they are bound by memory.
+func avx512Kernels() *kernelSet {
+	k := avx2Kernels
+	k.integer = integerAVX512
+	k.float = strips[floatStrip]{{12, gemmF32AVX512x12}, {8, gemmF32AVX512x8}, {4, gemmF32AVX512x4}, {2, gemmF32AVX512x2}, {1, gemmF32AVX512x1}}
+	return &k
+}
+
+func vnniKernels() *kernelSet {
+	k := *avx512Kernels()
+	k.integer = integerVNNI
+	return &k
+}
 
 var avx2Kernels = kernelSet{
 	encode:    encodeActivationsAVX2,
@@ -22,22 +36,8 @@ var avx2Kernels = kernelSet{
 		quant.Q5_0: unpackQ5_0AVX2, quant.Q5_1: unpackQ5_1AVX2, quant.Q5_K: unpackQ5_KAVX2, quant.Q2_K: unpackQ2_KAVX2, quant.Q3_K: unpackQ3_KAVX2,
 		quant.IQ4_NL: unpackIQ4_NLAVX2, quant.IQ4_XS: unpackIQ4_XSAVX2, quant.MXFP4: unpackMXFP4AVX2,
 	},
-	integer: map[quant.Type]strips[integerStrip]{
-		quant.Q4_0:   {{4, gemmQ4_0AVX2x4}, {2, gemmQ4_0AVX2x2}, {1, gemmQ4_0AVX2x1}},
-		quant.Q4_1:   {{4, gemmQ4_1AVX2x4}, {2, gemmQ4_1AVX2x2}, {1, gemmQ4_1AVX2x1}},
-		quant.Q4_K:   {{4, gemmQ4_1AVX2x4}, {2, gemmQ4_1AVX2x2}, {1, gemmQ4_1AVX2x1}},
-		quant.Q2_K:   {{4, gemmQ2_KAVX2x4}, {2, gemmQ2_KAVX2x2}, {1, gemmQ2_KAVX2x1}},
-		quant.Q3_K:   {{4, gemmQ3_KAVX2x4}, {2, gemmQ3_KAVX2x2}, {1, gemmQ3_KAVX2x1}},
-		quant.Q5_0:   {{4, gemmQ5_0AVX2x4}, {2, gemmQ5_0AVX2x2}, {1, gemmQ5_0AVX2x1}},
-		quant.Q5_1:   {{4, gemmQ5_1AVX2x4}, {2, gemmQ5_1AVX2x2}, {1, gemmQ5_1AVX2x1}},
-		quant.Q5_K:   {{4, gemmQ5_1AVX2x4}, {2, gemmQ5_1AVX2x2}, {1, gemmQ5_1AVX2x1}},
-		quant.Q6_K:   {{4, gemmQ6_KAVX2x4}, {2, gemmQ6_KAVX2x2}, {1, gemmQ6_KAVX2x1}},
-		quant.Q8_0:   {{4, gemmQ8_0AVX2x4}, {2, gemmQ8_0AVX2x2}, {1, gemmQ8_0AVX2x1}},
-		quant.IQ4_NL: {{4, gemmQ8_0AVX2x4}, {2, gemmQ8_0AVX2x2}, {1, gemmQ8_0AVX2x1}},
-		quant.IQ4_XS: {{4, gemmQ8_0AVX2x4}, {2, gemmQ8_0AVX2x2}, {1, gemmQ8_0AVX2x1}},
-		quant.MXFP4:  {{4, gemmQ8_0AVX2x4}, {2, gemmQ8_0AVX2x2}, {1, gemmQ8_0AVX2x1}},
-	},
-	float: strips[floatStrip]{{6, gemmF32AVX2x6}, {4, gemmF32AVX2x4}, {2, gemmF32AVX2x2}, {1, gemmF32AVX2x1}},
+	integer: integerAVX2,
+	float:   strips[floatStrip]{{6, gemmF32AVX2x6}, {4, gemmF32AVX2x4}, {2, gemmF32AVX2x2}, {1, gemmF32AVX2x1}},
 	tile: map[quant.Type]tileKernel{
 		quant.Q4_0: {tileQ4_0AVX2, true},
 		quant.Q4_1: {tileQ4_1AVX2, true},

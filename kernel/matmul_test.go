@@ -65,41 +65,43 @@ func randomRows(r *rand.Rand, n int) []float32 {
 	return x
 }
 
-// product multiplies with float64 accumulation: dequantised weights times x.
-func product(m *Matrix, x []float32, n int) []float32 {
-	dst, row := make([]float32, n*m.Rows), make([]float32, m.Cols)
+// product multiplies with float64 accumulation: dequantised weights times x. size is what a result would typically be if
+// its terms had random signs: cancellation leaves smaller ones, but not smaller errors.
+func product(m *Matrix, x []float32, n int) (dst []float32, size float64) {
+	dst = make([]float32, n*m.Rows)
+	row := make([]float32, m.Cols)
 	for r := range m.Rows {
 		m.Row(row, r)
 		for i := range n {
 			var acc float64
 			for k, w := range row {
-				acc += float64(w) * float64(x[i*m.Cols+k])
+				p := float64(w) * float64(x[i*m.Cols+k])
+				acc += p
+				size += p * p
 			}
 			dst[i*m.Rows+r] = float32(acc)
 		}
 	}
-	return dst
+	return dst, math.Sqrt(size / float64(len(dst)))
 }
 
-// distance is the largest difference relative to the root mean square of want.
-func distance(got, want []float32) float64 {
-	var worst, square float64
+// distance is the largest difference; NaN if there is one.
+func distance(got, want []float32) (worst float64) {
 	for i, v := range want {
-		square += float64(v) * float64(v)
 		if d := math.Abs(float64(got[i]) - float64(v)); !(d <= worst) {
 			worst = d
 		}
 	}
-	return worst / (math.Sqrt(square/float64(len(want))) + 1e-30)
+	return worst
 }
 
 // sizes lists outputs, inputs and rows that end in the middle of every tile.
 var sizes = []struct{ rows, cols, n int }{
-	{1, 32, 1}, {7, 96, 3}, {16, 32, 5}, {17, 96, 6}, {33, 576, 7}, {40, 256, 13}, {64, 512, 1}, {65, 768, 2}, {24, 1536, 4}, {50, 3072, 2}, {16, 576, 70}, {37, 576, 1}, {24, 320, 2}, {19, 1056, 1}, {130, 256, 3}, {9, 4096, 1},
+	{1, 32, 1}, {7, 96, 3}, {16, 32, 5}, {17, 96, 6}, {33, 576, 7}, {40, 256, 13}, {64, 512, 1}, {65, 768, 2}, {24, 1536, 4}, {50, 3072, 2}, {16, 576, 70}, {37, 576, 1}, {24, 320, 2}, {19, 1056, 1}, {130, 256, 3}, {9, 4096, 1}, {20, 256, 13}, {5, 37, 3}, {18, 100, 7}, {3, 7, 2}, {2, 1, 1}, {17, 1031, 1},
 }
 
 const (
-	exactTolerance = 2e-5 // f32 accumulation, relative to the result's root mean square
+	exactTolerance = 2e-5 // f32 accumulation, relative to product's size
 	roundTolerance = 0.1  // 8-bit activations
 )
 
@@ -124,9 +126,12 @@ func TestMatMulTiersAgree(t *testing.T) {
 				if f, _ := quant.Lookup(typ); z.cols%f.BlockElems != 0 {
 					continue
 				}
+				if testing.Short() && z.rows*z.cols*z.n > 70_000 { // an emulated processor takes minutes otherwise
+					continue
+				}
 				m := randomMatrix(t, r, typ, z.rows, z.cols)
 				x := randomRows(r, z.n*z.cols)
-				want := product(m, x, z.n)
+				want, size := product(m, x, z.n)
 				for _, p := range []Phase{Prefill, Decode} {
 					for _, exact := range []bool{true, false} {
 						name := fmt.Sprintf("%s %dx%d, %d rows, phase %d, exact %v", typ, z.rows, z.cols, z.n, p, exact)
@@ -150,8 +155,8 @@ func TestMatMulTiersAgree(t *testing.T) {
 								}
 							}
 						}
-						if d := distance(got, want); !(d <= limit) {
-							t.Errorf("%s: off by %.2g of the root mean square", name, d)
+						if d := distance(got, want) / size; !(d <= limit) {
+							t.Errorf("%s: off by %.2g of a typical result", name, d)
 						}
 					}
 				}

@@ -9,7 +9,7 @@ import (
 )
 
 // floatKernel writes dst[rows][16] += x x panel over k ascending, every step one fused multiply-add. panel is [k][16].
-func floatKernel(suffix string, wide bool, rows int) {
+func floatKernel(suffix string, l level, rows int) {
 	TEXT(fmt.Sprintf("gemmF32%sx%d", suffix, rows), NOSPLIT,
 		"func(dst *float32, dstStride int, panel *float32, k int, x *float32, xStride int)")
 	Doc(fmt.Sprintf("gemmF32%sx%d adds to dst[%d][16] x times panel; see floatStrip for the arguments.", suffix, rows, rows))
@@ -17,14 +17,17 @@ func floatKernel(suffix string, wide bool, rows int) {
 
 	vecs, width := 2, 32
 	vec := func() reg.VecVirtual { return YMM() }
-	if wide {
+	if l > plain {
 		vecs, width = 1, 64
 		vec = func() reg.VecVirtual { return ZMM() }
 	}
 	xs, xs3 := strides("xStride", rows)
-	ds, ds3 := strides("dstStride", rows)
 	x := pointers("x", rows, xs, xs3, 1)
-	dst := pointers("dst", rows, ds, ds3, 1)
+	destination := func() rowPointers {
+		s, s3 := strides("dstStride", rows)
+		return pointers("dst", rows, s, s3, 1)
+	}
+	dst := destination()
 	panel, k := GP64(), GP64()
 	Load(Param("panel"), panel)
 	Load(Param("k"), k)
@@ -44,6 +47,10 @@ func floatKernel(suffix string, wide bool, rows int) {
 	}
 	a := vec()
 	for r := range rows {
+		if l > plain {
+			VFMADD231PS_BCST(x.at(r, 0), w[0], acc[r][0])
+			continue
+		}
 		VBROADCASTSS(x.at(r, 0), a)
 		for v := range w {
 			VFMADD231PS(w[v], a, acc[r][v])
@@ -53,6 +60,7 @@ func floatKernel(suffix string, wide bool, rows int) {
 	ADDQ(U32(64), panel)
 	DECQ(k)
 	JNZ(LabelRef("column"))
+	dst = destination()
 	for r := range rows {
 		for v := range vecs {
 			VMOVUPS(acc[r][v], dst.at(r, width*v))

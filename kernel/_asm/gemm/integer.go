@@ -89,25 +89,26 @@ func strides(param string, rows int) (s, s3 reg.Register) {
 // tile is the state of one integer micro-kernel while it is written.
 type tile struct {
 	format
-	wide bool // 512-bit registers: sixteen outputs in one instead of two
-	rows int
-	vecs int // registers per row
+	level level
+	rows  int
+	vecs  int // registers per row of sixteen outputs: two, with 512 bits one
 
 	codes, scale, sums rowPointers
 	panel              reg.GPVirtual
 	ones               reg.VecVirtual
 	acc                [][]reg.VecVirtual // [row][vec] integer sums of the group
+	result             [][]reg.VecVirtual // [row][vec] the f32 sums, where registers suffice: dst is then touched at the ends only
 }
 
 func (t *tile) vec() reg.VecVirtual {
-	if t.wide {
+	if t.level > plain {
 		return ZMM()
 	}
 	return YMM()
 }
 
 func (t *tile) width() int { // bytes
-	if t.wide {
+	if t.level > plain {
 		return 64
 	}
 	return 32
@@ -117,30 +118,35 @@ func (t *tile) width() int { // bytes
 //
 // Layouts: panel [k/4][16 outputs][4] codes, below 1<<bits. scales [group][16] for symmetric formats, [group][scale, offset][16]
 // otherwise. sums holds, per row and weight group, the float32 scale*sum for formats with an offset, else the int32 sum.
-func integerKernel(f format, suffix string, wide bool, rows int) {
+func integerKernel(f format, suffix string, l level, rows int) {
 	TEXT(fmt.Sprintf("gemm%s%sx%d", f.name, suffix, rows), NOSPLIT,
 		"func(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)")
 	Doc(fmt.Sprintf("gemm%s%sx%d adds to dst[%d][16] codes x panel; see integerStrip for the arguments.", f.name, suffix, rows, rows))
 	Pragma("noescape")
 
-	t := &tile{format: f, wide: wide, rows: rows, vecs: 2}
-	if wide {
+	t := &tile{format: f, level: l, rows: rows, vecs: 2}
+	if l > plain {
 		t.vecs = 1
 	}
 	cs, cs3 := strides("codeStride", rows)
 	gs, gs3 := strides("groupStride", rows)
-	ds, ds3 := strides("dstStride", rows)
+	dst := t.destination()
+	if l > plain {
+		t.result = t.accumulators(t.vecs)
+		for r, row := range t.result {
+			VMOVUPS(dst.at(r, 0), row[0])
+		}
+	}
 	t.codes = pointers("codes", rows, cs, cs3, 1)
 	t.scale = pointers("scale", rows, gs, gs3, 1)
 	t.sums = pointers("sums", rows, gs, gs3, 32/f.group)
-	dst := pointers("dst", rows, ds, ds3, 1)
 	t.panel = GP64()
 	Load(Param("panel"), t.panel)
 	scales := GP64()
 	Load(Param("scales"), scales)
 	groups := GP64()
 	Load(Param("groups"), groups)
-	if f.bits != 6 {
+	if f.bits != 6 && l != vnni {
 		t.ones = t.vec()
 		x := GP32()
 		MOVL(U32(0x00010001), x)
@@ -154,7 +160,7 @@ func integerKernel(f format, suffix string, wide bool, rows int) {
 	}
 	Label("group")
 	for sub := range 32 / f.group {
-		if f.bits == 8 {
+		if f.bits == 8 && l != vnni {
 			for v := range t.vecs { // one register's outputs at a time: they need two accumulators
 				t.dot8(v)
 				t.scaleGroup(sub, v, scales, dst, sub*perGroup)
@@ -171,8 +177,19 @@ func integerKernel(f format, suffix string, wide bool, rows int) {
 	ADDQ(U32(perGroup*32/f.group), scales)
 	DECQ(groups)
 	JNZ(LabelRef("group"))
+	if l > plain {
+		dst := t.destination()
+		for r, row := range t.result {
+			VMOVUPS(row[0], dst.at(r, 0))
+		}
+	}
 	VZEROUPPER()
 	RET()
+}
+
+func (t *tile) destination() rowPointers {
+	s, s3 := strides("dstStride", t.rows)
+	return pointers("dst", t.rows, s, s3, 1)
 }
 
 // weights is the address of register v of step k, four k a step.
@@ -185,10 +202,12 @@ func (t *tile) dot(sub int) {
 	steps := t.group / 4
 	first := sub * steps
 	t.acc = t.accumulators(t.vecs)
-	switch t.bits {
-	case 4:
+	switch {
+	case t.level == vnni:
+		t.dotVNNI(first, steps)
+	case t.bits == 4:
 		t.dot4(first, steps)
-	case 6:
+	case t.bits == 6:
 		t.dot6(first, steps)
 	}
 }
@@ -276,6 +295,19 @@ func (t *tile) dot8(v int) {
 	t.acc = low
 }
 
+// dotVNNI: one instruction multiplies four codes, up to 255, and adds to 32 bits.
+func (t *tile) dotVNNI(first, steps int) {
+	for r := range t.rows {
+		VPXORD(t.acc[r][0], t.acc[r][0], t.acc[r][0])
+	}
+	for s := range steps {
+		w := t.load(first + s)
+		for r := range t.rows {
+			VPDPBUSD_BCST(t.codes.at(r, 4*(first+s)), w[0], t.acc[r][0])
+		}
+	}
+}
+
 // accumulators returns rows x n registers.
 func (t *tile) accumulators(n int) [][]reg.VecVirtual {
 	acc := make([][]reg.VecVirtual, t.rows)
@@ -289,10 +321,16 @@ func (t *tile) accumulators(n int) [][]reg.VecVirtual {
 
 // broadcast fills a register with four codes. The floating-point form is a pure load on AMD's cores, where the integer
 // form also takes a slot of the vector units (Zen 3: 16 against 23 cycles beside 64 logical operations).
-func (t *tile) broadcast(from Mem, to reg.VecVirtual) { VBROADCASTSS(from, to) }
+func (t *tile) broadcast(from Mem, to reg.VecVirtual) {
+	if t.level > plain {
+		VPBROADCASTD(from, to)
+	} else {
+		VBROADCASTSS(from, to)
+	}
+}
 
 func (t *tile) move(from Mem, to reg.VecVirtual) {
-	if t.wide {
+	if t.level > plain {
 		VMOVDQU32(from, to)
 	} else {
 		VMOVDQU(from, to)
@@ -300,7 +338,7 @@ func (t *tile) move(from Mem, to reg.VecVirtual) {
 }
 
 func (t *tile) and(mask Mem, from, to reg.VecVirtual) {
-	if t.wide {
+	if t.level > plain {
 		VPANDD(mask, from, to)
 	} else {
 		VPAND(mask, from, to)
@@ -316,8 +354,38 @@ func (t *tile) load(step int) []reg.VecVirtual {
 	return w
 }
 
+// scaleWide is scaleGroup with the results in registers and broadcasts inside the products.
+func (t *tile) scaleWide(sub int, scales reg.Register, off int) {
+	s, o := t.vec(), t.vec()
+	VMOVUPS(Mem{Base: scales, Disp: off}, s)
+	if t.affine() {
+		VMOVUPS(Mem{Base: scales, Disp: off + 64}, o)
+	}
+	p := t.vec()
+	for r := range t.rows {
+		acc, sum := t.acc[r][0], t.result[r][0]
+		if !t.affine() {
+			t.broadcast(t.sums.at(r, 4*sub), p)
+			VPSLLD(U8(bits.TrailingZeros(uint(t.zero))), p, p)
+			VPSUBD(p, acc, acc)
+		}
+		VCVTDQ2PS(acc, acc)
+		VMULPS_BCST(t.scale.at(r, 0), s, p)
+		VMULPS(p, acc, acc)
+		VADDPS(acc, sum, sum)
+		if t.affine() {
+			VMULPS_BCST(t.sums.at(r, 4*sub), o, p)
+			VADDPS(p, sum, sum)
+		}
+	}
+}
+
 // scaleGroup adds the group to dst, from register first of a row: float32(dot)*(scaleW*scaleA), then offset*sum.
 func (t *tile) scaleGroup(sub, first int, scales reg.Register, dst rowPointers, off int) {
+	if t.level > plain {
+		t.scaleWide(sub, scales, off)
+		return
+	}
 	var s []reg.VecVirtual
 	for v := range t.acc[0] {
 		s = append(s, t.vec())

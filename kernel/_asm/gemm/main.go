@@ -16,14 +16,31 @@ func main() {
 	ConstraintExpr("amd64")
 	switch *isa {
 	case "avx2":
-		for _, f := range formats {
-			for _, rows := range []int{4, 2, 1} {
-				integerKernel(f, "AVX2", false, rows)
-			}
-		}
-		for _, rows := range []int{6, 4, 2, 1} {
-			floatKernel("AVX2", false, rows)
-		}
+		variants("AVX2", plain, []int{4, 2, 1}, []int{6, 4, 2, 1})
+	case "avx512":
+		variants("AVX512", wide, []int{8, 4, 2, 1}, []int{12, 8, 4, 2, 1})
+	case "vnni":
+		variants("VNNI", vnni, []int{8, 4, 2, 1}, nil)
 	}
 	Generate()
+}
+
+// level is the instruction set of a kernel: AVX2, AVX-512 with BW, or that with VNNI.
+type level int
+
+const (
+	plain level = iota
+	wide
+	vnni
+)
+
+func variants(suffix string, l level, integerRows, floatRows []int) {
+	for _, f := range formats {
+		for _, rows := range integerRows {
+			integerKernel(f, suffix, l, rows)
+		}
+	}
+	for _, rows := range floatRows {
+		floatKernel(suffix, l, rows)
+	}
 }

@@ -87,6 +87,7 @@ func unpackQ5(name string, size int) {
 	VPAND(sixteen, h, h)
 	VPOR(h, q, q)
 	VMOVDQU(q, Mem{Base: codes})
+	ahead(src, size)
 	ADDQ(U8(size), src)
 	ADDQ(U8(32), codes)
 	ADDQ(U8(4), scale)
@@ -118,6 +119,7 @@ func unpackIQ4_NL() {
 	Label("block")
 	VMOVSS(half(Mem{Base: src}), Mem{Base: scale})
 	lookUp(values, spread(Mem{Base: src, Disp: 2}, mask, shift), Mem{Base: codes})
+	ahead(src, 18)
 	ADDQ(U8(18), src)
 	ADDQ(U8(32), codes)
 	ADDQ(U8(4), scale)
@@ -140,6 +142,7 @@ func unpackMXFP4() {
 	Label("normal")
 	MOVL(s, Mem{Base: scale})
 	lookUp(values, spread(Mem{Base: src, Disp: 1}, mask, shift), Mem{Base: codes})
+	ahead(src, 17)
 	ADDQ(U8(17), src)
 	ADDQ(U8(32), codes)
 	ADDQ(U8(4), scale)
@@ -173,6 +176,7 @@ func unpackIQ4_XS() {
 	for g := range 8 {
 		lookUp(values, spread(Mem{Base: src, Disp: 8 + 16*g}, mask, shift), Mem{Base: codes, Disp: 32 * g})
 	}
+	ahead(src, 136)
 	ADDQ(U32(136), src)
 	ADDQ(U32(256), codes)
 	ADDQ(U8(32), scale)
@@ -222,6 +226,7 @@ func unpackQ5_K() {
 			VMOVDQU(c, Mem{Base: codes, Disp: 64*p + 32*n})
 		}
 	}
+	ahead(src, 176)
 	ADDQ(U32(176), src)
 	ADDQ(U32(256), codes)
 	ADDQ(U8(32), scale)
@@ -261,6 +266,7 @@ func unpackQ2_K() {
 			VMOVDQU(c, Mem{Base: codes, Disp: 128*n + 32*r})
 		}
 	}
+	ahead(src, 84)
 	ADDQ(U32(84), src)
 	ADDQ(U32(256), codes)
 	ADDQ(U8(64), scale)
@@ -312,6 +318,7 @@ func unpackQ3_K() {
 		VPOR(h, c, c)
 		VMOVDQU(c, Mem{Base: codes, Disp: 32 * r})
 	}
+	ahead(src, 110)
 	ADDQ(U32(110), src)
 	ADDQ(U32(256), codes)
 	ADDQ(U8(64), scale)
