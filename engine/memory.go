@@ -68,7 +68,11 @@ type room struct {
 // what its cap holds.
 func (s *Sequence) base(n int, on room) (int, error) {
 	base := n
-	if s.recipe.Evicts() {
+	switch {
+	case s.recipe.InBytes:
+		r := s.ruler(n)
+		base = r.Entries(s.lanes(), n, s.recipe.Allocate == nil)
+	case s.recipe.Evicts():
 		base = s.budget.Keep.Of(n)
 	}
 	if s.budget.Bytes <= 0 {
@@ -88,6 +92,31 @@ func (s *Sequence) base(n int, on room) (int, error) {
 		return 0, refusal
 	}
 	return base, nil
+}
+
+// lanes is the number of lanes that the recipe decides.
+func (s *Sequence) lanes() int { return s.e.model.Config().KVHeads * len(s.e.decided) }
+
+// ruler measures what a recipe whose share is one of bytes may keep of a prompt of n tokens: that share of what the lanes would take in
+// f16.
+func (s *Sequence) ruler(n int) policy.Ruler {
+	d, page := s.e.model.Config().HeadDim, s.e.pool.PageBytes()
+	full := int64(s.lanes()) * kvcache.BytesFor(n, d, kvcache.Uniform(kvcache.F16), page)
+	storage, columns := s.cache.Storage(), s.cache.Columns()
+	return policy.Ruler{Limit: s.budget.Keep.Scale(full, n), Page: int64(page),
+		Bytes: func(n int) int64 { return kvcache.BytesFor(n, d, storage, page, columns...) }}
+}
+
+// measure lets a run fill the pages of a share of bytes, or of what its cap has left of that.
+func (s *Sequence) measure(run *policy.Run, n int) {
+	if !s.recipe.InBytes {
+		return
+	}
+	r := s.ruler(n)
+	if run.Base() < r.Entries(s.lanes(), n, s.recipe.Allocate == nil) {
+		r.Limit = min(r.Limit, int64(s.lanes())*r.Bytes(run.Base()))
+	}
+	run.Measure(r)
 }
 
 // need is the number of pool bytes that the sequence will hold at most after reading n more tokens with room on top. A need that the

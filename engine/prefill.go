@@ -112,6 +112,9 @@ func (e *Engine) NewPrefill(ids []int32, o PrefillOptions, seqs ...*Sequence) (*
 		if t.run, err = recipe.NewRun(len(ids), len(e.decided), base); err != nil {
 			return nil, err
 		}
+		if o.Compress {
+			s.measure(t.run, len(ids))
+		}
 		t.run.Observe = o.Scores
 		p.targets = append(p.targets, t)
 		p.tap.signals = p.tap.signals.Union(recipe.Signals())

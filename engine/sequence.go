@@ -32,14 +32,19 @@ func (e *Engine) NewSequence(r *policy.Recipe, b policy.Budget, maxLen int) (*Se
 		return nil, &ContextError{Prompt: maxLen, Context: c.Context}
 	}
 	s := &Sequence{e: e, recipe: recipeOrFull(r), budget: b, maxLen: maxLen, logits: make([]float32, c.Vocab)}
-	storage := e.storage
-	if s.recipe.Store.Given {
-		storage = s.recipe.Store.Storage
-	}
 	if b.Bytes > 0 && s.recipe.Evicts() && b.Keep.IsZero() {
 		s.budget.Keep = policy.Percent(100) // the cap alone decides
 	} else if s.recipe.HasBudget() && b.Keep.IsZero() {
 		s.budget.Keep = policy.DefaultShare
+	}
+	f16 := e.cacheBytes(maxLen, maxLen, 0, kvcache.Uniform(kvcache.F16), nil, nil)
+	var err error
+	if s.recipe, err = s.recipe.For(s.budget.Fraction(f16, maxLen)); err != nil {
+		return nil, err
+	}
+	storage := e.storage
+	if s.recipe.Store.Given {
+		storage = s.recipe.Store.Storage
 	}
 	var columns []kvcache.Column
 	s.mass = -1

@@ -34,7 +34,7 @@ func conformanceSpecs(t *testing.T) []string {
 		}
 		specs = append(specs, spec)
 	}
-	return append(specs, "knorm(sinks=4,recent=16)+adakv+q8", "expected+global(alpha=0.1)", "h2o+pyramid+q4", "kvzip+q4", "kvzip(plus=yes,chunk=128)",
+	return append(specs, "knorm(sinks=4,recent=16)+adakv+q8", "expected+global(alpha=0.1)", "h2o+pyramid+q4", "kvzip+q4", "kvzip(plus=yes,chunk=128)", "auto(pass=2)", "kvzip+q8+bytes", "knorm+pyramid(beta=3)+q4+bytes", "dynamickv+bytes", "expected+adakv+q4+bytes",
 		"snapkv(window=8,kernel=13)+tsp(rate=0.5)+chunks(size=8)", "lagkv(lag=32)+critical", "tova(when=decode)", "h2o(when=decode)", "streamingllm(when=decode)", "knorm(sinks=4,recent=8)+merge+think(lambda=0.25)+q8")
 }
 
@@ -177,6 +177,10 @@ func TestEveryMethodKeepsItsBudget(t *testing.T) {
 						}
 					}
 				}
+				if r.InBytes {
+					checkBytes(t, e, spec, share, len(ids), total, o)
+					continue
+				}
 				budget := base * len(global) * c.KVHeads
 				unit := 1
 				if r.Select != nil {
@@ -190,6 +194,19 @@ func TestEveryMethodKeepsItsBudget(t *testing.T) {
 	}
 }
 
+// checkBytes demands that a share of bytes is one of what f16 takes, and that pages are used as far as lanes of whole pages can.
+func checkBytes(t *testing.T, e *engine.Engine, spec string, share policy.Share, n, total int, o outcome) {
+	t.Helper()
+	if e.Config().Window[0] > 0 {
+		return // window layers stand outside, and their bytes are not told apart here
+	}
+	limit := share.Scale(run(t, e, "f16", "", text(n), text(1)).bytes, n)
+	least := run(t, e, "full", "", text(1), text(1)).bytes // a page or two in every lane
+	if o.bytes > max(limit, least) || o.bytes <= limit-least && total < n*e.Config().Layers*e.Config().KVHeads {
+		t.Errorf("%s %s: %d bytes kept, the share is %d", spec, share, o.bytes, limit)
+	}
+}
+
 func TestEveryMethodThatKeepsAllIsTheFullCache(t *testing.T) {
 	for _, model := range tinyModels {
 		e := openTiny(t, model, engine.Options{Exact: true, Threads: 2})
@@ -197,7 +214,7 @@ func TestEveryMethodThatKeepsAllIsTheFullCache(t *testing.T) {
 		full := run(t, e, "full", "", ids, feed)
 		for _, spec := range conformanceSpecs(t) {
 			r, _ := policy.Parse(spec)
-			if !r.Lossless() {
+			if !r.Lossless() || r.InBytes { // all bytes of f16 are fewer entries in f32
 				continue
 			}
 			rows := len(full.logits)

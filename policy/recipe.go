@@ -81,12 +81,14 @@ func (r *Recipe) add(name string, p Parts, owner map[string]string) error {
 		take("when to act again", p.When.Steps > 0, func() { r.When.Steps = p.When.Steps }),
 		take("in what blocks a layer is decided", p.When.Block > 0, func() { r.When.Block = p.When.Block }),
 		take("how entries are stored", p.Store.Given, func() { r.Store = p.Store }),
+		take("what a share is of", p.InBytes, func() { r.InBytes = true }),
+		take("which recipe a budget gets", p.Adapt != nil, func() { r.Adapt = p.Adapt }),
 	)
 }
 
 // check refuses combinations that make no sense.
 func (r *Recipe) check() error {
-	if r.Score == nil && (r.Refine != nil || r.Allocate != nil || r.Select != nil || r.Propagate != nil || r.Rest != nil || r.When != When{}) {
+	if r.Score == nil && (r.Refine != nil || r.Allocate != nil || r.Select != nil || r.Propagate != nil || r.Rest != nil || r.InBytes || r.When != When{}) {
 		return errors.New("nothing scores the entries; add a score such as snapkv")
 	}
 	if r.Prober() != nil && (r.Propagate != nil || r.Refine != nil || r.Rest != nil) {
@@ -95,8 +97,14 @@ func (r *Recipe) check() error {
 	if r.span() != 1 && (r.Refine != nil || r.Rest != nil) {
 		return errors.New("scores can be refined, and the rest disposed of, only where each layer is decided at once")
 	}
-	if r.profiler() != nil && r.Select != nil {
-		return errors.New("heads keep ranges of their own; entries cannot be taken in other units")
+	if r.Adapt != nil && len(r.terms) > 1 {
+		return fmt.Errorf("%s puts the whole recipe together itself; it stands alone", r.terms[0].Name)
+	}
+	if _, demotes := r.Rest.(Demoter); r.InBytes && demotes {
+		return errors.New("what is demoted costs bytes that a share of bytes does not count")
+	}
+	if r.InBytes && r.Select != nil && r.Allocate != nil {
+		return errors.New("whole pages and whole units do not go together where layers get different budgets")
 	}
 	if r.When.Block > 0 {
 		if err := r.checkBlocks(); err != nil {

@@ -43,6 +43,8 @@ type Parts struct {
 	Read      Reader
 	Store     Store
 	When      When
+	InBytes   bool    // a share is one of the f16 cache's bytes, not of its entries
+	Adapt     Adapter // the recipe depends on the budget
 }
 
 // Args are the values of a method's parameters, defaults filled in.

@@ -13,6 +13,7 @@ type Run struct {
 	base    int
 	layers  int // that will be decided
 	pending []*Scored
+	ruler   *Ruler // where the budget is in bytes
 	// Observe, if set, is called with every layer's scores once they are decided.
 	Observe func(*Scored)
 }
@@ -191,7 +192,7 @@ func (run *Run) postpone(s *Scored) (Plan, error) {
 
 func (run *Run) allocate(a *Allocation) [][]int {
 	if run.recipe.Allocate != nil {
-		return run.recipe.Allocate.Allocate(a)
+		return run.fill(a, run.recipe.Allocate.Allocate(a))
 	}
 	counts := make([][]int, len(a.Scored))
 	for i, s := range a.Scored {
