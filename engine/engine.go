@@ -30,6 +30,8 @@ type Options struct {
 	Chunk   int   // rows of a prefill step, a multiple of 64; 0: 512
 	Waiting int   // requests that may wait; 0: 64
 	Running int   // sequences that may decode together; 0: 16
+
+	Calibration *policy.Calibration // what calibration has measured; nil: what lies beside the model's file, if anything
 }
 
 // An Engine owns a model, its threads and the pool of cache pages.
@@ -89,6 +91,12 @@ func open(f *gguf.File, o Options) (*Engine, error) {
 		return nil, err
 	}
 	c := e.model.Config()
+	if o.Calibration == nil {
+		if e.options.Calibration, err = policy.ReadCalibration(f.Path(), c.Layers); err != nil {
+			e.workers.Close()
+			return nil, err
+		}
+	}
 	e.storage = kvcache.Uniform(kvcache.F16)
 	if o.Exact {
 		e.storage = kvcache.Uniform(kvcache.F32)

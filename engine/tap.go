@@ -89,7 +89,7 @@ func (t *tap) view(p *Prefill) *policy.Layer {
 	d := c.HeadDim
 	l := &policy.Layer{
 		Index: p.layer, Layers: c.Layers, Decided: len(p.e.decided), Ordinal: t.ordinal, Tokens: p.n, Prompt: p.total,
-		QHeads: c.QHeads, KVHeads: c.KVHeads, HeadDim: d, Scale: t.scale, SoftCap: t.soft, Positions: p.rows.Pos[:p.n],
+		QHeads: c.QHeads, KVHeads: c.KVHeads, HeadDim: d, Scale: t.scale, SoftCap: t.soft, Positions: p.rows.Pos[:p.n], Calibration: p.e.options.Calibration,
 		LastQueries: t.lastQueries, Parallel: p.e.parallel,
 		Keys: make([][]float32, c.KVHeads), Values: make([][]float32, c.KVHeads),
 	}

@@ -16,27 +16,30 @@ import (
 //
 // Saves (L-T-1)/L·(1-rate) of the linear work of a prefill and more of its attention.
 type propagation struct {
-	layer int // -1: the middle one
+	layer int // -1: the calibrated one, else the middle
 	rate  float64
 }
 
-// at is the layer (0-based) after which rows are lost.
-func (p propagation) at(layers int) int {
-	if p.layer >= 0 {
+// at is the layer (0-based) after which rows are lost: the one that was given, the one that calibration found, or the middle one.
+func (p propagation) at(l *policy.Layer) int {
+	switch {
+	case p.layer >= 0:
 		return p.layer
+	case l.Calibration != nil:
+		return l.Calibration.PropagationLayer
 	}
-	return layers/2 - 1
+	return l.Layers/2 - 1
 }
 
 // Restricts implements policy.Propagator.
-func (p propagation) Restricts(layers int) bool { return p.rate < 1 && p.at(layers) < layers-1 }
+func (p propagation) Restricts(layers int) bool { return p.rate < 1 && p.layer < layers-1 }
 
 // Propagate implements policy.Propagator.
 func (p propagation) Propagate(l *policy.Layer, s *policy.Scored) ([]int32, error) {
 	if p.layer >= l.Layers {
 		return nil, fmt.Errorf("policy: propagation after layer %d: the model has %d layers", p.layer, l.Layers)
 	}
-	if l.Index != p.at(l.Layers) {
+	if l.Index != p.at(l) {
 		return nil, nil
 	}
 	// Layers below keep base entries of the rows that reach them, so no fewer rows than that may go on.

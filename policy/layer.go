@@ -21,6 +21,7 @@ type Layer struct {
 	QHeads, KVHeads, HeadDim int
 	Scale, SoftCap           float32 // of the attention scores
 	Positions                []kvcache.Position
+	Calibration              *Calibration // what calibration has measured of the model; nil: nothing
 	Rotation                 Rotation
 
 	Keys, Values [][]float32 // [KVHeads][Tokens*HeadDim], keys rotated: as attention sees them

@@ -80,7 +80,7 @@ MODEL is a path to a .gguf file, a name that 'pith list' shows, or hf.co/user/re
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	root.AddCommand(newPull(), newList(), newShow(), newRun(), newServe(), newBench(), newEval(), newCertify(), newMethods(), newInspect())
+	root.AddCommand(newPull(), newList(), newShow(), newRun(), newServe(), newBench(), newCalibrate(), newEval(), newCertify(), newMethods(), newInspect())
 	return root
 }
 
