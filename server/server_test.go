@@ -262,7 +262,7 @@ func TestRefusals(t *testing.T) {
 		{"JSON mode", `{` + hello + `,"response_format":{"type":"json_object"}}`, 400, "response_format", ""},
 		{"forced tool", `{` + hello + `,"tool_choice":"required"}`, 400, "tool_choice", ""},
 		{"unknown recipe", `{` + hello + `,"kv":"snap"}`, 400, "kv", ""},
-		{"keep without a recipe", `{` + hello + `,"keep":"10%"}`, 400, "keep", ""},
+		{"keep with the full cache", `{` + hello + `,"kv":"full","keep":"10%"}`, 400, "keep", ""},
 		{"keeps nothing", `{` + hello + `,"kv":"snapkv","keep":"1%"}`, 400, "keep", "kv_budget_exceeded"},
 		{"too little memory", `{` + hello + `,"kv_memory":4096}`, 400, "kv_memory", "kv_budget_exceeded"},
 		{"no memory", `{` + hello + `,"kv_memory":"lots"}`, 400, "kv_memory", ""},
