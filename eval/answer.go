@@ -49,7 +49,7 @@ func (a Answering) units(r *Runner) ([]unit, error) {
 				what: s.What + ", " + mode, tokens: s.Tokens, rows: 1,
 				key: func(c Case, _ int) Key {
 					k := s.Key
-					k.Task, k.KV, k.Keep, k.Mode = a.Task, c.KV, c.Keep, mode
+					k.Task, k.KV, k.Keep, k.Memory, k.Mode = a.Task, c.KV, c.Keep, c.Memory, mode
 					return k
 				},
 				run: func(ctx context.Context, r *Runner, u *unit, cases []Case) error {

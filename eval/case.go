@@ -8,8 +8,9 @@ import (
 
 // A Case is one recipe at one budget, as they were written on the command line.
 type Case struct {
-	KV   string
-	Keep string // "" where the recipe has no use for a budget
+	KV     string
+	Keep   string // "" where the recipe has no use for a budget, or only a cap is given
+	Memory string // cap on the cache's bytes; "" for none
 
 	recipe *policy.Recipe
 	budget policy.Budget
@@ -22,14 +23,38 @@ func (c Case) Recipe() *policy.Recipe { return c.recipe }
 func (c Case) Budget() policy.Budget { return c.budget }
 
 func (c Case) String() string {
-	if c.Keep == "" {
-		return c.KV
-	}
-	return c.KV + " at " + c.Keep
+	return c.KV + atBudget(c.Keep, c.Memory)
 }
 
-// Cases pairs every recipe with every budget; a recipe that evicts nothing appears once. A pair that is given twice counts once.
-func Cases(specs, keeps []string) ([]Case, error) {
+// atBudget writes a budget behind a recipe's name.
+func atBudget(keep, memory string) string {
+	switch {
+	case keep != "" && memory != "":
+		return " at " + keep + " within " + memory
+	case keep != "":
+		return " at " + keep
+	case memory != "":
+		return " within " + memory
+	}
+	return ""
+}
+
+// key begins the key of one of the case's rows.
+func (c Case) key(task string) Key { return Key{Task: task, KV: c.KV, Keep: c.Keep, Memory: c.Memory} }
+
+// Cases pairs every recipe with every budget; a recipe that has no use for one appears once and without a cap. A pair that is given
+// twice counts once. Without a share a recipe keeps policy.DefaultShare, or what the cap allows.
+func Cases(specs, keeps []string, memory string) ([]Case, error) {
+	var limit int64
+	if memory != "" {
+		var err error
+		if limit, err = policy.ParseBytes(memory); err != nil {
+			return nil, err
+		}
+		if limit == 0 {
+			return nil, fmt.Errorf("eval: a cap of 0 bytes leaves no room for a cache")
+		}
+	}
 	var cases []Case
 	seen := map[string]bool{}
 	add := func(c Case) {
@@ -43,20 +68,23 @@ func Cases(specs, keeps []string) ([]Case, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !r.Evicts() {
+		if !r.HasBudget() {
 			add(Case{KV: spec, recipe: r})
 			continue
 		}
 		budgets := keeps
-		if len(budgets) == 0 {
+		if len(budgets) == 0 && limit == 0 {
 			budgets = []string{policy.DefaultShare.String()}
+		}
+		if len(budgets) == 0 {
+			add(Case{KV: spec, Memory: memory, recipe: r, budget: policy.Budget{Bytes: limit}})
 		}
 		for _, keep := range budgets {
 			share, err := policy.ParseShare(keep)
 			if err != nil {
 				return nil, err
 			}
-			add(Case{KV: spec, Keep: keep, recipe: r, budget: policy.Budget{Keep: share}})
+			add(Case{KV: spec, Keep: keep, Memory: memory, recipe: r, budget: policy.Budget{Keep: share, Bytes: limit}})
 		}
 	}
 	if len(cases) == 0 {
@@ -67,6 +95,3 @@ func Cases(specs, keeps []string) ([]Case, error) {
 
 // fullCase is the full cache, against which the others are measured.
 func fullCase() Case { return Case{KV: "full", recipe: policy.Full()} }
-
-// isFull reports whether the case keeps everything in the engine's default storage.
-func (c Case) isFull() bool { return !c.recipe.Evicts() && c.recipe.Canonical() == "full" }

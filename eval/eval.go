@@ -26,6 +26,8 @@ type Runner struct {
 	Done   func(Key) bool   // reports rows that exist already and are not measured again; nil: none
 	Memory int64            // bytes of compressed contexts held at a time; 0: a quarter of what is free. Less means more passes over a context, nothing else.
 	Peak   func() *Resident // peak of resident memory since the last call; nil: not known
+	// Refused, if set, is told which case the engine refuses for its budget, and the run goes on without it; otherwise that ends the run.
+	Refused func(c Case, err error)
 	// Progress, if set, is called as work proceeds, with shares of the whole run's estimated cost.
 	Progress func(done, total float64, what string)
 

@@ -22,7 +22,9 @@ func (f Fidelity) units(*Runner) ([]unit, error) {
 		units[i] = unit{
 			what: fmt.Sprintf("window %d", w.Window), tokens: len(w.Context), rows: 1,
 			key: func(c Case, _ int) Key {
-				return Key{Task: TaskFidelity, KV: c.KV, Keep: c.Keep, Window: &w.Window, Input: input}
+				k := c.key(TaskFidelity)
+				k.Window, k.Input = &w.Window, input
+				return k
 			},
 			run: func(ctx context.Context, r *Runner, u *unit, cases []Case) error {
 				return w.fidelity(ctx, r, u, cases, i == 0)

@@ -140,7 +140,7 @@ func writeModel(t *testing.T, path string) {
 // testRunner measures cases on an engine and collects the rows.
 func testRunner(t *testing.T, e *engine.Engine, specs, keeps []string) (*Runner, *[]Row) {
 	t.Helper()
-	cases, err := Cases(specs, keeps)
+	cases, err := Cases(specs, keeps, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -73,16 +73,17 @@ func (n Needles) units(r *Runner) ([]unit, error) {
 	if err != nil {
 		return nil, err
 	}
+	traces := len(r.Engine.Config().WindowLayers()) > 0 || slices.ContainsFunc(r.Cases, func(c Case) bool { return c.recipe.ActsInDecode() })
 	var units []unit
 	for i, s := range n.Samples {
 		for _, mode := range n.Modes {
-			// With the question hidden all of a sample's questions are one piece of work, unless layers with a window let go of the
-			// context's end while the first one is answered.
+			// With the question hidden all of a sample's questions are one piece of work, unless the first one's answer leaves traces:
+			// layers with a window let go of the context's end, and recipes that act in decode may drop what it was made of.
 			parts := [][]int{nil}
 			for q := range s.QA {
 				parts[0] = append(parts[0], q)
 			}
-			if mode != Hidden || len(r.Engine.Config().WindowLayers()) > 0 {
+			if mode != Hidden || traces {
 				parts = slices.Collect(slices.Chunk(parts[0], 1))
 			}
 			for _, questions := range parts {
@@ -100,8 +101,8 @@ func (n Needles) units(r *Runner) ([]unit, error) {
 }
 
 func (n Needle) key(c Case, mode string, q int) Key {
-	k := Key{Task: TaskNeedle, KV: c.KV, Keep: c.Keep, Sample: &n.Sample, Mode: mode,
-		Input: digest(n.Context, n.QA[q].Question, n.QA[q].Suffix, n.QA[q].Answer)}
+	k := c.key(TaskNeedle)
+	k.Sample, k.Mode, k.Input = &n.Sample, mode, digest(n.Context, n.QA[q].Question, n.QA[q].Suffix, n.QA[q].Answer)
 	if len(n.QA) > 1 {
 		k.Question = &q
 	}
@@ -151,28 +152,15 @@ func (n Needle) ask(ctx context.Context, r *Runner, u *unit, mode string, questi
 
 // answer feeds what leads to an answer and the answer itself but its last token, and scores the tokens of the answer.
 func answer(ctx context.Context, r *Runner, h *held, lead, want []int32, row *Row) error {
-	// Row i predicts token i of the answer: it follows token len(lead)+i-1 of what is fed, or the prefill.
-	rows := make([][]float32, len(want))
-	feed := join(lead, want[:len(want)-1])
-	var asked []int
-	for i := range rows {
-		if at := len(lead) + i - 1; at >= 0 {
-			asked = append(asked, at)
-		} else {
-			rows[i] = slices.Clone(h.seq.Logits())
-		}
+	var rows [][]float32 // row i predicts token i of the answer
+	var err error
+	if h.seq.Recipe().ActsInDecode() {
+		rows, err = answerSteps(ctx, r, h, lead, want)
+	} else {
+		rows, err = answerAtOnce(ctx, r, h, lead, want)
 	}
-	if len(feed) > 0 {
-		p, err := r.Engine.NewPrefill(feed, engine.PrefillOptions{Logits: asked}, h.seq)
-		if err != nil {
-			return err
-		}
-		if err := p.Run(ctx); err != nil {
-			return err
-		}
-		for _, at := range asked {
-			rows[at-len(lead)+1] = p.Out[at]
-		}
+	if err != nil {
+		return err
 	}
 	right, nll := 0, 0.0
 	for i, id := range want {
@@ -184,4 +172,53 @@ func answer(ctx context.Context, r *Runner, h *held, lead, want []int32, row *Ro
 	ok := right == len(want)
 	row.OK, row.Frac, row.NLL = &ok, finite(float64(right)/float64(len(want))), finite(nll/float64(len(want)))
 	return nil
+}
+
+// answerAtOnce feeds everything together: what a row sees does not depend on how many rows go with it.
+func answerAtOnce(ctx context.Context, r *Runner, h *held, lead, want []int32) ([][]float32, error) {
+	rows := make([][]float32, len(want))
+	feed := join(lead, want[:len(want)-1])
+	var asked []int
+	for i := range rows {
+		if at := len(lead) + i - 1; at >= 0 {
+			asked = append(asked, at)
+		} else {
+			rows[i] = slices.Clone(h.seq.Logits())
+		}
+	}
+	if len(feed) == 0 {
+		return rows, nil
+	}
+	p, err := r.Engine.NewPrefill(feed, engine.PrefillOptions{Logits: asked}, h.seq)
+	if err == nil {
+		err = p.Run(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, at := range asked {
+		rows[at-len(lead)+1] = p.Out[at]
+	}
+	return rows, nil
+}
+
+// answerSteps reads the lead as a prompt goes on and decodes the answer, a token a step.
+func answerSteps(ctx context.Context, r *Runner, h *held, lead, want []int32) ([][]float32, error) {
+	if len(lead) > 0 {
+		p, err := r.Engine.NewPrefill(lead, engine.PrefillOptions{}, h.seq)
+		if err == nil {
+			err = p.Run(ctx)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	rows := [][]float32{slices.Clone(h.seq.Logits())}
+	for _, id := range want[:len(want)-1] {
+		if err := r.Engine.Step([]*engine.Sequence{h.seq}, []int32{id}); err != nil {
+			return nil, err
+		}
+		rows = append(rows, slices.Clone(h.seq.Logits()))
+	}
+	return rows, nil
 }

@@ -30,7 +30,7 @@ func speedFigures(rows []Row) []figure {
 			FormatX: func(v float64) string { return strconv.Itoa(int(math.Round(v))) }}
 		for i := range summaries {
 			s := &summaries[i]
-			who := s.KV + kept2(s.Keep)
+			who := s.KV + atBudget(s.Keep, s.Memory)
 			at := slices.IndexFunc(c.Series, func(x plot.Series) bool { return x.Name == who })
 			if at < 0 {
 				at = len(c.Series)
@@ -79,7 +79,7 @@ func gridFigures(rows []Row) []figure {
 			if r.Task != TaskNIAH || r.Mode != k.mode || r.Digits != k.digits || r.Depth == nil || r.Score == nil {
 				continue
 			}
-			who := r.KV + kept2(r.Keep)
+			who := r.KV + atBudget(r.Keep, r.Memory)
 			lengths, depths, cases = with(lengths, r.Length), with(depths, *r.Depth), with(cases, who)
 			id := fmt.Sprint(who, r.Length, *r.Depth)
 			sum[id] += *r.Score
@@ -144,7 +144,7 @@ func budgetFigures(rows []Row) []figure {
 	f := figure{Title: "Who keeps how much: layers and heads", plots: map[string]string{},
 		Reading: "One map for each recipe: a row is a layer, from the first at the top to the last, a column is a head. The stronger its colour, the larger the share of the text that this head still holds."}
 	for _, r := range rows {
-		who := r.KV + kept2(r.Keep)
+		who := r.KV + atBudget(r.Keep, r.Memory)
 		if r.Kept == nil || r.KV == "full" || slices.Contains(seen, who) || len(f.Grids) >= maxGrids || r.Tokens == 0 {
 			continue
 		}

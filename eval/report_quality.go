@@ -134,8 +134,8 @@ func (p *panel) figure() figure {
 			at = len(c.Series)
 			c.Series = append(c.Series, plot.Series{Name: s.KV})
 		}
-		tip := fmt.Sprintf("%s%s: %s (%s to %s), %s of the bytes", s.KV, kept2(s.Keep), plot.Number(q.Mean), plot.Number(q.Low), plot.Number(q.High), plot.Percent(share(s)))
-		point := plot.Point{X: share(s), Y: q.Mean, Low: q.Low, High: q.High, Label: strings.TrimSpace(shortName(s.KV) + " " + s.Keep), Tip: tip}
+		tip := fmt.Sprintf("%s%s: %s (%s to %s), %s of the bytes", s.KV, atBudget(s.Keep, s.Memory), plot.Number(q.Mean), plot.Number(q.Low), plot.Number(q.High), plot.Percent(share(s)))
+		point := plot.Point{X: share(s), Y: q.Mean, Low: q.Low, High: q.High, Label: strings.Join(strings.Fields(shortName(s.KV)+" "+s.Keep+" "+s.Memory), " "), Tip: tip}
 		if p.task == TaskFidelity { // a logarithmic axis has no 0
 			point.Y, point.Low, point.High = max(q.Mean, 1e-6), max(q.Low, 1e-6), max(q.High, 1e-6)
 		}
@@ -155,13 +155,6 @@ func (p *panel) figure() figure {
 		plots:   map[string]string{p.name(): wide}}
 }
 
-func kept2(keep string) string {
-	if keep == "" {
-		return ""
-	}
-	return " at " + keep
-}
-
 // shortName is a recipe's methods without their parameters.
 func shortName(kv string) string {
 	terms, err := policy.ParseTerms(kv)
@@ -175,30 +168,35 @@ func shortName(kv string) string {
 	return strings.Join(names, "+")
 }
 
-// findings are sentences about the best recipe at each budget of each panel.
+// findings are sentences about the best recipe at each budget of each panel. Where too few samples were taken, nothing was found or
+// many are alike, there is nothing to say.
 func findings(rows []Row, model string) []string {
 	var out []string
 	for _, p := range panels(rows) {
 		var keeps []string
 		for _, s := range p.cases {
-			if s.Keep != "" && !slices.Contains(keeps, s.Keep) {
-				keeps = append(keeps, s.Keep)
+			if s.Keep != "" {
+				keeps = with(keeps, s.Keep)
 			}
 		}
 		var parts []string
 		for _, keep := range keeps {
-			if best, of := p.best(keep); best != nil && of > 1 {
-				q := p.quality(best)
-				value := plot.Percent(q.Mean)
-				if p.lower() {
-					value = plot.Number(q.Mean)
-				}
-				parts = append(parts, fmt.Sprintf("at %s %s (%s, %s of the bytes)", keep, shortName(best.KV), value, plot.Percent(share(best))))
+			best, alike, of := p.best(keep)
+			if of < 2 || len(alike) > 3 || p.quality(best).N < minFindings || !p.lower() && p.quality(best).Mean == 0 {
+				continue
 			}
+			value := plot.Percent(p.quality(best).Mean)
+			if p.lower() {
+				value = plot.Number(p.quality(best).Mean)
+			}
+			parts = append(parts, fmt.Sprintf("at %s %s (%s, %s of the bytes)", keep, strings.Join(alike, " and "), value, plot.Percent(share(best))))
 		}
 		if len(parts) > 0 {
-			words := titles[p.task]
-			what := strings.ToLower(words[0][:1]) + words[0][1:]
+			title := titles[p.task][0]
+			what := strings.ToLower(title[:1]) + title[1:]
+			if p.task == TaskRULER || p.task == TaskLongBench {
+				what = title
+			}
 			if p.mode != "" {
 				what += ", " + p.mode
 			}
@@ -211,8 +209,11 @@ func findings(rows []Row, model string) []string {
 	return out
 }
 
-// best is the case that keeps so much and does best, and of how many.
-func (p *panel) best(keep string) (best *Summary, of int) {
+// minFindings is the number of samples from which on a mean is put into words.
+const minFindings = 3
+
+// best is the case that keeps so much and does best, the names of all that do as well, and of how many.
+func (p *panel) best(keep string) (best *Summary, alike []string, of int) {
 	for i := range p.cases {
 		s := &p.cases[i]
 		if s.Keep != keep {
@@ -220,13 +221,16 @@ func (p *panel) best(keep string) (best *Summary, of int) {
 		}
 		of++
 		if best == nil {
-			best = s
+			best, alike = s, []string{shortName(s.KV)}
 			continue
 		}
 		a, b := p.quality(s).Mean, p.quality(best).Mean
-		if p.lower() && a < b || !p.lower() && a > b {
-			best = s
+		switch {
+		case p.lower() && a < b || !p.lower() && a > b:
+			best, alike = s, []string{shortName(s.KV)}
+		case a == b:
+			alike = append(alike, shortName(s.KV))
 		}
 	}
-	return best, of
+	return best, alike, of
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"pith/eval/plot"
 )
@@ -38,7 +39,7 @@ func (p *page) table(summary []Summary) {
 			return number(float64(s.Length), strconv.Itoa(s.Length))
 		}},
 		{"recipe", false, false, func(s *Summary) cell { return text(s.KV) }},
-		{"keep", false, true, func(s *Summary) cell { return text(s.Keep) }},
+		{"keep", false, true, func(s *Summary) cell { return text(strings.TrimSpace(s.Keep + " " + s.Memory)) }},
 		{"samples", true, false, func(s *Summary) cell { return number(float64(s.Samples), strconv.Itoa(s.Samples)) }},
 		{"score", true, false, func(s *Summary) cell { return interval(&s.Score) }},
 		{"measure", false, false, func(s *Summary) cell { return text(s.ScoreName) }},

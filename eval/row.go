@@ -27,6 +27,7 @@ type Row struct {
 	Answers    []string `json:"answers,omitempty"`
 
 	// Costs.
+	Recipe          string    `json:"recipe,omitempty"`        // that auto or its like chose
 	Tokens          int       `json:"tokens,omitempty"`        // of the context that was compressed
 	KVBytes         int64     `json:"kv_bytes"`                // held by the pool after the prefill
 	FullBytes       int64     `json:"full_bytes"`              // of the full cache in the engine's default storage
@@ -44,6 +45,7 @@ type Key struct {
 	Set      string   `json:"set,omitempty"` // of a benchmark with several: "niah_single_1", "qasper"
 	KV       string   `json:"kv"`            // recipe and budget as they were given
 	Keep     string   `json:"keep"`
+	Memory   string   `json:"kv_memory,omitempty"`
 	Window   *int     `json:"window,omitempty"`
 	Sample   *int     `json:"sample,omitempty"`
 	Question *int     `json:"question,omitempty"`

@@ -2,6 +2,7 @@ package eval
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"pith/engine"
@@ -59,6 +60,26 @@ func (r *Runner) each(ctx context.Context, p prompt, cases []Case, use func(grou
 	return nil
 }
 
+// refusal reports whether an error says that a case's budget cannot be met.
+func refusal(err error) bool {
+	var memory *engine.MemoryError
+	var budget *policy.BudgetError
+	return errors.As(err, &memory) || errors.As(err, &budget)
+}
+
+// withoutRefused closes the cases that the engine refuses one by one, before anything is computed, and returns the others.
+func (r *Runner) withoutRefused(p prompt, o engine.PrefillOptions, group []*held) (rest []*held, seqs []*engine.Sequence) {
+	for _, h := range group {
+		if _, err := r.Engine.NewPrefill(p.tokens, o, h.seq); refusal(err) {
+			h.seq.Close()
+			r.Refused(h.Case, err)
+			continue
+		}
+		rest, seqs = append(rest, h), append(seqs, h.seq)
+	}
+	return rest, seqs
+}
+
 // prefillPart is the prefill's share of a pass, for the progress: the rest is what is done with its sequences.
 const prefillPart = 0.6
 
@@ -76,7 +97,7 @@ func (r *Runner) groups(n int, cases []Case) [][]Case {
 			continue
 		}
 		need := full
-		if c.recipe.Evicts() && c.recipe.Span() == 1 {
+		if c.recipe.Evicts() && c.recipe.Span() == 1 && !c.budget.Keep.IsZero() {
 			need = full * int64(c.budget.Keep.Of(n)) / int64(max(n, 1))
 		}
 		if len(shared) > 0 && bytes+need > r.memory() {
@@ -107,8 +128,15 @@ func (r *Runner) pass(ctx context.Context, p prompt, cases []Case, progress func
 		group = append(group, &held{Case: c, seq: s, limit: len(p.tokens) + p.room})
 	}
 	start := time.Now()
-	pre, err := r.Engine.NewPrefill(p.tokens, engine.PrefillOptions{Compress: true, Extra: p.room, Prompt: p.frame,
-		Progress: func(done, total int) { progress(prefillPart * float64(done) / float64(total)) }}, seqs...)
+	options := engine.PrefillOptions{Compress: true, Extra: p.room, Prompt: p.frame,
+		Progress: func(done, total int) { progress(prefillPart * float64(done) / float64(total)) }}
+	pre, err := r.Engine.NewPrefill(p.tokens, options, seqs...)
+	if refusal(err) && r.Refused != nil {
+		if group, seqs = r.withoutRefused(p, options, group); len(group) == 0 {
+			return nil
+		}
+		pre, err = r.Engine.NewPrefill(p.tokens, options, seqs...)
+	}
 	if err != nil {
 		return err
 	}
@@ -124,6 +152,9 @@ func (r *Runner) pass(ctx context.Context, p prompt, cases []Case, progress func
 	for _, h := range group {
 		h.finished = done
 		h.cost = Row{Tokens: len(p.tokens), KVBytes: h.seq.Bytes(), FullBytes: h.seq.FullBytes(), FirstToken: took, Shared: len(group)}
+		if chosen := h.seq.Recipe(); chosen.String() != h.recipe.String() {
+			h.cost.Recipe = chosen.String()
+		}
 		if p.count {
 			h.cost.Kept = kept(r.Engine, h.seq)
 		}

@@ -34,7 +34,8 @@ func (s Speed) units(r *Runner) ([]unit, error) {
 				units = append(units, unit{
 					what: fmt.Sprintf("%d tokens, %s", length, c), tokens: length, rows: 1,
 					key: func(one Case, _ int) Key {
-						k := Key{Task: TaskSpeed, KV: one.KV, Keep: one.Keep, Length: length, Sample: &i, Input: fmt.Sprintf("decode %d", s.Decode)}
+						k := one.key(TaskSpeed)
+						k.Length, k.Sample, k.Input = length, &i, fmt.Sprintf("decode %d", s.Decode)
 						return k
 					},
 					only: func(one Case) bool { return one.String() == c.String() },

@@ -16,6 +16,7 @@ type Summary struct {
 	Length int    `json:"length,omitempty"`
 	KV     string `json:"kv"`
 	Keep   string `json:"keep"`
+	Memory string `json:"kv_memory,omitempty"`
 
 	// Score is the task's own figure (ScoreName): the higher, the better, except for perplexity. Its bounds are those of 95% of bootstrap
 	// replicates over contexts; questions on one context count as one.
@@ -41,18 +42,18 @@ type Summary struct {
 type group struct {
 	task, set, mode    string
 	length             int
-	kv, keep           string
+	kv, keep, memory   string
 	digest, arithmetic string
 }
 
 func (r *Row) group() group {
-	return group{r.Task, r.Set, r.Mode, r.Length, r.KV, r.Keep, r.Digest, r.Arithmetic}
+	return group{r.Task, r.Set, r.Mode, r.Length, r.KV, r.Keep, r.Memory, r.Digest, r.Arithmetic}
 }
 
 // sampleID names the independent sample that a row belongs to, the same for every case.
 func (r *Row) sampleID() string {
 	k := r.Key
-	k.KV, k.Keep, k.Question, k.Origin = "", "", nil, Origin{}
+	k.KV, k.Keep, k.Memory, k.Question, k.Origin = "", "", "", nil, Origin{}
 	if k.Sample != nil && r.Question != nil {
 		k.Input = "" // differs between the questions on one context
 	}
@@ -91,7 +92,7 @@ func Summarise(rows []Row) []Summary {
 	var all []Summary
 	for _, g := range order {
 		full := g
-		full.kv, full.keep = "full", ""
+		full.kv, full.keep, full.memory = "full", "", ""
 		all = append(all, summarise(members[g], members[full]))
 	}
 	slices.SortStableFunc(all, func(a, b Summary) int {
@@ -102,7 +103,7 @@ func Summarise(rows []Row) []Summary {
 
 func summarise(rows, full []*Row) Summary {
 	first := rows[0]
-	s := Summary{Task: TaskSummary, Of: first.Task, Set: first.Set, Mode: first.Mode, Length: first.Length, KV: first.KV, Keep: first.Keep, Origin: first.Origin}
+	s := Summary{Task: TaskSummary, Of: first.Task, Set: first.Set, Mode: first.Mode, Length: first.Length, KV: first.KV, Keep: first.Keep, Memory: first.Memory, Origin: first.Origin}
 	s.ScoreName, _, _ = first.score()
 	scores := perSample(rows, func(r *Row) *float64 {
 		if _, v, ok := r.score(); ok {

@@ -28,6 +28,7 @@ type evalOptions struct {
 	asJSON   bool
 	seed     uint64
 	hold     string
+	memory   string
 	evalInputs
 }
 
@@ -50,6 +51,7 @@ DIR shows the results. Rows are JSON lines; --json prints them as they are made,
 	f.StringSliceVar(&o.tasks, "task", nil, "tasks, separated by commas")
 	f.StringArrayVar(&o.kv, "kv", nil, "recipes, separated by commas outside parentheses; may be repeated (default: full)")
 	f.StringSliceVar(&o.keep, "keep", nil, "shares that evicting recipes keep (default: 25%)")
+	f.StringVar(&o.memory, "kv-memory", "", "hard cap on the cache's bytes of recipes that have a budget, such as 64MiB")
 	f.StringVarP(&o.out, "out", "o", "", "directory for rows and report; an interrupted run is resumed")
 	f.BoolVar(&o.asJSON, "json", false, "print rows as JSON lines")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of generated samples")
@@ -100,6 +102,14 @@ func (o *evalOptions) run(cmd *cobra.Command, model string) error {
 	}
 	progress := newEvalProgress(cmd.ErrOrStderr())
 	r.Progress = progress.update
+	refused := map[string]bool{}
+	r.Refused = func(c eval.Case, err error) {
+		if !refused[c.String()] {
+			refused[c.String()] = true
+			progress.clear()
+			fmt.Fprintf(cmd.ErrOrStderr(), "%s is left out: %v\n", c, err)
+		}
+	}
 	return o.measure(cmd, r, tasks, progress)
 }
 
@@ -181,14 +191,11 @@ func (o *evalOptions) cases() ([]eval.Case, error) {
 	}
 	if len(specs) == 0 {
 		specs = []string{"full"}
-		if len(keeps) > 0 {
-			if policy.Lookup("auto") == nil {
-				return nil, usagef("--keep %s needs a recipe that evicts: add --kv, for example --kv snapkv", strings.Join(keeps, ","))
-			}
+		if len(keeps) > 0 || o.memory != "" {
 			specs = append(specs, "auto")
 		}
 	}
-	cases, err := eval.Cases(specs, keeps)
+	cases, err := eval.Cases(specs, keeps, o.memory)
 	if err != nil {
 		return nil, &usageError{err}
 	}
@@ -272,7 +279,7 @@ func evalTable(summary []eval.Summary) *table {
 		if s.KL != nil {
 			kl = fmt.Sprintf("%.4f", s.KL.Mean)
 		}
-		t.add(s.Of, s.Mode, s.KV, s.Keep, fmt.Sprint(s.Score.N), fmt.Sprintf("%.3f", s.Score.Mean), fmt.Sprintf("%.3f-%.3f", s.Score.Low, s.Score.High), kl,
+		t.add(s.Of, s.Mode, s.KV, strings.TrimSpace(s.Keep+" "+s.Memory), fmt.Sprint(s.Score.N), fmt.Sprintf("%.3f", s.Score.Mean), fmt.Sprintf("%.3f-%.3f", s.Score.Low, s.Score.High), kl,
 			bytesText(s.KVBytes), fmt.Sprintf("%.1f%%", 100*float64(s.KVBytes)/float64(max(s.FullBytes, 1))), secondsText(s.FirstToken), fmt.Sprintf("%.1f", s.TokensPerSecond))
 	}
 	return t

@@ -67,7 +67,7 @@ func (o *certifyOptions) run(cmd *cobra.Command, name string) error {
 	if o.keep != "" {
 		keeps = []string{o.keep}
 	}
-	cases, err := eval.Cases([]string{o.kv}, keeps)
+	cases, err := eval.Cases([]string{o.kv}, keeps, "")
 	if err != nil {
 		return &usageError{err}
 	}

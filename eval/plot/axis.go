@@ -108,7 +108,10 @@ func niceStep(raw float64) float64 {
 
 // Number writes a value with three significant digits, without zeros at the end.
 func Number(v float64) string {
-	if v == 0 || math.IsNaN(v) || math.IsInf(v, 0) {
+	if v == 0 {
+		return "0" // whatever its sign
+	}
+	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return strconv.FormatFloat(v, 'g', 3, 64)
 	}
 	decimals := 2 - int(math.Floor(math.Log10(math.Abs(v))))

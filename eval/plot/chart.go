@@ -153,6 +153,10 @@ func (c *Chart) points(v *canvas, x, y *axis, all []Point) {
 	sortByX(chosen)
 	var px, py []float64
 	labels := &labels{right: v.width}
+	if c.Level != nil {
+		at, w := y.at(c.Level.Y), textWidth(c.Level.Name)
+		labels.taken = append(labels.taken, [4]float64{x.to - w, at - 17, x.to, at})
+	}
 	for i, p := range chosen {
 		if i > 0 {
 			px, py = append(px, x.at(p.X)), append(py, y.at(chosen[i-1].Y))

@@ -104,7 +104,7 @@ func TestTicksAreRoundAndWithinTheAxis(t *testing.T) {
 }
 
 func TestNumbersAreShort(t *testing.T) {
-	for v, want := range map[float64]string{0: "0", 0.1: "0.1", 0.12345: "0.123", 1234.5: "1234", 12.5: "12.5", 100: "100", 0.00001: "0.00001", -2.50: "-2.5"} {
+	for v, want := range map[float64]string{0: "0", math.Copysign(0, -1): "0", 0.1: "0.1", 0.12345: "0.123", 1234.5: "1234", 12.5: "12.5", 100: "100", 0.00001: "0.00001", -2.50: "-2.5"} {
 		if got := Number(v); got != want {
 			t.Errorf("%g: %q, want %q", v, got, want)
 		}
