@@ -464,7 +464,7 @@ func TestReachScoresAreTheFormula(t *testing.T) {
 func TestUnionScoresAreTheFormula(t *testing.T) {
 	x := newDense(t)
 	for spec, names := range map[string][2]string{
-		"union(first=knorm,second=lagkv,weight=0.9)": {"knorm", "lagkv"}, "union(first=keydiff,second=knorm,ranks=head)": {"keydiff", "knorm"},
+		"union(first=knorm,ranks=layer)": {"knorm", "lagkv"}, "union(first=keydiff,second=knorm,weight=1)": {"keydiff", "knorm"},
 	} {
 		ranks := func(name string) [][]float64 {
 			recipe, err := policy.Parse(name)

@@ -13,7 +13,7 @@ import (
 //
 //	s[h,j] = max over group and rows of softmax(q·k/√d over [sinks | chunk | own rows])[j]
 //
-// The budget goes to the highest scores across all layers and heads, without a safeguard. The first sinks are pinned; the frame of a
+// The budget goes to the highest scores across all layers and heads, without a safeguard unless alpha is given. The first sinks are pinned; the frame of a
 // chat before the context scores nothing, as in the reference implementation.
 // With plus (KVzip+ of arXiv 2601.07891) an attention counts for what it adds to the row's hidden state, before the maximum is taken:
 //
@@ -23,8 +23,8 @@ import (
 // Cost: two to three prefills, with plus a projection of every value on top; the whole cache is held until the end; scratch is linear in
 // the chunk.
 type kvzip struct {
-	chunk, sinks int
-	plus         bool
+	chunk, sinks, recent int
+	plus                 bool
 }
 
 // Repeat instructions and the number of tokens by which a later chunk is announced.
@@ -38,7 +38,7 @@ const (
 func (kvzip) Signals() policy.Signals { return policy.Signals{} }
 
 // Pinned implements policy.Scorer.
-func (k kvzip) Pinned(*policy.Layer) (sinks, recent int) { return k.sinks, 0 }
+func (k kvzip) Pinned(*policy.Layer) (sinks, recent int) { return k.sinks, k.recent }
 
 // Score implements policy.Scorer; a second pass scores instead.
 func (kvzip) Score(*policy.Layer) ([][]float32, error) {
@@ -148,10 +148,12 @@ func init() {
 		Params: []policy.Param{
 			{Name: "chunk", Default: "2048", Min: 16, Max: 1 << 16, Whole: true, Meaning: "tokens that are repeated in one pass"},
 			{Name: "sinks", Default: "4", Min: 0, Max: 1 << 20, Whole: true, Meaning: "first entries that are always kept"},
+			{Name: "recent", Default: "0", Min: 0, Max: 1 << 20, Whole: true, Meaning: "newest entries that are always kept: what is written next leans on them, whatever a repetition asks for"},
+			{Name: "alpha", Default: "0", Min: 0, Max: 1, Meaning: "share of the average budget that every head keeps for itself"},
 			{Name: "plus", Default: "no", Choices: []string{"no", "yes"}, Meaning: "KVzip+: attention counts for what it adds to the row's hidden state"},
 		},
 		New: func(a policy.Args) (policy.Parts, error) {
-			return policy.Parts{Score: kvzip{a.Int("chunk"), a.Int("sinks"), a.Word("plus") == "yes"}, Allocate: globally{}}, nil
+			return policy.Parts{Score: kvzip{a.Int("chunk"), a.Int("sinks"), a.Int("recent"), a.Word("plus") == "yes"}, Allocate: globally{a.Float("alpha")}}, nil
 		},
 	})
 }

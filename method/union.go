@@ -10,9 +10,10 @@ import (
 // union keeps what either of two scores finds important: the larger of the two ranks. Means and products of scores water down what only
 // one of them sees; a union does not, as long as the budget is not so small that one of them needs it all.
 //
-//	s[j] = max(rank₁[j], weight·rank₂[j]),  rank[j] = share of the layer's values below that of j
+//	s[j] = max(rank₁[j], weight·rank₂[j]),  rank[j] = share of the values below that of j
 //
-// Ranks are taken over all heads of the layer together, so that heads stay comparable for allocations that need it, or within each head.
+// Ranks are taken within each head, or over all heads of a layer together. The former lose less, also under Ada-KV, which then gives more to
+// heads whose two scores disagree.
 // What a score pins counts as its highest rank. Cost: that of both scores and two sorts.
 type union struct {
 	pins
@@ -87,13 +88,13 @@ func init() {
 		Name:  "union",
 		Title: "Union of two scores",
 		Paper: "our own: the larger of two ranks; which scores complement each other was measured",
-		Good:  "better than either score where they see different things: expected attention with reach, or with LagKV for retrieval",
+		Good:  "better than either score where they see different things: expected attention with LagKV, or with reach",
 		Bad:   "budgets of a few per cent, where both claim all of it",
 		Params: append([]policy.Param{
 			{Name: "first", Default: "expected", Choices: unionScores, Meaning: "one score, with its defaults"},
-			{Name: "second", Default: "reach", Choices: unionScores, Meaning: "the other"},
-			{Name: "weight", Default: "1", Min: 0, Max: 1, Meaning: "what the ranks of the second are multiplied by"},
-			{Name: "ranks", Default: "layer", Choices: []string{"layer", "head"}, Meaning: "whether ranks are taken over a layer or within each head"},
+			{Name: "second", Default: "lagkv", Choices: unionScores, Meaning: "the other"},
+			{Name: "weight", Default: "0.9", Min: 0, Max: 1, Meaning: "what the ranks of the second are multiplied by"},
+			{Name: "ranks", Default: "head", Choices: []string{"head", "layer"}, Meaning: "whether ranks are taken within each head or over a layer"},
 		}, pinParams("4", "32")...),
 		New: func(a policy.Args) (policy.Parts, error) {
 			first, err := policy.Parse(a.Word("first"))
