@@ -39,10 +39,11 @@ func (c *Cache) SetBounds(spans ...int) error {
 	return nil
 }
 
-// newBounds is an empty stream of bounds. They are as precise as the keys are: f16 where keys decode from f16 scales.
+// newBounds is an empty stream of bounds. Keys of quantised formats get bf16: a code times its f16 scale can lie beyond the
+// range of f16, and a bound that clamps there is none; the precision lost is that of the codes.
 func newBounds(pageBytes int, keys Format, dims, span int) stream {
-	f := F16
-	if keys == F32 || keys == BF16 {
+	f := BF16
+	if keys == F32 || keys == F16 {
 		f = keys
 	}
 	y := layout{pageBytes: pageBytes, format: f, dims: 2 * dims, span: span}

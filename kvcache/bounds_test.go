@@ -131,6 +131,34 @@ func TestBoundsHoldAfterAnyHistory(t *testing.T) {
 	})
 }
 
+// An 8-bit code times an f16 scale reaches 127 times as far as f16 does.
+func TestBoundsOfQuantisedKeysBeyondF16(t *testing.T) {
+	const d = 32
+	for _, st := range []Storage{Uniform(Q8), Uniform(Q4)} {
+		pool := NewPool(4096, 0)
+		c := pool.NewCache(Shape{1, 1, d}, st)
+		if err := c.SetBounds(16); err != nil {
+			t.Fatal(err)
+		}
+		l := c.Lane(0, 0)
+		const n = 64
+		k := make([]float32, n*d)
+		k[3] = -1e6
+		if err := l.Append(count(n), k, make([]float32, n*d)); err != nil {
+			t.Fatal(err)
+		}
+		q := make([]float32, d)
+		q[3] = -1
+		bound := make([]float32, l.Blocks(0))
+		l.Bound(bound, len(bound), 0, &Query{Q: q, Group: 1, Scale: 1}, new(AttendScratch))
+		l.Gather(k, nil, nil)
+		if -k[3] > bound[0] {
+			t.Errorf("%v: bound %g below %g", st, bound[0], -k[3])
+		}
+		c.Free()
+	}
+}
+
 func TestReadingSpansIsReadingTheirEntries(t *testing.T) {
 	const d, n, g = 64, 1400, 2
 	r := rand.New(rand.NewPCG(4, 4))
