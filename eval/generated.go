@@ -95,6 +95,26 @@ func (g *Generator) NIAH(lengths []int, depths []float64, digits []int, count in
 	return all
 }
 
+// Needles are facts hidden in contexts of exactly so many tokens, count at each length and depth, numbered from first on. The answers
+// are there as tokens, to be teacher-forced.
+func (g *Generator) Needles(first int, lengths []int, depths []float64, digits, count int) ([]Needle, error) {
+	var all []Needle
+	for _, length := range lengths {
+		for _, depth := range depths {
+			for range count {
+				o := ruler.Options{Length: length, Frame: len(g.frame.head), Seed: g.Seed, Index: len(all), Plain: g.frame.tail == nil, Tokens: g.Tokens}
+				f, err := ruler.Hide(depth, digits, o)
+				if err != nil {
+					return nil, fmt.Errorf("eval: %w", err)
+				}
+				all = append(all, Needle{Sample: first + len(all), Context: join(g.frame.head, f.Context),
+					QA: []Question{{Question: f.Question, Suffix: join(g.frame.tail, f.Cue), Answer: f.Answer}}})
+			}
+		}
+	}
+	return all, nil
+}
+
 // RULER is count samples of each of the tasks at each length. Paragraphs may be nil if no task needs them.
 func (g *Generator) RULER(tasks []string, lengths []int, count int, paragraphs map[string]*ruler.Paragraphs) []Sampling {
 	var all []Sampling

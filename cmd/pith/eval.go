@@ -43,8 +43,11 @@ which that is exact. Tasks:
 ` + evalTaskHelp + `
 With -o DIR every row is stored as it is made; the same command line continues where an interrupted one stopped, and report.html in
 DIR shows the results. Rows are JSON lines; --json prints them as they are made, and the summary as its last lines.`,
-		Args:              wants("MODEL"),
-		RunE:              func(cmd *cobra.Command, args []string) error { return o.run(cmd, args[0]) },
+		Args: wants("MODEL"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.lengthGiven = cmd.Flags().Changed("length")
+			return o.run(cmd, args[0])
+		},
 		ValidArgsFunction: completeModels,
 	}
 	f := cmd.Flags()

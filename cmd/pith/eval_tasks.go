@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strconv"
@@ -13,12 +15,13 @@ import (
 
 	"pith/engine"
 	"pith/eval"
+	"pith/eval/text"
 )
 
 // evalTaskHelp is the list of tasks in the verb's help.
 const evalTaskHelp = `  fidelity    distance of the distributions over a text's continuation from those of the full cache (--windows or --text)
   perplexity  how well a text's continuation is predicted (--windows or --text)
-  needle      facts hidden in contexts, answers teacher-forced (--samples)
+  needle      facts hidden in contexts, answers teacher-forced: --samples, and --count generated at each --length x --depth if --length is given
   niah        a number hidden in a book: --length x --depth x --digits, --count samples each
   ruler       RULER's thirteen tasks at each --length, --count samples each; qa_1 and qa_2 need --paragraphs
   longbench   the benchmark's own files NAME.jsonl (--data DIR), the first --count samples of each
@@ -32,8 +35,9 @@ type evalInputs struct {
 	texts            []string
 	context          int
 	positions        int
-	count            int
+	count, cut       int
 	lengths          []int
+	lengthGiven      bool
 	depths           []string
 	digits           []int
 	sets             []string
@@ -48,10 +52,11 @@ func (i *evalInputs) register(cmd *cobra.Command) {
 	f.StringVar(&i.windows, "windows", "", "windows of token ids, JSON")
 	f.StringVar(&i.samples, "samples", "", "prompts of token ids, JSON")
 	f.StringSliceVar(&i.modes, "mode", []string{eval.Hidden, eval.Visible}, "what compression sees: the context (hidden), the question too (visible), the whole prompt (visible_all)")
-	f.StringArrayVar(&i.texts, "text", nil, "text file to cut windows from; may be repeated")
+	f.StringArrayVar(&i.texts, "text", nil, "text file to cut windows from, or opticks, the book that is built in; may be repeated")
 	f.IntVar(&i.context, "context", 4096, "tokens of context in a window of --text")
 	f.IntVar(&i.positions, "positions", 128, "tokens scored after it")
-	f.IntVar(&i.count, "count", 0, "windows of each text, or samples of each kind (default: 3 windows; niah and ruler 5 samples; longbench all)")
+	f.IntVar(&i.count, "count", 0, "samples of each kind (default: niah and ruler 5, needle 2, longbench all)")
+	f.IntVar(&i.cut, "cut", 0, "windows of each text (default: --count, else 3)")
 	f.IntSliceVar(&i.lengths, "length", []int{4096}, "tokens of generated prompts, room for the answer included")
 	f.StringSliceVar(&i.depths, "depth", []string{"0%", "25%", "50%", "75%", "100%"}, "shares of the text before the needle")
 	f.IntSliceVar(&i.digits, "digits", []int{7}, "digits of the needle's number")
@@ -77,12 +82,12 @@ var evalTasks = []struct {
 		return eval.Perplexity{Windows: ws}, err
 	}},
 	{eval.TaskNeedle, func(o *evalOptions) error {
-		if o.samples == "" {
-			return usagef("needle needs --samples FILE")
+		if o.samples == "" && !o.lengthGiven {
+			return usagef("needle needs --samples FILE or --length")
 		}
-		return nil
-	}, func(o *evalOptions, _ *engine.Engine) (eval.Task, error) {
-		samples, err := eval.ReadNeedles(o.samples)
+		return needsLengths(o)
+	}, func(o *evalOptions, e *engine.Engine) (eval.Task, error) {
+		samples, err := o.needles(e)
 		return eval.Needles{Samples: samples, Modes: o.modes}, err
 	}},
 	{eval.TaskNIAH, needsLengths, func(o *evalOptions, e *engine.Engine) (eval.Task, error) {
@@ -170,8 +175,8 @@ func (o *evalOptions) checkInputs() error {
 			return &usageError{err}
 		}
 	}
-	if o.count < 0 || o.decode < 1 || o.truncate < 0 {
-		return usagef("--count %d, --decode %d, --truncate %d: negative, or nothing to decode", o.count, o.decode, o.truncate)
+	if o.count < 0 || o.cut < 0 || o.decode < 1 || o.truncate < 0 {
+		return usagef("--count %d, --cut %d, --decode %d, --truncate %d: negative, or nothing to decode", o.count, o.cut, o.decode, o.truncate)
 	}
 	return nil
 }
@@ -203,6 +208,38 @@ func (o *evalOptions) answering(e *engine.Engine, task string, samples func(g *e
 		return nil, err
 	}
 	return eval.Answering{Task: task, Modes: o.modes, Samples: list}, nil
+}
+
+// needles reads samples of token ids and generates others, whose numbers go on.
+func (o *evalOptions) needles(e *engine.Engine) (all []eval.Needle, err error) {
+	if o.samples != "" {
+		if all, err = eval.ReadNeedles(o.samples); err != nil {
+			return nil, err
+		}
+	}
+	if !o.lengthGiven {
+		return all, nil
+	}
+	first := 0
+	for _, n := range all {
+		first = max(first, n.Sample+1)
+	}
+	depths, err := o.parseDepths()
+	if err != nil {
+		return nil, err
+	}
+	g, err := eval.NewGenerator(e, o.seed)
+	if err != nil {
+		return nil, err
+	}
+	for _, digits := range o.digits {
+		more, err := g.Needles(first, o.lengths, depths, digits, cmp.Or(o.count, 2))
+		if err != nil {
+			return nil, err
+		}
+		all, first = append(all, more...), first+len(more)
+	}
+	return all, nil
 }
 
 // setsOf are the sets that belong to a task: --set may name those of several.
@@ -241,11 +278,11 @@ func (o *evalOptions) readWindows(e *engine.Engine) ([]eval.Window, error) {
 		all = ws
 	}
 	for _, path := range o.texts {
-		text, err := os.ReadFile(path)
+		book, err := bookOrFile(path)
 		if err != nil {
 			return nil, err
 		}
-		ws, err := eval.CutWindows(e.Tokenizer(), bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")), o.context, o.positions, cmp.Or(o.count, 3))
+		ws, err := eval.CutWindows(e.Tokenizer(), bytes.TrimPrefix(book, []byte("\xef\xbb\xbf")), o.context, o.positions, cmp.Or(o.cut, o.count, 3))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
@@ -255,4 +292,13 @@ func (o *evalOptions) readWindows(e *engine.Engine) ([]eval.Window, error) {
 		}
 	}
 	return all, nil
+}
+
+// bookOrFile reads a text; the built-in book goes by its name where there is no file of that name.
+func bookOrFile(path string) ([]byte, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) && path == "opticks" {
+		return []byte(text.Opticks()), nil
+	}
+	return data, err
 }
