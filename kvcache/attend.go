@@ -131,8 +131,11 @@ func (l *Lane) AttendPiece(p *Partial, i int, q *Query, s *AttendScratch, weight
 		scores = floats(&s.scores, g*PieceSlots)
 	}
 	scores = scores[:g*PieceSlots]
-	clear(scores)
-	if q.Lo > 0 || q.Spans != nil {
+	partly := q.Lo > 0 || q.Spans != nil
+	if partly || weights != nil {
+		clear(scores)
+	}
+	if partly {
 		any := false
 		l.visible(lo, hi, q, func(*segment, int, int, int) { any = true })
 		if !any {
@@ -147,25 +150,11 @@ func (l *Lane) AttendPiece(p *Partial, i int, q *Query, s *AttendScratch, weight
 			kernel.SoftCap(row, q.SoftCap)
 		}
 	}
-	if q.Lo > 0 || q.Spans != nil {
+	if partly {
 		l.hide(scores, lo, hi, q)
 	}
 	for h := range g {
-		row := scores[h*PieceSlots : h*PieceSlots+n]
-		at := 0
-		for j, v := range row {
-			if v > row[at] || row[at] != row[at] {
-				at = j
-			}
-		}
-		top := row[at]
-		if math.IsInf(float64(top), -1) {
-			clear(row)
-			continue
-		}
-		// The weight of the largest score is 1 before normalisation: its probability gives the sum.
-		kernel.Softmax(row)
-		p.Max[h], p.Sum[h] = top, 1/row[at]
+		p.Max[h], p.Sum[h] = kernel.SoftmaxStats(scores[h*PieceSlots : h*PieceSlots+n])
 	}
 	l.accumulate(p.Acc, scores, lo, hi, q, s)
 }

@@ -200,6 +200,22 @@ func (p *Pool) page(id pageID) []byte {
 	return slab[off : off+p.pageBytes : off+p.pageBytes]
 }
 
+// pages is the memory of several pages where they lie one behind the other, else nil: borrowed until one is given back.
+func (p *Pool) pages(ids []pageID) []byte {
+	for i, id := range ids {
+		if id != ids[0]+pageID(i) {
+			return nil
+		}
+	}
+	first, n := int(ids[0]), len(ids)
+	if first%p.perSlab+n > p.perSlab {
+		return nil
+	}
+	slab := (*p.slabs.Load())[first/p.perSlab]
+	off := first % p.perSlab * p.pageBytes
+	return slab[off : off+n*p.pageBytes : off+n*p.pageBytes]
+}
+
 // give takes pages back; what they were drawn from gets its bytes again.
 func (p *Pool) give(ids []pageID, r *Reservation) {
 	if len(ids) == 0 {

@@ -1,6 +1,10 @@
 package kvcache
 
-import "sort"
+import (
+	"sort"
+
+	"pith/kernel"
+)
 
 // stream is an append-only sequence of encoded entries in pages: the keys or the values of one segment.
 type stream struct {
@@ -29,17 +33,31 @@ func (s *stream) recordLen(i int) int {
 	return s.n - int(s.recs[i].slot)
 }
 
-// view returns n bytes at off of the stream's bytes: page memory where they lie in one page, else a copy in buf.
+// view returns n bytes at off of the stream's bytes: page memory where they lie in one page or in neighbours, as pages taken
+// together mostly are, else a copy in buf.
 func (s *stream) view(pool *Pool, off, n int, buf *[]byte) []byte {
 	page, at := off/s.pageBytes, off%s.pageBytes
 	if at+n <= s.pageBytes {
 		return pool.page(s.ids[page])[at : at+n]
+	}
+	if mem := pool.pages(s.ids[page : (off+n-1)/s.pageBytes+1]); mem != nil {
+		return mem[at : at+n]
 	}
 	out := bytesOf(buf, n)
 	for done := 0; done < n; page, at = page+1, 0 {
 		done += copy(out[done:], pool.page(s.ids[page])[at:])
 	}
 	return out
+}
+
+// ahead asks for n bytes at off, which a coming call reads: the processor's own prefetching ends with each 4 KiB of memory.
+func (s *stream) ahead(pool *Pool, off, n int) {
+	for page, at := off/s.pageBytes, off%s.pageBytes; n > 0 && page < len(s.ids); page, at = page+1, 0 {
+		part := pool.page(s.ids[page])[at:]
+		part = part[:min(n, len(part))]
+		kernel.Prefetch(part)
+		n -= len(part)
+	}
 }
 
 // write stores data at off of the stream's bytes. What view returned in place may be written there again.
@@ -84,19 +102,23 @@ func (c *cursor) next(limit int) (r run, slot int, ok bool) {
 		page := slot / s.per
 		lo = slot - page*s.per
 		r = s.pageRun(c.pool.page(s.ids[page]), min(s.per, s.n-page*s.per))
+		s.ahead(c.pool, (page+1)*s.pageBytes+s.rowsAt, s.per*s.rowBytes)
 	case s.keys:
 		rec, n := s.recs[c.rec], s.recordLen(c.rec)
 		lo = slot - int(rec.slot)
 		keyPart := s.codeBytes(n) + s.metaBytes(n)
 		if c.vals {
 			r = run{n: n, held: n, data: s.view(c.pool, int(rec.off)+keyPart, s.valueBytes(n), c.buf)}
+			s.ahead(c.pool, int(rec.off)+2*keyPart+s.valueBytes(n), s.valueBytes(n))
 		} else {
 			r = s.recordRun(s.view(c.pool, int(rec.off), keyPart, c.buf), n)
+			s.ahead(c.pool, int(rec.off)+keyPart+s.valueBytes(n), keyPart)
 		}
 	default:
 		block := slot / blockTokens
 		lo = slot - block*blockTokens
 		r = run{n: min(blockTokens, s.n-block*blockTokens), held: blockTokens, data: s.view(c.pool, block*s.block, s.block, c.buf)}
+		s.ahead(c.pool, (block+1)*s.block, s.block)
 	}
 	hi := min(r.n, lo+limit)
 	if hi == r.n {
