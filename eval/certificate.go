@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"pith/eval/text"
@@ -93,7 +94,7 @@ func Certify(ctx context.Context, r Runner, c Case, length int, seed uint64, flo
 	if err != nil {
 		return nil, err
 	}
-	cert := &Certificate{Version: certificateVersion, KV: c.recipe.Canonical(), Keep: c.Keep, Length: length, Seed: seed,
+	cert := &Certificate{Version: certificateVersion, KV: c.recipe.Canonical(), Keep: certifiedShare(c.recipe, c.budget.Keep), Length: length, Seed: seed,
 		Time: time.Now().UTC().Format(time.RFC3339), Origin: r.Origin, Floors: floors,
 		Scope: fmt.Sprintf("Measured on English prose of the 18th century and generated tasks, contexts of %d tokens, question hidden from the recipe: other lengths, languages and tasks may fare differently.", length)}
 	cert.fill(rows, c)
@@ -144,20 +145,25 @@ func (c *Certificate) fill(rows []Row, which Case) {
 	}
 }
 
-// judge compares with the floors.
+// judge compares with the certificate's own floors.
 func (c *Certificate) judge() {
-	c.Failures = []string{}
+	c.Failures = c.Below(c.Floors)
+	c.Passed = len(c.Failures) == 0
+}
+
+// Below says in words which floors the figures do not reach, none if they reach all.
+func (c *Certificate) Below(f Floors) []string {
+	failures := []string{}
 	fail := func(below bool, format string, a ...any) {
 		if below {
-			c.Failures = append(c.Failures, fmt.Sprintf(format, a...))
+			failures = append(failures, fmt.Sprintf(format, a...))
 		}
 	}
-	f := c.Floors
 	fail(f.MaxKL > 0 && c.KL.Mean > f.MaxKL, "KL %.4f above %.4g", c.KL.Mean, f.MaxKL)
 	fail(c.Top1.Mean < f.Top1, "top-1 agreement %.3f below %.3g", c.Top1.Mean, f.Top1)
 	fail(c.Needle.Mean < f.Needle*c.FullFinds, "needles found %.3f below %.3g of the full cache's %.3f", c.Needle.Mean, f.Needle, c.FullFinds)
 	fail(c.RULER.Mean < f.RULER*c.FullRULER, "RULER %.3f below %.3g of the full cache's %.3f", c.RULER.Mean, f.RULER, c.FullRULER)
-	c.Passed = len(c.Failures) == 0
+	return failures
 }
 
 // CertificatesPath is where the certificates of a model lie: beside its file.
@@ -209,16 +215,61 @@ func StoreCertificate(path string, c *Certificate) error {
 	return nil
 }
 
-// Find returns the certificate of a recipe at a budget for a model's file, the one for the longest context; ok is false if there is none.
-func Find(list []Certificate, r *policy.Recipe, keep policy.Share, digest, arithmetic string) (best Certificate, ok bool) {
-	share := ""
-	if r.Evicts() {
-		share = keep.String()
+// certifiedShare writes a share as certificates do; "" where the recipe has no use for one.
+func certifiedShare(r *policy.Recipe, keep policy.Share) string {
+	if !r.HasBudget() {
+		return ""
 	}
+	if keep.IsZero() {
+		keep = policy.DefaultShare
+	}
+	return keep.String()
+}
+
+// Find returns the certificate of a recipe at a share for a model's file, the one for the longest context; ok is false if there is none.
+func Find(list []Certificate, r *policy.Recipe, keep policy.Share, digest, arithmetic string) (best Certificate, ok bool) {
+	share := certifiedShare(r, keep)
 	for _, c := range list {
 		if c.KV == r.Canonical() && c.Keep == share && c.Digest == digest && c.Arithmetic == arithmetic && (!ok || c.Length > best.Length) {
 			best, ok = c, true
 		}
 	}
 	return best, ok
+}
+
+// A Gate lets recipes through that have a certificate for a model's file in an arithmetic. The full cache needs none.
+type Gate struct {
+	Certificates       []Certificate
+	Digest, Arithmetic string
+	Floors             Floors // asked for on top of those that the certificate was made with
+}
+
+// Check returns an error that says why a recipe must not be used at a budget. A cap in bytes is no share that could have been certified.
+func (g *Gate) Check(r *policy.Recipe, b policy.Budget) error {
+	if r == nil || !r.HasBudget() && len(r.Terms()) == 1 && r.Canonical() == "full" {
+		return nil
+	}
+	name := r.Canonical() + atBudget(certifiedShare(r, b.Keep), "")
+	if b.Bytes > 0 {
+		return fmt.Errorf("eval: certificate: %s with a cap in bytes cannot be certified; name a share", r.Canonical())
+	}
+	c, ok := Find(g.Certificates, r, b.Keep, g.Digest, g.Arithmetic)
+	if !ok {
+		return fmt.Errorf("eval: certificate: there is none of %s for this model in %s arithmetic", name, g.Arithmetic)
+	}
+	if below := append(slices.Clone(c.Failures), c.Below(g.Floors)...); len(below) > 0 {
+		return fmt.Errorf("eval: certificate: %s: %s", name, strings.Join(below, "; "))
+	}
+	return nil
+}
+
+// Line is the certificate in one line, for people.
+func (c *Certificate) Line() string {
+	verdict := "passed"
+	if !c.Passed {
+		verdict = "missed: " + strings.Join(c.Failures, "; ")
+	}
+	return fmt.Sprintf("%s%s: %d tokens, KL %.4f, same first choice %.1f%%, numbers %.1f%% (full cache %.1f%%), RULER %.1f%% (%.1f%%), %.1f of %.1f MiB; %s",
+		c.KV, atBudget(c.Keep, ""), c.Length, c.KL.Mean, 100*c.Top1.Mean, 100*c.Needle.Mean, 100*c.FullFinds, 100*c.RULER.Mean, 100*c.FullRULER,
+		float64(c.KVBytes)/(1<<20), float64(c.FullBytes)/(1<<20), verdict)
 }

@@ -111,6 +111,13 @@ func (s *Server) engineRequest(m *Model, c *common) (engine.Request, *problem) {
 	if r.Recipe, r.Budget, p = s.cacheOf(c); p != nil {
 		return r, p
 	}
+	if m.Certified != nil {
+		if err := m.Certified(r.Recipe, r.Budget); err != nil {
+			p := badRequest("kv", "%v", err)
+			p.Code = "recipe_not_certified"
+			return r, p
+		}
+	}
 	if r.Budget.Bytes > 0 && r.MaxTokens == 0 {
 		r.MaxTokens = cappedTokens
 	}

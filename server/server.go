@@ -29,6 +29,12 @@ type Model struct {
 	Engine   *engine.Engine
 	Template *chat.Template
 	Created  time.Time // of the file
+
+	// Certificates is what is known of recipes on this model, shown as JSON where models are listed; nil: nothing is shown.
+	Certificates any
+	// Certified, if set, is asked before a request is taken whether its recipe (nil: the full cache) may be used at its budget. Its
+	// error is the client's answer.
+	Certified func(r *policy.Recipe, b policy.Budget) error
 }
 
 // Options of a server. Models is required; the zero value of everything else is a sensible default.
@@ -202,10 +208,12 @@ type modelInfo struct {
 	Created int64  `json:"created"`
 	OwnedBy string `json:"owned_by"`
 	Context int    `json:"max_model_len"`
+
+	Certificates any `json:"certificates,omitempty"`
 }
 
 func describe(m *Model) modelInfo {
-	return modelInfo{ID: m.ID, Object: "model", Created: m.Created.Unix(), OwnedBy: "pith", Context: m.Engine.Config().Context}
+	return modelInfo{ID: m.ID, Object: "model", Created: m.Created.Unix(), OwnedBy: "pith", Context: m.Engine.Config().Context, Certificates: m.Certificates}
 }
 
 func (s *Server) listModels(w http.ResponseWriter, _ *http.Request) {

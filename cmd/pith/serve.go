@@ -29,6 +29,7 @@ type serveOptions struct {
 	waiting int
 	running int
 	verbose bool
+	gate    gating
 }
 
 func newServe() *cobra.Command {
@@ -37,7 +38,10 @@ func newServe() *cobra.Command {
 		Use:   "serve MODEL...",
 		Short: "OpenAI-compatible server",
 		Long: `Serves chat completions, completions and models as OpenAI does, on this machine only unless there is an API key. --kv, --keep and
---kv-memory hold for requests that do not say otherwise in their fields kv, keep and kv_memory.`,
+--kv-memory hold for requests that do not say otherwise in their fields kv, keep and kv_memory.
+
+What pith certify has stored beside a model is shown at the start and where models are listed. With --certified, or a floor, recipes without a
+certificate that reaches it are refused; the full cache needs none.`,
 		Args:              wants("MODEL..."),
 		RunE:              o.run,
 		ValidArgsFunction: completeModels,
@@ -52,6 +56,7 @@ func newServe() *cobra.Command {
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log every request")
 	o.computing.register(cmd)
 	o.caching.register(cmd)
+	o.gate.register(cmd)
 	return cmd
 }
 
@@ -65,6 +70,7 @@ func (o *serveOptions) run(cmd *cobra.Command, names []string) error {
 	if o.key == "" {
 		o.key = os.Getenv("PITH_API_KEY")
 	}
+	o.gate.floorsGiven(cmd)
 	options := o.options()
 	options.Waiting, options.Running = o.waiting, o.running
 	if o.pool != "" {
@@ -120,7 +126,12 @@ func (o *serveOptions) load(cmd *cobra.Command, name string, options engine.Opti
 	if info, err := os.Stat(f.Path()); err == nil {
 		created = info.ModTime()
 	}
-	return server.Model{ID: modelID(name), Engine: e, Template: t, Created: created}, nil
+	m := server.Model{ID: modelID(name), Engine: e, Template: t, Created: created}
+	if err := o.gate.attach(cmd.ErrOrStderr(), &m, &o.computing, o.recipe, o.budget); err != nil {
+		e.Close()
+		return server.Model{}, err
+	}
+	return m, nil
 }
 
 // modelID is what clients call a model: the name given, for a path the file's.
