@@ -58,9 +58,13 @@ func (p *Partial) Fold(o *Partial) {
 			copy(acc, o.Acc[h*d:])
 			continue
 		}
+		a, b := float64(p.Sum[h]), float64(o.Sum[h])
 		top := max(p.Max[h], o.Max[h])
-		a := float64(p.Sum[h]) * math.Exp(float64(p.Max[h]-top))
-		b := float64(o.Sum[h]) * math.Exp(float64(o.Max[h]-top))
+		if p.Max[h] < top {
+			a *= math.Exp(float64(p.Max[h] - top))
+		} else {
+			b *= math.Exp(float64(o.Max[h] - top))
+		}
 		kernel.Scale(acc, float32(a/(a+b)))
 		kernel.AddScaled(acc, o.Acc[h*d:(h+1)*d], float32(b/(a+b)))
 		p.Max[h], p.Sum[h] = top, float32(a+b)
@@ -204,6 +208,15 @@ func (l *Lane) scores(dst []float32, lo, hi int, q *Query, sc *AttendScratch) {
 		if s.channels != nil {
 			x = gatherChannels(floats(&sc.q, g*len(s.channels)), q.Q, s.channels, g, d)
 		}
+		if !s.keys.grouped {
+			f := rowFormat(s.keys.format)
+			for slot := from; slot < to; {
+				rows, n := s.keys.rows(l.cache.pool, slot, to)
+				kernel.DotRowsGroup(dst[base+slot-lo:], PieceSlots, x, rows, g, n, s.keys.dims, f)
+				slot += n
+			}
+			return
+		}
 		for c := s.keys.from(l.cache.pool, from, &sc.keys); c.slot < to; {
 			r, slot, _ := c.next(to - c.slot)
 			dotRun(&s.keys.layout, &r, dst[base+slot-lo:], PieceSlots, x, tmp, g)
@@ -216,6 +229,15 @@ func (l *Lane) accumulate(acc, weights []float32, lo, hi int, q *Query, sc *Atte
 	g := q.Group
 	tmp := floats(&sc.tmp, g*64)
 	l.visible(lo, hi, q, func(s *segment, base, from, to int) {
+		if !s.values.grouped {
+			f := rowFormat(s.values.format)
+			for slot := from; slot < to; {
+				rows, n := s.values.rows(l.cache.pool, slot, to)
+				kernel.AccumulateRowsGroup(acc, weights[base+slot-lo:], PieceSlots, rows, g, n, s.values.dims, f)
+				slot += n
+			}
+			return
+		}
 		for c := s.valuesFrom(l.cache.pool, from, &sc.values); c.slot < to; {
 			r, slot, _ := c.next(to - c.slot)
 			accumulateRun(&s.values.layout, &r, acc, weights[base+slot-lo:], PieceSlots, tmp, g)

@@ -129,6 +129,18 @@ func (c *cursor) next(limit int) (r run, slot int, ok bool) {
 	return r, slot, true
 }
 
+// rows is the memory of the entries of a row stream from slot on that lie together, n of them, none from limit on. The page that
+// follows is asked for.
+func (s *stream) rows(pool *Pool, slot, limit int) (rows []byte, n int) {
+	page := slot / s.per
+	lo := slot - page*s.per
+	hi := min(s.per, limit-page*s.per)
+	if page+1 < len(s.ids) {
+		kernel.Prefetch(pool.page(s.ids[page+1])[s.rowsAt:][:s.per*s.rowBytes])
+	}
+	return pool.page(s.ids[page])[s.rowsAt+lo*s.rowBytes : s.rowsAt+hi*s.rowBytes], hi - lo
+}
+
 // need is the number of pages that appending n entries takes.
 func (s *stream) need(n int) int {
 	switch {
