@@ -14,8 +14,9 @@ type reference struct {
 	logits [][]float32 // [position][Vocab]
 	norm   []float64   // log Σ exp of each row
 	top    []int
-	next   []int32 // the true tokens
-	nll    float64 // mean
+	next   []int32   // the true tokens
+	losses []float64 // -log p of each
+	nll    float64   // mean
 }
 
 func newReference(logits [][]float32, next []int32) *reference {
@@ -28,8 +29,20 @@ func newReference(logits [][]float32, next []int32) *reference {
 	for i, id := range next {
 		nll[i] = f.norm[i] - float64(logits[i][id])
 	}
-	f.nll = mean(nll)
+	f.losses, f.nll = nll, mean(nll)
 	return f
+}
+
+// distance is the mean absolute difference from another engine's log-likelihoods of the same positions, nil where they are not those.
+func (f *reference) distance(others []float64) *float64 {
+	if len(others) != len(f.losses) {
+		return nil
+	}
+	var sum float64
+	for i, v := range others {
+		sum += math.Abs(v - f.losses[i])
+	}
+	return finite(sum / float64(len(others)))
 }
 
 // compare fills a row with the distance of another cache's logits from the reference's.

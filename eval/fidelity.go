@@ -52,6 +52,9 @@ func (w Window) fidelity(ctx context.Context, r *Runner, u *unit, cases []Case, 
 			}
 			row := h.row(u.key(h.Case, 0))
 			full.compare(&row, logits)
+			if h.KV == "full" {
+				row.NLLError = full.distance(w.FullNLL)
+			}
 			if err := r.finish(h, row); err != nil {
 				return err
 			}

@@ -2,9 +2,11 @@ package eval
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -46,8 +48,26 @@ func OpenJournal(dir string) (*Journal, error) {
 	return j, nil
 }
 
-// rowsSuffix ends the names of files of rows.
-const rowsSuffix = ".jsonl"
+// rowsSuffix ends the names of files of rows; packedSuffix after it those that gzip made smaller, which are read and not added to.
+const (
+	rowsSuffix   = ".jsonl"
+	packedSuffix = ".gz"
+)
+
+// maxRows bounds what a packed file may unfold to.
+const maxRows = 1 << 30
+
+func unpack(data []byte) ([]byte, error) {
+	z, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		return nil, err
+	}
+	out, err := io.ReadAll(io.LimitReader(z, maxRows+1))
+	if err == nil && len(out) > maxRows {
+		err = fmt.Errorf("more than %d bytes of rows", maxRows)
+	}
+	return out, err
+}
 
 func escapeGlob(s string) string {
 	return strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(s)
@@ -136,9 +156,13 @@ func ReadRows(path string) ([]Row, error) {
 		return nil, fmt.Errorf("eval: %w", err)
 	}
 	if info.IsDir() {
-		paths, err := filepath.Glob(filepath.Join(escapeGlob(path), "*"+rowsSuffix))
-		if err != nil {
-			return nil, fmt.Errorf("eval: %w", err)
+		var paths []string
+		for _, suffix := range []string{rowsSuffix, rowsSuffix + packedSuffix} {
+			found, err := filepath.Glob(filepath.Join(escapeGlob(path), "*"+suffix))
+			if err != nil {
+				return nil, fmt.Errorf("eval: %w", err)
+			}
+			paths = append(paths, found...)
 		}
 		if len(paths) == 0 {
 			return nil, fmt.Errorf("eval: %s: no file of rows (*%s): %w", path, rowsSuffix, fs.ErrNotExist)
@@ -155,8 +179,11 @@ func ReadRows(path string) ([]Row, error) {
 		return all, nil
 	}
 	data, err := os.ReadFile(path)
+	if err == nil && strings.HasSuffix(path, packedSuffix) {
+		data, err = unpack(data)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("eval: %w", err)
+		return nil, fmt.Errorf("eval: %s: %w", path, err)
 	}
 	var rows []Row
 	for n := 1; len(data) > 0; n++ {

@@ -126,7 +126,8 @@ func Report(rows []Row, notes []Note) (html []byte, plots map[string]string, err
 		latest = max(latest, r.Time)
 	}
 	p.Date, _, _ = strings.Cut(latest, "T")
-	for i, group := range bySubject(rows) {
+	subjects := bySubject(rows)
+	for i, group := range subjects {
 		s := newSubject(group)
 		for j := range s.Figures {
 			f := &s.Figures[j]
@@ -142,7 +143,11 @@ func Report(rows []Row, notes []Note) (html []byte, plots map[string]string, err
 			}
 		}
 		p.Subjects = append(p.Subjects, s)
-		p.Findings = append(p.Findings, findings(group, s.Name)...)
+		name := s.Name
+		if len(subjects) == 1 { // the title says it
+			name = ""
+		}
+		p.Findings = append(p.Findings, findings(group, name)...)
 	}
 	if len(p.Subjects) == 1 {
 		p.Title = p.Subjects[0].Name + ": what compression costs and saves"

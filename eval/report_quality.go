@@ -203,7 +203,12 @@ func findings(rows []Row, model string) []string {
 			if p.length > 0 {
 				what += fmt.Sprintf(", %d tokens", p.length)
 			}
-			out = append(out, fmt.Sprintf("%s, %s: best %s.", model, what, strings.Join(parts, ", ")))
+			if model == "" {
+				what = strings.ToUpper(what[:1]) + what[1:]
+			} else {
+				what = model + ", " + what
+			}
+			out = append(out, fmt.Sprintf("%s: best %s.", what, strings.Join(parts, ", ")))
 		}
 	}
 	return out

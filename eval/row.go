@@ -16,7 +16,8 @@ type Row struct {
 	KLMax     *float64 `json:"kl_max,omitempty"`
 	Top1      *float64 `json:"top1,omitempty"` // share of positions with the same most likely token
 	FullNLL   *float64 `json:"full_nll,omitempty"`
-	DNLL      *float64 `json:"dnll,omitempty"` // nll - full_nll
+	NLLError  *float64 `json:"nll_error,omitempty"` // the full cache's mean absolute difference from the log-likelihoods that came with the window
+	DNLL      *float64 `json:"dnll,omitempty"`      // nll - full_nll
 
 	// Right and wrong.
 	NLL        *float64 `json:"nll,omitempty"`   // mean -log p of the true tokens

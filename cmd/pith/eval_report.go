@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -9,17 +10,21 @@ import (
 )
 
 func newEvalReport() *cobra.Command {
-	var out string
+	var out, document string
 	cmd := &cobra.Command{
 		Use:   "report DIR...",
 		Short: "A page of results from rows",
 		Long: `Reads the rows of one or more runs and writes report.html, one page that needs nothing else, and its plots as files into the directory
-given by -o, by default the first one.`,
+given by -o, by default the first one. With --markdown FILE it writes the tables of a Markdown document anew instead: what stands between
+lines such as <!-- table: fidelity arithmetic=exact --> and <!-- /table -->.`,
 		Args: wants("DIR..."),
 		RunE: func(cmd *cobra.Command, dirs []string) error {
 			rows, notes, err := readRuns(dirs)
 			if err != nil {
 				return err
+			}
+			if document != "" {
+				return fillDocument(document, rows)
 			}
 			if out == "" {
 				out = dirs[0]
@@ -32,7 +37,25 @@ given by -o, by default the first one.`,
 		},
 	}
 	cmd.Flags().StringVarP(&out, "out", "o", "", "directory for the report")
+	cmd.Flags().StringVar(&document, "markdown", "", "Markdown document whose tables are written anew")
 	return cmd
+}
+
+// fillDocument writes a document's tables; the file is replaced at once or left as it is.
+func fillDocument(path string, rows []eval.Row) error {
+	old, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	text, err := eval.FillTables(old, rows)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	part := path + ".part"
+	if err := os.WriteFile(part, text, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(part, path)
 }
 
 func newEvalMerge() *cobra.Command {

@@ -3,6 +3,7 @@ package plot
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -152,7 +153,7 @@ func (c *Chart) points(v *canvas, x, y *axis, all []Point) {
 	}
 	sortByX(chosen)
 	var px, py []float64
-	labels := &labels{right: v.width}
+	labels := &labels{right: v.width, top: y.to, bottom: y.from, down: c.Down}
 	if c.Level != nil {
 		at, w := y.at(c.Level.Y), textWidth(c.Level.Name)
 		labels.taken = append(labels.taken, [4]float64{x.to - w, at - 17, x.to, at})
@@ -166,10 +167,13 @@ func (c *Chart) points(v *canvas, x, y *axis, all []Point) {
 	}
 	if len(px) > 1 {
 		v.path(px, py, "front")
+		for i := 1; i < len(px); i++ {
+			labels.lines = append(labels.lines, [4]float64{min(px[i-1], px[i]) - 1, min(py[i-1], py[i]) - 1, max(px[i-1], px[i]) + 1, max(py[i-1], py[i]) + 1})
+		}
 	}
 	for _, p := range chosen {
 		fmt.Fprintf(v, `<circle cx="%s" cy="%s" r="8" class="ring"/>`, num(x.at(p.X)), num(y.at(p.Y)))
-		labels.place(v, x.at(p.X), y.at(p.Y), p.Label, y.to)
+		labels.place(v, x.at(p.X), y.at(p.Y), p.Label)
 	}
 }
 
@@ -181,31 +185,36 @@ func sortByX(p []Point) {
 	}
 }
 
-// labels keeps texts off each other and off the points of the front.
+// labels keeps texts off each other, off the points of the front and, where there is room, off the front itself.
 type labels struct {
-	right float64
-	taken [][4]float64 // x0, y0, x1, y1
+	right, top, bottom float64
+	down               bool         // the front's free side is below
+	taken              [][4]float64 // x0, y0, x1, y1
+	lines              [][4]float64
 }
 
 func (l *labels) block(x, y float64) {
 	l.taken = append(l.taken, [4]float64{x - 9, y - 9, x + 9, y + 9})
 }
 
-// place writes a text beside a point where there is room, else nowhere: the legend and the point's own text tell the same.
-func (l *labels) place(v *canvas, x, y float64, s string, top float64) {
+// place writes a text beside a point where there is room, on the side that is better than the front if it can be, else nowhere: the
+// legend and the point's own text tell the same.
+func (l *labels) place(v *canvas, x, y float64, s string) {
 	w := textWidth(s)
-	for _, at := range [][2]float64{{12, 4}, {-12 - w, 4}, {8, -10}, {8, 20}, {-8 - w, -10}, {-8 - w, 20}, {8, -24}, {-8 - w, 34}} {
-		box := [4]float64{x + at[0], y + at[1] - 10, x + at[0] + w, y + at[1] + 3}
-		if box[0] < 50 || box[2] > l.right || box[1] < top-8 {
-			continue
-		}
-		free := true
-		for _, t := range l.taken {
-			if box[0] < t[2] && t[0] < box[2] && box[1] < t[3] && t[1] < box[3] {
-				free = false
+	above := [][2]float64{{8, -10}, {-8 - w, -10}}
+	below := [][2]float64{{8, 20}, {-8 - w, 20}}
+	if l.down {
+		above, below = below, above
+	}
+	places := slices.Concat(above, [][2]float64{{12, 4}, {-12 - w, 4}}, below, [][2]float64{{8, -24}, {-8 - w, 34}})
+	for _, avoid := range [][][4]float64{slices.Concat(l.taken, l.lines), l.taken} {
+		for _, at := range places {
+			box := [4]float64{x + at[0], y + at[1] - 10, x + at[0] + w, y + at[1] + 3}
+			if box[0] < 50 || box[2] > l.right || box[1] < l.top-8 || box[3] > l.bottom || slices.ContainsFunc(avoid, func(t [4]float64) bool {
+				return box[0] < t[2] && t[0] < box[2] && box[1] < t[3] && t[1] < box[3]
+			}) {
+				continue
 			}
-		}
-		if free {
 			l.taken = append(l.taken, box)
 			v.text(box[0], y+at[1], "start", "name", s)
 			return
