@@ -84,10 +84,16 @@ func DotRows(dst, q []float32, rows []byte, n, d int, f RowFormat) {
 // DotRowsGroup writes the products of g queries q [g, d] with n stored rows to dst[h*stride+i]. A stored row is read and
 // converted once for several queries; the result for a query and a row does not depend on the others.
 func DotRowsGroup(dst []float32, stride int, q []float32, rows []byte, g, n, d int, f RowFormat) {
+	DotRowsNext(dst, stride, q, rows, nil, g, n, d, f)
+}
+
+// DotRowsNext is DotRowsGroup that asks meanwhile for next, rows which a later call will read, as far as these rows reach. The
+// processor's own prefetching ends with a page of memory.
+func DotRowsNext(dst []float32, stride int, q []float32, rows, next []byte, g, n, d int, f RowFormat) {
 	if g <= 0 || n <= 0 {
 		return
 	}
-	dotRows(dst[:(g-1)*stride+n], stride, q[:g*d], rows[:n*f.Bytes(d)], g, n, d, f)
+	dotRows(dst[:(g-1)*stride+n], stride, q[:g*d], rows[:n*f.Bytes(d)], next, g, n, d, f)
 }
 
 // AccumulateRows adds the sum of weights[i] * row i over n stored rows, ascending, to acc [d].
@@ -99,10 +105,15 @@ func AccumulateRows(acc, weights []float32, rows []byte, n, d int, f RowFormat) 
 // acc [g, d]. Every channel is one chain of multiply-adds that starts from acc, so that cutting the rows into several
 // calls changes no bit.
 func AccumulateRowsGroup(acc, weights []float32, stride int, rows []byte, g, n, d int, f RowFormat) {
+	AccumulateRowsNext(acc, weights, stride, rows, nil, g, n, d, f)
+}
+
+// AccumulateRowsNext is AccumulateRowsGroup that asks meanwhile for next, as DotRowsNext does.
+func AccumulateRowsNext(acc, weights []float32, stride int, rows, next []byte, g, n, d int, f RowFormat) {
 	if g <= 0 || n <= 0 {
 		return
 	}
-	accumulateRows(acc[:g*d], weights[:(g-1)*stride+n], stride, rows[:n*f.Bytes(d)], g, n, d, f)
+	accumulateRows(acc[:g*d], weights[:(g-1)*stride+n], stride, rows[:n*f.Bytes(d)], next, g, n, d, f)
 }
 
 // Prefetch asks for the first lines of rows that a coming call reads, at most 4 KiB of them. The processor's own prefetching ends

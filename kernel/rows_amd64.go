@@ -25,7 +25,7 @@ func headsAtOnce(g int) int {
 	return (g + runs - 1) / runs
 }
 
-func dotRows(dst []float32, stride int, q []float32, rows []byte, g, n, d int, f RowFormat) {
+func dotRows(dst []float32, stride int, q []float32, rows, next []byte, g, n, d int, f RowFormat) {
 	if CPU() < AVX2 || d%8 != 0 || d == 0 {
 		dotRowsGeneric(dst, stride, q, rows, g, n, d, f)
 		return
@@ -33,20 +33,25 @@ func dotRows(dst []float32, stride int, q []float32, rows []byte, g, n, d int, f
 	size, wide := f.Bytes(d), wideRows(d, f)
 	for i := 0; i < n; i += rowsPerCall {
 		m := min(rowsPerCall, n-i)
+		ahead := &rows[i*size]
+		if i*size < len(next) {
+			ahead = &next[i*size]
+		}
 		for h, run := 0, headsAtOnce(g); h < g; h += run {
 			run = min(run, g-h)
 			o, x, r := dst[h*stride+i:], q[h*d:(h+run)*d], rows[i*size:(i+m)*size]
 			_ = o[(run-1)*stride+m-1]
 			if wide {
-				dotRowsAVX512(f, run, &o[0], &x[0], &r[0], 4*stride, m, d, size)
+				dotRowsAVX512(f, run, &o[0], &x[0], &r[0], 4*stride, m, d, size, ahead)
 			} else {
-				dotRowsAVX2(f, run, &o[0], &x[0], &r[0], 4*stride, m, d, size)
+				dotRowsAVX2(f, run, &o[0], &x[0], &r[0], 4*stride, m, d, size, ahead)
 			}
+			ahead = &r[0] // once is enough
 		}
 	}
 }
 
-func accumulateRows(acc, weights []float32, stride int, rows []byte, g, n, d int, f RowFormat) {
+func accumulateRows(acc, weights []float32, stride int, rows, next []byte, g, n, d int, f RowFormat) {
 	if CPU() < AVX2 || d%8 != 0 || d == 0 {
 		accumulateRowsGeneric(acc, weights, stride, rows, g, n, d, f)
 		return
@@ -54,15 +59,20 @@ func accumulateRows(acc, weights []float32, stride int, rows []byte, g, n, d int
 	size, wide := f.Bytes(d), wideRows(d, f)
 	for i := 0; i < n; i += rowsPerCall {
 		m := min(rowsPerCall, n-i)
+		ahead := &rows[i*size]
+		if i*size < len(next) {
+			ahead = &next[i*size]
+		}
 		for h, run := 0, headsAtOnce(g); h < g; h += run {
 			run = min(run, g-h)
 			a, w, r := acc[h*d:(h+run)*d], weights[h*stride+i:], rows[i*size:(i+m)*size]
 			_ = w[(run-1)*stride+m-1]
 			if wide {
-				accumulateRowsAVX512(f, run, &a[0], &w[0], &r[0], 4*stride, m, d, size)
+				accumulateRowsAVX512(f, run, &a[0], &w[0], &r[0], 4*stride, m, d, size, ahead)
 			} else {
-				accumulateRowsAVX2(f, run, &a[0], &w[0], &r[0], 4*stride, m, d, size)
+				accumulateRowsAVX2(f, run, &a[0], &w[0], &r[0], 4*stride, m, d, size, ahead)
 			}
+			ahead = &r[0] // once is enough
 		}
 	}
 }

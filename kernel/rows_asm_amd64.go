@@ -7,159 +7,159 @@ package kernel
 // dotRowsF32x1AVX2 writes the products of 1 queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 8.
 //
 //go:noescape
-func dotRowsF32x1AVX2(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int)
+func dotRowsF32x1AVX2(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
 
 // accumulateRowsF32x1AVX2 adds the weighted sums of n rows to acc [1][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 8.
 //
 //go:noescape
-func accumulateRowsF32x1AVX2(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int)
+func accumulateRowsF32x1AVX2(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
 
 // dotRowsF16x1AVX2 writes the products of 1 queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 8.
 //
 //go:noescape
-func dotRowsF16x1AVX2(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int)
+func dotRowsF16x1AVX2(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
 
 // accumulateRowsF16x1AVX2 adds the weighted sums of n rows to acc [1][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 8.
 //
 //go:noescape
-func accumulateRowsF16x1AVX2(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int)
+func accumulateRowsF16x1AVX2(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
 
 // dotRowsBF16x1AVX2 writes the products of 1 queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 8.
 //
 //go:noescape
-func dotRowsBF16x1AVX2(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int)
+func dotRowsBF16x1AVX2(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
 
 // accumulateRowsBF16x1AVX2 adds the weighted sums of n rows to acc [1][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 8.
 //
 //go:noescape
-func accumulateRowsBF16x1AVX2(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int)
+func accumulateRowsBF16x1AVX2(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
 
 // dotRowsQ8x1AVX2 writes the products of 1 queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 8.
 //
 //go:noescape
-func dotRowsQ8x1AVX2(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int)
+func dotRowsQ8x1AVX2(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
 
 // accumulateRowsQ8x1AVX2 adds the weighted sums of n rows to acc [1][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 8.
 //
 //go:noescape
-func accumulateRowsQ8x1AVX2(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int)
+func accumulateRowsQ8x1AVX2(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
 
 // dotRowsF32x2AVX2 writes the products of 2 queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 8.
 //
 //go:noescape
-func dotRowsF32x2AVX2(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int)
+func dotRowsF32x2AVX2(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
 
 // accumulateRowsF32x2AVX2 adds the weighted sums of n rows to acc [2][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 8.
 //
 //go:noescape
-func accumulateRowsF32x2AVX2(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int)
+func accumulateRowsF32x2AVX2(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
 
 // dotRowsF16x2AVX2 writes the products of 2 queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 8.
 //
 //go:noescape
-func dotRowsF16x2AVX2(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int)
+func dotRowsF16x2AVX2(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
 
 // accumulateRowsF16x2AVX2 adds the weighted sums of n rows to acc [2][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 8.
 //
 //go:noescape
-func accumulateRowsF16x2AVX2(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int)
+func accumulateRowsF16x2AVX2(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
 
 // dotRowsBF16x2AVX2 writes the products of 2 queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 8.
 //
 //go:noescape
-func dotRowsBF16x2AVX2(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int)
+func dotRowsBF16x2AVX2(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
 
 // accumulateRowsBF16x2AVX2 adds the weighted sums of n rows to acc [2][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 8.
 //
 //go:noescape
-func accumulateRowsBF16x2AVX2(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int)
+func accumulateRowsBF16x2AVX2(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
 
 // dotRowsQ8x2AVX2 writes the products of 2 queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 8.
 //
 //go:noescape
-func dotRowsQ8x2AVX2(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int)
+func dotRowsQ8x2AVX2(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
 
 // accumulateRowsQ8x2AVX2 adds the weighted sums of n rows to acc [2][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 8.
 //
 //go:noescape
-func accumulateRowsQ8x2AVX2(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int)
+func accumulateRowsQ8x2AVX2(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
 
 // dotRowsF32x3AVX2 writes the products of 3 queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 8.
 //
 //go:noescape
-func dotRowsF32x3AVX2(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int)
+func dotRowsF32x3AVX2(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
 
 // accumulateRowsF32x3AVX2 adds the weighted sums of n rows to acc [3][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 8.
 //
 //go:noescape
-func accumulateRowsF32x3AVX2(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int)
+func accumulateRowsF32x3AVX2(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
 
 // dotRowsF16x3AVX2 writes the products of 3 queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 8.
 //
 //go:noescape
-func dotRowsF16x3AVX2(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int)
+func dotRowsF16x3AVX2(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
 
 // accumulateRowsF16x3AVX2 adds the weighted sums of n rows to acc [3][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 8.
 //
 //go:noescape
-func accumulateRowsF16x3AVX2(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int)
+func accumulateRowsF16x3AVX2(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
 
 // dotRowsBF16x3AVX2 writes the products of 3 queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 8.
 //
 //go:noescape
-func dotRowsBF16x3AVX2(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int)
+func dotRowsBF16x3AVX2(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
 
 // accumulateRowsBF16x3AVX2 adds the weighted sums of n rows to acc [3][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 8.
 //
 //go:noescape
-func accumulateRowsBF16x3AVX2(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int)
+func accumulateRowsBF16x3AVX2(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
 
 // dotRowsQ8x3AVX2 writes the products of 3 queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 8.
 //
 //go:noescape
-func dotRowsQ8x3AVX2(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int)
+func dotRowsQ8x3AVX2(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
 
 // accumulateRowsQ8x3AVX2 adds the weighted sums of n rows to acc [3][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 8.
 //
 //go:noescape
-func accumulateRowsQ8x3AVX2(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int)
+func accumulateRowsQ8x3AVX2(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
 
 // dotRowsF32x4AVX2 writes the products of 4 queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 8.
 //
 //go:noescape
-func dotRowsF32x4AVX2(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int)
+func dotRowsF32x4AVX2(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
 
 // accumulateRowsF32x4AVX2 adds the weighted sums of n rows to acc [4][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 8.
 //
 //go:noescape
-func accumulateRowsF32x4AVX2(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int)
+func accumulateRowsF32x4AVX2(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
 
 // dotRowsF16x4AVX2 writes the products of 4 queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 8.
 //
 //go:noescape
-func dotRowsF16x4AVX2(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int)
+func dotRowsF16x4AVX2(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
 
 // accumulateRowsF16x4AVX2 adds the weighted sums of n rows to acc [4][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 8.
 //
 //go:noescape
-func accumulateRowsF16x4AVX2(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int)
+func accumulateRowsF16x4AVX2(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
 
 // dotRowsBF16x4AVX2 writes the products of 4 queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 8.
 //
 //go:noescape
-func dotRowsBF16x4AVX2(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int)
+func dotRowsBF16x4AVX2(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
 
 // accumulateRowsBF16x4AVX2 adds the weighted sums of n rows to acc [4][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 8.
 //
 //go:noescape
-func accumulateRowsBF16x4AVX2(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int)
+func accumulateRowsBF16x4AVX2(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
 
 // dotRowsQ8x4AVX2 writes the products of 4 queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 8.
 //
 //go:noescape
-func dotRowsQ8x4AVX2(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int)
+func dotRowsQ8x4AVX2(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
 
 // accumulateRowsQ8x4AVX2 adds the weighted sums of n rows to acc [4][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 8.
 //
 //go:noescape
-func accumulateRowsQ8x4AVX2(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int)
+func accumulateRowsQ8x4AVX2(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)

@@ -4,10 +4,10 @@ package kernel
 
 func encodeRow(dst []byte, src []float32, f RowFormat) int { return encodeRowGeneric(dst, src, f) }
 func decodeRow(dst []float32, src []byte, f RowFormat)     { decodeRowGeneric(dst, src, f) }
-func dotRows(dst []float32, stride int, q []float32, rows []byte, g, n, d int, f RowFormat) {
+func dotRows(dst []float32, stride int, q []float32, rows, _ []byte, g, n, d int, f RowFormat) {
 	dotRowsGeneric(dst, stride, q, rows, g, n, d, f)
 }
-func accumulateRows(acc, weights []float32, stride int, rows []byte, g, n, d int, f RowFormat) {
+func accumulateRows(acc, weights []float32, stride int, rows, _ []byte, g, n, d int, f RowFormat) {
 	accumulateRowsGeneric(acc, weights, stride, rows, g, n, d, f)
 }
 

@@ -211,8 +211,8 @@ func (l *Lane) scores(dst []float32, lo, hi int, q *Query, sc *AttendScratch) {
 		if !s.keys.grouped {
 			f := rowFormat(s.keys.format)
 			for slot := from; slot < to; {
-				rows, n := s.keys.rows(l.cache.pool, slot, to)
-				kernel.DotRowsGroup(dst[base+slot-lo:], PieceSlots, x, rows, g, n, s.keys.dims, f)
+				rows, next, n := s.keys.rows(l.cache.pool, slot, to)
+				kernel.DotRowsNext(dst[base+slot-lo:], PieceSlots, x, rows, next, g, n, s.keys.dims, f)
 				slot += n
 			}
 			return
@@ -232,8 +232,8 @@ func (l *Lane) accumulate(acc, weights []float32, lo, hi int, q *Query, sc *Atte
 		if !s.values.grouped {
 			f := rowFormat(s.values.format)
 			for slot := from; slot < to; {
-				rows, n := s.values.rows(l.cache.pool, slot, to)
-				kernel.AccumulateRowsGroup(acc, weights[base+slot-lo:], PieceSlots, rows, g, n, s.values.dims, f)
+				rows, next, n := s.values.rows(l.cache.pool, slot, to)
+				kernel.AccumulateRowsNext(acc, weights[base+slot-lo:], PieceSlots, rows, next, g, n, s.values.dims, f)
 				slot += n
 			}
 			return

@@ -129,16 +129,16 @@ func (c *cursor) next(limit int) (r run, slot int, ok bool) {
 	return r, slot, true
 }
 
-// rows is the memory of the entries of a row stream from slot on that lie together, n of them, none from limit on. The page that
-// follows is asked for.
-func (s *stream) rows(pool *Pool, slot, limit int) (rows []byte, n int) {
+// rows is the memory of the entries of a row stream from slot on that lie together, n of them, none from limit on; next is that of the
+// page that follows, nil behind the last.
+func (s *stream) rows(pool *Pool, slot, limit int) (rows, next []byte, n int) {
 	page := slot / s.per
 	lo := slot - page*s.per
 	hi := min(s.per, limit-page*s.per)
 	if page+1 < len(s.ids) {
-		kernel.Prefetch(pool.page(s.ids[page+1])[s.rowsAt:][:s.per*s.rowBytes])
+		next = pool.page(s.ids[page+1])[s.rowsAt:]
 	}
-	return pool.page(s.ids[page])[s.rowsAt+lo*s.rowBytes : s.rowsAt+hi*s.rowBytes], hi - lo
+	return pool.page(s.ids[page])[s.rowsAt+lo*s.rowBytes : s.rowsAt+hi*s.rowBytes], next, hi - lo
 }
 
 // need is the number of pages that appending n entries takes.

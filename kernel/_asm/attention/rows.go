@@ -164,6 +164,18 @@ func addHalves(v isa, low, high func(...operand.Op), x, y reg.VecVirtual) reg.Ve
 	return l
 }
 
+// prefetchPart asks for part i of n of the next bytes at p, a line each 64, and behind the last part moves on: the reading of what a
+// later call needs is spread over this one's arithmetic, because a burst waits for the buffers of misses in flight.
+func prefetchPart(p reg.GPVirtual, i, n, bytes int) {
+	lines := (bytes + 32) / 64
+	for j := i; j < max(lines, 1); j += n {
+		PREFETCHT0(at(p, 64*j))
+	}
+	if i == n-1 {
+		ADDQ(operand.U32(uint32(bytes)), p)
+	}
+}
+
 // rowsAtOnce is the number of rows that a dot kernel takes at a time: as many accumulators as there are registers for.
 func (v isa) rowsAtOnce(heads int) int {
 	if v.lanes == 16 {
@@ -172,7 +184,7 @@ func (v isa) rowsAtOnce(heads int) int {
 	return [5]int{0, 8, 4, 4, 2}[heads]
 }
 
-const dotSignature = "func(dst, q *float32, rows *byte, dstStride, n, d, rowBytes int)"
+const dotSignature = "func(dst, q *float32, rows *byte, dstStride, n, d, rowBytes int, ahead *byte)"
 
 func dotDoc(v isa, name string, heads int) string {
 	return name + " writes the products of " + itoa(heads) + " queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of " + itoa(v.lanes) + "."
@@ -182,7 +194,7 @@ func dotDoc(v isa, name string, heads int) string {
 func dotRowsPlain(v isa, f rowFormat, heads int) {
 	name := "dotRows" + f.name + "x" + itoa(heads) + v.name
 	function(name, dotSignature, dotDoc(v, name, heads))
-	dot(v, heads, func(q, rows *strided, acc [][]reg.VecVirtual, d reg.GPVirtual) {
+	dot(v, heads, func(q, rows *strided, acc [][]reg.VecVirtual, d, ahead reg.GPVirtual) {
 		for _, vectors := range []int{32 / v.lanes, 1} {
 			loop("channels", d, v.lanes*vectors, func() {
 				for i := range vectors {
@@ -198,6 +210,9 @@ func dotRowsPlain(v isa, f rowFormat, heads int) {
 							VFMADD231PS(row, x[h], acc[h][r])
 						}
 					}
+					if vectors > 1 {
+						prefetchPart(ahead, i, vectors, 32*f.bytes*len(acc[0]))
+					}
 				}
 				q.advance(v.bytes() * vectors)
 				rows.advance(v.lanes * f.bytes * vectors)
@@ -210,7 +225,7 @@ func dotRowsPlain(v isa, f rowFormat, heads int) {
 func dotRowsQ8(v isa, heads int) {
 	name := "dotRowsQ8x" + itoa(heads) + v.name
 	function(name, dotSignature, dotDoc(v, name, heads))
-	dot(v, heads, func(q, rows *strided, acc [][]reg.VecVirtual, d reg.GPVirtual) {
+	dot(v, heads, func(q, rows *strided, acc [][]reg.VecVirtual, d, ahead reg.GPVirtual) {
 		group := func(vectors int) {
 			for r := range acc[0] {
 				s := v.loadScale(rows.at(r, 0))
@@ -224,6 +239,7 @@ func dotRowsQ8(v isa, heads int) {
 			}
 		}
 		loop("groups", d, q8Channels, func() {
+			prefetchPart(ahead, 0, 1, q8Bytes*len(acc[0]))
 			group(q8Channels / v.lanes)
 			q.advance(4 * q8Channels)
 			rows.advance(q8Bytes)
@@ -243,9 +259,10 @@ func dotRowsQ8(v isa, heads int) {
 }
 
 // dot opens the loops over rows of a dot kernel.
-func dot(v isa, heads int, channels func(q, rows *strided, acc [][]reg.VecVirtual, d reg.GPVirtual)) {
+func dot(v isa, heads int, channels func(q, rows *strided, acc [][]reg.VecVirtual, d, ahead reg.GPVirtual)) {
 	dst, q, rows := ptr("dst"), ptr("q"), ptr("rows")
 	dstStride, n, d, rowBytes := ptr("dstStride"), ptr("n"), ptr("d"), ptr("rowBytes")
+	ahead := ptr("ahead")
 	qStride := GP64()
 	MOVQ(d, qStride)
 	SHLQ(operand.Imm(2), qStride)
@@ -264,7 +281,7 @@ func dot(v isa, heads int, channels func(q, rows *strided, acc [][]reg.VecVirtua
 			MOVQ(d, left)
 			from := GP64()
 			MOVQ(rows, from)
-			channels(queries.clone(), newStrided(from, rowBytes, count), acc, left)
+			channels(queries.clone(), newStrided(from, rowBytes, count), acc, left, ahead)
 			for h := range acc {
 				sumRows(v, acc[h], func(r int) operand.Mem { return outs.at(h, 4*r) })
 			}
@@ -285,7 +302,7 @@ func (v isa) vectorsAtOnce(heads int) int {
 	return [5]int{0, 8, 4, 4, 2}[heads]
 }
 
-const accumulateSignature = "func(acc, weights *float32, rows *byte, weightStride, n, d, rowBytes int)"
+const accumulateSignature = "func(acc, weights *float32, rows *byte, weightStride, n, d, rowBytes int, ahead *byte)"
 
 func accumulateDoc(v isa, name string, heads int) string {
 	return name + " adds the weighted sums of n rows to acc [" + itoa(heads) + "][d]; the weights of the heads are weightStride bytes apart. d is a multiple of " + itoa(v.lanes) + "."
@@ -297,6 +314,7 @@ func accumulatePlain(v isa, f rowFormat, heads int) {
 	function(name, accumulateSignature, accumulateDoc(v, name, heads))
 	acc, weights, rows := ptr("acc"), ptr("weights"), ptr("rows")
 	weightStride, n, d, rowBytes := ptr("weightStride"), ptr("n"), ptr("d"), ptr("rowBytes")
+	ahead := ptr("ahead")
 	accStride := GP64()
 	MOVQ(d, accStride)
 	SHLQ(operand.Imm(2), accStride)
@@ -320,6 +338,9 @@ func accumulatePlain(v isa, f rowFormat, heads int) {
 					for h := range heads {
 						VFMADD231PS(x, k[h], sums[h][i])
 					}
+				}
+				if vectors > 1 {
+					prefetchPart(ahead, 0, 1, v.lanes*f.bytes*vectors)
 				}
 				ADDQ(rowBytes, from)
 				ws.advance(4)
@@ -358,6 +379,7 @@ func accumulateQ8(v isa, heads int) {
 	function(name, accumulateSignature, accumulateDoc(v, name, heads))
 	acc, weights, rows := ptr("acc"), ptr("weights"), ptr("rows")
 	weightStride, n, d, rowBytes := ptr("weightStride"), ptr("n"), ptr("d"), ptr("rowBytes")
+	ahead := ptr("ahead")
 	accStride := GP64()
 	MOVQ(d, accStride)
 	SHLQ(operand.Imm(2), accStride)
@@ -384,6 +406,9 @@ func accumulateQ8(v isa, heads int) {
 				for h := range heads {
 					VFMADD231PS(x, k[h], sums[h][i])
 				}
+			}
+			if vectors > 1 {
+				prefetchPart(ahead, 0, 1, q8Bytes*v.lanes*vectors/q8Channels)
 			}
 			ADDQ(rowBytes, s)
 			ADDQ(rowBytes, c)
