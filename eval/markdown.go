@@ -19,6 +19,7 @@ const ReferenceArithmetic = "reference"
 // tableKinds are the tables that a document can ask for.
 var tableKinds = map[string]func(w *markdown, rows []Row, ask map[string]string) error{
 	"likelihood": likelihoodTable,
+	"agreement":  agreementTable,
 	"fidelity":   fidelityTable,
 	"needle":     needleTable,
 	"scores":     scoresTable,
@@ -29,7 +30,7 @@ var tableKinds = map[string]func(w *markdown, rows []Row, ask map[string]string)
 //
 //	<!-- table: KIND NAME=VALUE... -->
 //
-// and the next line <!-- /table -->. Kinds are likelihood, fidelity, needle, scores and costs; arithmetic=, task=, mode= and model= (the
+// and the next line <!-- /table -->. Kinds are likelihood, fidelity, agreement, needle, scores and costs; arithmetic=, task=, mode= and model= (the
 // beginning of its name) choose rows. Equal rows give equal bytes. Tables that find no rows are an error.
 func FillTables(document []byte, rows []Row) ([]byte, error) {
 	var out bytes.Buffer

@@ -154,6 +154,56 @@ func needleTable(w *markdown, rows []Row, ask map[string]string) error {
 	return nil
 }
 
+// agreementTable counts, recipe by recipe over all budgets and modes, on how many prompts ours and the reference's answer are alike.
+func agreementTable(w *markdown, rows []Row, _ map[string]string) error {
+	p := paired(rows, TaskNeedle)
+	w.row("recipe", "pairs", "exact", "reference", "disagree", "right tokens", "reference", "mean absolute difference of NLL", "largest")
+	line := func(name string, ours, theirs []*Row) {
+		apart, disagree := make([]float64, len(ours)), 0
+		for i := range ours {
+			apart[i] = math.Abs(*ours[i].NLL - *theirs[i].NLL)
+			if *ours[i].OK != *theirs[i].OK {
+				disagree++
+			}
+		}
+		w.row(name, fmt.Sprint(len(ours)), fmt.Sprintf("%.0f", sum(list(ours, exactly))), fmt.Sprintf("%.0f", sum(list(theirs, exactly))), fmt.Sprint(disagree),
+			fmt.Sprintf("%.3f", mean(list(ours, rightShare))), fmt.Sprintf("%.3f", mean(list(theirs, rightShare))), fmt.Sprintf("%.4f", mean(apart)), fmt.Sprintf("%.4f", slices.Max(apart)))
+	}
+	var all, others []*Row
+	for _, kv := range p.recipes {
+		var ours, theirs []*Row
+		for k := range p.ours {
+			if k.kv == kv {
+				a, b := both(p.ours[k], p.theirs[k])
+				ours, theirs = append(ours, a...), append(theirs, b...)
+			}
+		}
+		if len(ours) > 0 {
+			sortPairs(ours, theirs)
+			line(code(kv), ours, theirs)
+			all, others = append(all, ours...), append(others, theirs...)
+		}
+	}
+	if len(all) == 0 {
+		return errNoRows
+	}
+	line("all", all, others)
+	return nil
+}
+
+// sortPairs puts pairs in a fixed order, so that sums have the same rounding in every run.
+func sortPairs(ours, theirs []*Row) {
+	order := make([]int, len(ours))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return strings.Compare(ours[a].identity(), ours[b].identity()) })
+	a, b := slices.Clone(ours), slices.Clone(theirs)
+	for i, at := range order {
+		ours[i], theirs[i] = a[at], b[at]
+	}
+}
+
 func exactly(r *Row) float64 {
 	if r.OK != nil && *r.OK {
 		return 1

@@ -38,7 +38,8 @@ func tableRows() []Row {
 func TestTablesAreFilledFromRows(t *testing.T) {
 	document := "# Title\n\n<!-- table: fidelity arithmetic=exact -->\nold\n<!-- /table -->\nbetween\n" +
 		"<!-- table: needle arithmetic=default mode=hidden -->\n<!-- /table -->\n<!-- table: likelihood -->\n<!-- /table -->\n" +
-		"<!-- table: scores task=ruler arithmetic=exact model=Ti -->\n<!-- /table -->\n<!-- table: needle arithmetic=exact reference=no -->\n<!-- /table -->\nend\n"
+		"<!-- table: scores task=ruler arithmetic=exact model=Ti -->\n<!-- /table -->\n<!-- table: needle arithmetic=exact reference=no -->\n<!-- /table -->\n" +
+		"<!-- table: agreement arithmetic=default -->\n<!-- /table -->\nend\n"
 	out, err := FillTables([]byte(document), tableRows())
 	if err != nil {
 		t.Fatal(err)
@@ -51,6 +52,7 @@ func TestTablesAreFilledFromRows(t *testing.T) {
 		"8 pairs. Below the reference by more than the sampling error: `snapkv` at 25%.",
 		"| exact | 2 | 256 | 3.0000 | 0.00100 | 0.00100 |\n| default | 2 | 256 | 3.0000 | 0.02600 | 0.02600 |",
 		"| `vt` | 0.50 (",
+		"| `snapkv` | 8 | 2 | 8 | 6 | 0.750 | 0.875 | 0.1250 | 0.1250 |\n| all | 8 | 2 | 8 | 6 |",
 		"| `snapkv` | 25% | 8 | 1.00 (1.00 to 1.00) | 1.00 (1.00 to 1.00) | 1.000 | 1.0 |",
 	} {
 		if !strings.Contains(string(out), want) {

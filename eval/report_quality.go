@@ -151,8 +151,15 @@ func (p *panel) figure() figure {
 	}
 	wide := c.SVG(wideWidth)
 	return figure{task: p.task, Title: title, Reading: words[2], Wide: template.HTML(wide), Narrow: template.HTML(c.SVG(narrowWidth)),
-		Caption: fmt.Sprintf("%d samples. Bars, where there are few recipes, are 95%% bounds; the table has all of them. Ringed: the Pareto front.", samples),
+		Caption: fmt.Sprintf("%s. Bars, where there are few recipes, are 95%% bounds; the table has all of them. Ringed: the Pareto front.", countOf(samples, "sample")),
 		plots:   map[string]string{p.name(): wide}}
+}
+
+func countOf(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }
 
 // shortName is a recipe's methods without their parameters.

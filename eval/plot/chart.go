@@ -157,6 +157,7 @@ func (c *Chart) points(v *canvas, x, y *axis, all []Point) {
 	if c.Level != nil {
 		at, w := y.at(c.Level.Y), textWidth(c.Level.Name)
 		labels.taken = append(labels.taken, [4]float64{x.to - w, at - 17, x.to, at})
+		labels.lines = append(labels.lines, [4]float64{x.from, at - 1, x.to, at + 1})
 	}
 	for i, p := range chosen {
 		if i > 0 {
