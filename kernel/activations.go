@@ -26,6 +26,10 @@ type activations struct {
 	isum32 []int32   // [n][groupStride]    sum of the group's codes
 	isum16 []int32   // [n][2*groupStride]
 	pairs  []int8    // [n][stride]  codes in the order of pairCodes; see wrap
+
+	// Whole strips of sixteen rows, side by side, where the AMX tier reads them; see interleave.
+	stripScale, strip32 []float32 // [n/16][groupStride][16]  scale, sum32
+	strip16             []float32 // [n/16][2*groupStride][16]  sum16
 }
 
 // resize makes room for n rows of cols elements, a multiple of 32, and extra groups behind each.
@@ -36,6 +40,12 @@ func (a *activations) resize(n, cols, extra int) {
 	a.codes = grow(a.codes, n*a.stride)
 	a.scale, a.sum32, a.isum32 = grow(a.scale, g), grow(a.sum32, g), grow(a.isum32, g)
 	a.sum16, a.isum16 = grow(a.sum16, 2*g), grow(a.isum16, 2*g)
+}
+
+// resizeStrips makes room for interleave, after resize.
+func (a *activations) resizeStrips(strips int) {
+	g := strips * amxRows * a.groupStride
+	a.stripScale, a.strip32, a.strip16 = grow(a.stripScale, g), grow(a.strip32, g), grow(a.strip16, 2*g)
 }
 
 // sumsFor returns the sums that a format's kernels read; the int32 ones are passed as the words they are.

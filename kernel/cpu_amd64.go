@@ -3,7 +3,7 @@ package kernel
 import "golang.org/x/sys/cpu"
 
 // detect returns the best tier of this processor. A flag counts only when the operating system saves the registers it
-// needs, which x/sys/cpu has checked.
+// needs, which x/sys/cpu has checked but for AMX.
 func detect() Tier {
 	x := &cpu.X86
 	switch {
@@ -13,6 +13,16 @@ func detect() Tier {
 		return AVX2
 	case !x.HasAVX512VNNI:
 		return AVX512
+	case !(x.HasAMXTile && x.HasAMXInt8 && enabledState()&tileState == tileState && permitTiles()):
+		return VNNI
 	}
-	return VNNI
+	return AMX
 }
+
+// tileState are the bits of XCR0 for the configuration and the data of tiles (Intel SDM volume 1, 13.3).
+const tileState = 1<<17 | 1<<18
+
+// enabledState returns XCR0. The processor must have AVX.
+//
+//go:noescape
+func enabledState() uint64

@@ -55,6 +55,7 @@ type kernelSet struct {
 	sumTerms     func(dst, t, u *float32, groups int)
 	sumTermPairs func(dst, t, u *float32, groups int)
 	dotRow       map[quant.Type]func(w *uint8, x *float32, n int) float32
+	amx          *amxKernels
 }
 
 // kernels returns the set of the tier in use, nil for the portable one.
@@ -82,15 +83,19 @@ func (t *productTask) integerPanel(k *kernelSet, kernel strips[integerStrip], a 
 	dst, stride := t.target(a, b, lo, hi)
 	sums := act.sumsFor(f)
 	block := columnBlock(m.Cols, panelCols)
+	full := k.amxStripsOf(t.rows)
 	for c := 0; c < m.Cols; c += block {
 		n := min(block, m.Cols-c)
 		b.packCodes(k, m, lo, hi, c, n)
 		g := c / 32
-		for i := 0; i < t.rows; {
+		for i := full * amxRows; i < t.rows; {
 			s := pick(kernel, t.rows-i)
 			s.run(&dst[i*stride], 4*stride, &b.panel[0], &b.scales[0], n/32,
 				&act.codes[i*act.stride+c], act.stride, &act.scale[i*act.groupStride+g], &sums[(i*act.groupStride+g)*(32/f.Group)], 4*act.groupStride)
 			i += s.rows
+		}
+		if full > 0 {
+			t.amxPanel(k, a, b, dst, stride, c, n, full)
 		}
 	}
 	t.deliver(a, dst, lo, hi)

@@ -3,7 +3,7 @@ package kernel
 import "pith/quant"
 
 // kernelSets holds one set a tier. A tier without kernels of its own shares the set below it.
-var kernelSets = [...]*kernelSet{Generic: nil, AVX2: &avx2Kernels, AVX512: avx512Kernels(), VNNI: vnniKernels(), AMX: vnniKernels()}
+var kernelSets = [...]*kernelSet{Generic: nil, AVX2: &avx2Kernels, AVX512: avx512Kernels(), VNNI: vnniKernels(), AMX: amxTier()}
 
 // avx512Kernels widens the micro-kernels. Packing and decode stay: they are bound by memory.
 func avx512Kernels() *kernelSet {
@@ -16,6 +16,15 @@ func avx512Kernels() *kernelSet {
 func vnniKernels() *kernelSet {
 	k := *avx512Kernels()
 	k.integer = integerVNNI
+	return &k
+}
+
+func amxTier() *kernelSet {
+	k := *vnniKernels()
+	k.amx = &amxKernels{
+		strips: [2][2]amxStrips{{gemmZero32AMX, gemmOffset32AMX}, {gemmZero16AMX, gemmOffset16AMX}},
+		centre: centreCodesAVX512,
+	}
 	return &k
 }
 

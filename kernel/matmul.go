@@ -64,23 +64,28 @@ func MatMuls(w *Workers, s *Scratch, x []float32, n int, p Phase, exact bool, pr
 
 // encodeTask rounds rows of x to 8 bits, a few rows a piece.
 type encodeTask struct {
-	act  *activations
-	x    []float32
-	rows int
+	act    *activations
+	x      []float32
+	rows   int
+	strips int // whole strips of the AMX tier
 }
 
-// encodeStep is the number of rows in a piece of encodeTask.
-const encodeStep = 16
+// encodeStep is the number of rows in a piece of encodeTask, a strip of the AMX tier.
+const encodeStep = amxRows
 
 // encodeRows fills s.act from x [rows, cols], continued for tiles if asked.
 func (s *Scratch) encodeRows(w *Workers, k *kernelSet, x []float32, rows, cols int, tiles bool) {
-	extra := 0
-	if tiles {
+	extra, strips := 0, k.amxStripsOf(rows)
+	switch {
+	case tiles:
 		extra = tileGroups
+	case strips > 0:
+		extra = amxGroups(cols / block)
 	}
 	s.act.resize(rows, cols, extra)
+	s.act.resizeStrips(strips)
 	t := &s.encode
-	*t = encodeTask{act: &s.act, x: x, rows: rows}
+	*t = encodeTask{act: &s.act, x: x, rows: rows, strips: strips}
 	if rows <= encodeStep {
 		t.Do(0, 0) // waking a thread costs more
 	} else {
@@ -96,6 +101,9 @@ func (t *encodeTask) Do(_, i int) {
 	cols := t.act.cols
 	for r := i * encodeStep; r < min(t.rows, (i+1)*encodeStep); r++ {
 		t.act.encode(r, t.x[r*cols:][:cols])
+	}
+	if i < t.strips {
+		t.act.interleave(kernels(), i)
 	}
 }
 

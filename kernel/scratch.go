@@ -21,6 +21,7 @@ type buffer struct {
 	scales   []float32 // [groups][16] or [groups][2][16]
 	panelF32 []float32 // [columns][16]
 	tile     []float32 // [rows][16], the result of a ragged panel
+	spill    []float32 // see amxStrips
 
 	terms, offsets []float32 // [8][weight groups], see integerTiles
 	_              [64]byte

@@ -11,3 +11,5 @@ for part in pack tile dot; do
 	go run ./$part -out ../${part}_avx2_amd64.s -stubs ../${part}_avx2_amd64.go -pkg kernel
 	sed -i "1r layout/$part.txt" ../${part}_avx2_amd64.s
 done
+go run ./amx -out ../gemm_amx_amd64.s -stubs ../gemm_amx_amd64.go -pkg kernel
+sed -i "1r layout/amx.txt" ../gemm_amx_amd64.s
