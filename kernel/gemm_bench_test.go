@@ -62,6 +62,9 @@ func BenchmarkStrip(b *testing.B) {
 				b.ReportMetric(100*rate/max(peak, PeakFMA()), "%peak")
 			})
 		}
+		if k.amx != nil {
+			benchmarkAMX(b, r, k, m, &buf)
+		}
 	}
 	const colsF32 = 256
 	m := randomMatrix(b, r, quant.F32, panelRows, colsF32)
@@ -91,5 +94,35 @@ func BenchmarkStrip(b *testing.B) {
 			}
 		})
 		b.ReportMetric(ns/float64(len(x)), "ns/element")
+	})
+}
+
+// benchmarkAMX is BenchmarkStrip for strips of the AMX tier, with the share of the bound that gemm_amx.go derives; the clock
+// follows from the FMA peak, two ports of sixteen lanes. Like a call of MatMul it makes the panel's codes signed once.
+func benchmarkAMX(b *testing.B, r *rand.Rand, k *kernelSet, m *Matrix, buf *buffer) {
+	const strips, rows = 8, 8 * amxRows
+	t := &productTask{s: NewScratch(), rows: rows}
+	act := &t.s.act
+	act.resize(rows, m.Cols, amxGroups(m.Cols/block))
+	act.resizeStrips(strips)
+	for i := range rows {
+		act.encode(i, randomRows(r, m.Cols))
+	}
+	for i := range strips {
+		act.interleave(k, i)
+	}
+	slots := 4 // of two a cycle, for a register of sixteen results of a group
+	if m.format.Zero == 0 {
+		slots = 6
+	}
+	bound := float64(2*panelRows*m.format.Group) / float64(slots) // MAC/cycle
+	dst := make([]float32, rows*panelRows)
+	b.Run(fmt.Sprintf("%s/amx", m.Type), func(b *testing.B) {
+		peak := PeakFMA()
+		ns := best(b, 50, func() { t.amxPanel(k, &part{m: m}, buf, dst, panelRows, 0, m.Cols, strips) })
+		rate := 2 * float64(rows*panelRows*m.Cols) / ns
+		clock := max(peak, PeakFMA()) / (2 * 2 * 16)
+		b.ReportMetric(rate, "GFLOP/s")
+		b.ReportMetric(100*rate/(2*bound*clock), "%bound")
 	})
 }
