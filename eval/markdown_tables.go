@@ -131,7 +131,7 @@ func needleTable(w *markdown, rows []Row, ask map[string]string) error {
 				}
 			}
 			d := Bootstrap(apart)
-			if d.High < 0 {
+			if zero(d.High) < 0 { // shares of the reference are rounded to five digits
 				below = append(below, code(kv)+" at "+keep)
 			}
 			nll := func(r *Row) float64 { return *r.NLL }
