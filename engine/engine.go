@@ -96,6 +96,12 @@ func open(f *gguf.File, o Options) (*Engine, error) {
 			e.workers.Close()
 			return nil, err
 		}
+		if name, ok := f.String("general.name"); ok && e.options.Calibration == nil {
+			if e.options.Calibration, err = policy.ShippedCalibration(name, c.Layers); err != nil {
+				e.workers.Close()
+				return nil, err
+			}
+		}
 	}
 	e.storage = kvcache.Uniform(kvcache.F16)
 	if o.Exact {

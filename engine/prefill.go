@@ -22,6 +22,9 @@ type PrefillOptions struct {
 	Prompt policy.Prompt
 	// Seen, if set, is called after each layer with the positions of the rows that reached it.
 	Seen func(layer int, positions []kvcache.Position)
+	// Layer, if set, is called with every layer that recipes decide, before they do, showing at least Signals. The layer is borrowed.
+	Layer   func(*policy.Layer) error
+	Signals policy.Signals
 	// Scores, if set, is called with each layer's scores once it is decided, for the first of several sequences.
 	Scores func(*policy.Scored)
 }
@@ -88,6 +91,7 @@ func (e *Engine) NewPrefill(ids []int32, o PrefillOptions, seqs ...*Sequence) (*
 			return nil, fmt.Errorf("engine: prefill: logits of row %d, there are %d", r, len(ids))
 		}
 	}
+	p.tap.signals = o.Signals
 	for _, s := range seqs {
 		if err := s.usable(); err != nil {
 			return nil, err
@@ -392,6 +396,11 @@ func (p *Prefill) closeLayer() error {
 		if err := p.holdAll(); err != nil {
 			return err
 		}
+		if p.options.Layer != nil {
+			if err := p.options.Layer(view); err != nil {
+				return err
+			}
+		}
 		for _, t := range p.targets {
 			plan, err := t.run.Layer(view)
 			if err != nil {
@@ -452,7 +461,7 @@ func (p *Prefill) execute(t *target, plan policy.Plan) error {
 			default:
 				lane := t.staged.Lane(k.Layer, h)
 				if err = lane.Keep(slotsOf(held[h], entries)); err == nil && k.Final {
-					err = p.settle(t.seq.cache.Lane(k.Layer, h), lane)
+					err = p.settle(t.seq.cache.Lane(k.Layer, h), lane, h, k.Fit)
 				}
 			}
 			if err != nil {
@@ -482,6 +491,14 @@ func (p *Prefill) store(s *Sequence, head int, entries []int32, k policy.LayerKe
 		merges = k.Merges[head]
 	}
 	before := lane.Len()
+	if k.Fit != nil {
+		d := lane.HeadDim()
+		from := p.prefix[head] * d
+		if err := appendFitted(lane, head, entries, p.rows.Pos[:p.n], p.keys[head][from:from+p.n*d], p.values[head][from:from+p.n*d], k.Fit); err != nil {
+			return err
+		}
+		return s.seedMass(lane, before, entries, p.tap.sums, head)
+	}
 	if k.Demoted != nil && len(k.Demoted[head]) > 0 {
 		all, low := union(entries, k.Demoted[head])
 		if err := p.appendEntries(lane, head, all, merges); err != nil {
@@ -496,6 +513,19 @@ func (p *Prefill) store(s *Sequence, head int, entries []int32, k policy.LayerKe
 		return err
 	}
 	return s.seedMass(lane, before, entries, p.tap.sums, head)
+}
+
+// appendFitted stores entries after a recipe has changed them.
+func appendFitted(lane *kvcache.Lane, head int, entries []int32, pos []kvcache.Position, keys, values []float32, fit policy.Fit) error {
+	d := lane.HeadDim()
+	at, k, v := make([]kvcache.Position, len(entries)), make([]float32, len(entries)*d), make([]float32, len(entries)*d)
+	for i, e := range entries {
+		at[i] = pos[e]
+		copy(k[i*d:(i+1)*d], keys[int(e)*d:])
+		copy(v[i*d:(i+1)*d], values[int(e)*d:])
+	}
+	fit(head, k, v, lane.Storage())
+	return lane.Append(at, k, v)
 }
 
 // union merges two ascending lists without common elements and says at which places those of the second came to lie.
@@ -523,10 +553,13 @@ func (p *Prefill) appendEntries(lane *kvcache.Lane, head int, entries []int32, m
 }
 
 // settle moves a decided lane from where it waited into the sequence's cache.
-func (p *Prefill) settle(to, from *kvcache.Lane) error {
+func (p *Prefill) settle(to, from *kvcache.Lane, head int, fit policy.Fit) error {
 	n, d := from.Len(), p.e.model.Config().HeadDim
 	keys, values, pos := make([]float32, n*d), make([]float32, n*d), make([]kvcache.Position, n)
 	from.Gather(keys, values, pos)
+	if fit != nil {
+		fit(head, keys, values, to.Storage())
+	}
 	if err := to.Append(pos, keys, values); err != nil {
 		return err
 	}

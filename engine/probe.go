@@ -178,6 +178,12 @@ func (p *Prefill) takeFromFull(t *target, k policy.LayerKeep) error {
 	keys, values, pos := make([]float32, p.total*d), make([]float32, p.total*d), make([]kvcache.Position, p.total)
 	for h, entries := range k.Heads {
 		p.full.Lane(k.Layer, h).Gather(keys, values, pos)
+		if k.Fit != nil {
+			if err := appendFitted(t.seq.cache.Lane(k.Layer, h), h, entries, pos, keys, values, k.Fit); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := t.seq.cache.Lane(k.Layer, h).AppendSelected(pos, keys, values, entries); err != nil {
 			return err
 		}

@@ -39,7 +39,10 @@ func (e *Engine) NewSequence(r *policy.Recipe, b policy.Budget, maxLen int) (*Se
 	}
 	f16 := e.cacheBytes(maxLen, maxLen, 0, kvcache.Uniform(kvcache.F16), nil, nil)
 	var err error
-	if s.recipe, err = s.recipe.For(s.budget.Fraction(f16, maxLen)); err != nil {
+	if s.recipe, err = s.recipe.For(s.budget.Fraction(f16, maxLen), e.options.Calibration); err != nil {
+		return nil, err
+	}
+	if err := s.recipe.Ready(e.options.Calibration); err != nil {
 		return nil, err
 	}
 	storage := e.storage

@@ -10,8 +10,11 @@ import (
 	"pith/policy"
 )
 
-// CalibrationText is the text on which models are calibrated where none is given: a book in the public domain.
-func CalibrationText() string { return text.Opticks() }
+// CalibrationText is the text on which models are calibrated where none is given.
+func CalibrationText() string { return text.Mixture() }
+
+// Book returns the book that is built in: a text to judge on where none is given.
+func Book() string { return text.Opticks() }
 
 // CalibrationTolerance is how much worse than the best layer a shallower one may be and still be chosen: every layer less saves time.
 const CalibrationTolerance = 1.25
@@ -22,14 +25,14 @@ const calibrationShare = 20
 // Calibrate finds the layer after which token-selective propagation does the least harm for its depth (FastKV, arXiv 2502.01068, section
 // 4.3): over windows of text, the distribution of the next token after a prefill that lost rows at a layer is compared with that of the
 // full prefill. Candidates lie in the middle half of the model; of those within CalibrationTolerance of the best the shallowest is
-// chosen. progress is told the steps done and their number.
-func Calibrate(ctx context.Context, e *engine.Engine, name string, windows [][]int32, progress func(done, total int)) (*policy.Calibration, error) {
+// chosen and stored in p. progress is told the steps done and their number.
+func Calibrate(ctx context.Context, e *engine.Engine, p *policy.Calibration, windows [][]int32, progress func(done, total int)) error {
 	layers := e.Config().Layers
 	from, to := layers/4, layers*3/4
 	if to >= layers-1 || from >= to {
-		return nil, fmt.Errorf("eval: calibrate: a model of %d layers is too shallow to lose rows on the way", layers)
+		return fmt.Errorf("eval: calibrate: a model of %d layers is too shallow to lose rows on the way", layers)
 	}
-	p := &policy.Calibration{Version: policy.CalibrationVersion, Model: name, Layers: layers, PropagationLayer: -1, PropagationLoss: make([]float64, layers)}
+	p.PropagationLayer, p.PropagationLoss = -1, make([]float64, layers)
 	for l := range p.PropagationLoss {
 		p.PropagationLoss[l] = -1
 	}
@@ -42,17 +45,17 @@ func Calibrate(ctx context.Context, e *engine.Engine, name string, windows [][]i
 	for _, w := range windows {
 		full, err := lastLogits(ctx, e, policy.Full(), w)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		step()
 		for l := from; l < to; l++ {
 			r, err := policy.Parse(fmt.Sprintf("fastkv(layer=%d)", l))
 			if err != nil {
-				return nil, err
+				return err
 			}
 			got, err := lastLogits(ctx, e, r, w)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			p.PropagationLoss[l] = math.Max(p.PropagationLoss[l], 0) + divergence(full, got, engine.LogSumExp(full), engine.LogSumExp(got))/float64(len(windows))
 			step()
@@ -67,7 +70,7 @@ func Calibrate(ctx context.Context, e *engine.Engine, name string, windows [][]i
 			p.PropagationLayer = l
 		}
 	}
-	return p, nil
+	return nil
 }
 
 // lastLogits prefills a window and returns the logits after its last token.

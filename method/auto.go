@@ -5,9 +5,10 @@ import "pith/policy"
 // auto picks the composition that lost least on our windows at a budget in bytes (shared by no published method: at equal bytes the gain
 // lies in combining them):
 //
-//	one pass:    the union of expected attention and reach, Ada-KV across heads, in 8 bits where there is room for them, in 4 below
-//	two passes:  KVzip's reconstruction, budgets across the whole model, in 4 bits, in 3 for the smallest budgets
+//	one pass:    a score learnt for the model (gate); without a calibration the union of expected attention and reach, Ada-KV across heads
+//	two passes:  KVzip's reconstruction, budgets across the whole model
 //
+// in 8 bits where there is room for them, below in 4 bits for keys, rounded for the queries to come, and 4 or 3 for values, which bear it better.
 // A share is one of the f16 cache's bytes. Cost: that of the parts.
 type auto struct{ passes int }
 
@@ -15,24 +16,28 @@ type auto struct{ passes int }
 const (
 	autoEverything = 1.0
 	autoEightBits  = 0.30 // below, 4 bits; above they would keep nearly everything
-	autoThreeBits  = 0.025
+	autoThreeBits  = 0.15 // below, 3 bits for values
 )
 
 // Recipe implements policy.Adapter.
-func (a auto) Recipe(fraction float64) string {
-	store := "q4"
+func (a auto) Recipe(fraction float64, c *policy.Calibration) string {
+	store := "q4+rounding"
 	switch {
 	case fraction >= autoEverything:
 		return "f16"
 	case fraction >= autoEightBits:
 		store = "q8"
-	case fraction < autoThreeBits && a.passes == 2:
-		store = "q3"
+	case fraction < autoThreeBits:
+		store = "q4(values=q3)+rounding"
 	}
-	if a.passes == 2 {
-		return "kvzip+" + store + "+bytes"
+	score := "union(first=expected,second=reach,weight=1)+adakv"
+	switch {
+	case a.passes == 2:
+		score = "kvzip(recent=32)"
+	case gate{signals: true}.Ready(c) == nil:
+		score = "gate"
 	}
-	return "union+adakv+" + store + "+bytes"
+	return score + "+" + store + "+bytes"
 }
 
 func init() {
@@ -41,13 +46,13 @@ func init() {
 		Title: "Automatic",
 		Paper: "our own: the composition that lost least at a budget in bytes",
 		Good:  "the least loss for the memory without knowing the literature",
-		Bad:   "chosen on small models; a second pass is far better for questions that come later, and has to be asked for",
+		Bad:   "chosen on small models; a second pass is better for questions that come later, and has to be asked for",
 		Params: []policy.Param{
 			{Name: "pass", Default: "1", Choices: []string{"1", "2"}, Meaning: "2 allows a reconstruction pass: two to three prefills"},
 		},
 		New: func(a policy.Args) (policy.Parts, error) {
 			choice := auto{a.Int("pass")}
-			recipe, err := policy.Parse(choice.Recipe(0.1))
+			recipe, err := policy.Parse(choice.Recipe(0.1, nil))
 			if err != nil {
 				return policy.Parts{}, err
 			}

@@ -33,8 +33,8 @@ func TestAutoHoldsItsShareOfBytes(t *testing.T) {
 func TestAutoSaysWhatItChose(t *testing.T) {
 	e := openTiny(t, "llama-tied-f32", engine.Options{Threads: 1})
 	for budget, want := range map[policy.Budget]string{
-		{Keep: policy.Percent(100)}: "f16", {Keep: policy.Percent(50)}: "+q8+", {Keep: policy.Percent(5)}: "+q4+", {}: "+q4+",
-		{Bytes: 30 << 10}: "+q4+", {Bytes: 1 << 30}: "f16", {Keep: policy.Percent(5), Bytes: 1 << 30}: "+q4+",
+		{Keep: policy.Percent(100)}: "f16", {Keep: policy.Percent(50)}: "+q8+", {Keep: policy.Percent(5)}: "gate+q4(values=q3)+", {}: "gate+q4+",
+		{Bytes: 30 << 10}: "+q4(values=q3)+", {Bytes: 1 << 30}: "f16", {Keep: policy.Percent(5), Bytes: 1 << 30}: "+q4(values=q3)+",
 	} {
 		r, err := policy.Parse("auto")
 		if err != nil {

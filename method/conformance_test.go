@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"pith/engine"
@@ -34,7 +35,7 @@ func conformanceSpecs(t *testing.T) []string {
 		}
 		specs = append(specs, spec)
 	}
-	return append(specs, "knorm(sinks=4,recent=16)+adakv+q8", "expected+global(alpha=0.1)", "h2o+pyramid+q4", "kvzip+q4", "kvzip(plus=yes,chunk=128)", "auto(pass=2)", "kvzip+q8+bytes", "knorm+pyramid(beta=3)+q4+bytes", "dynamickv+bytes", "expected+adakv+q4+bytes",
+	return append(specs, "knorm(sinks=4,recent=16)+adakv+q8", "expected+global(alpha=0.1)", "h2o+pyramid+q4", "kvzip+q4", "kvzip(plus=yes,chunk=128)", "auto(pass=2)", "kvzip+q8+bytes", "gate+q4+rounding+bytes", "kvzap+q3+rounding", "kvzip+q4(values=q3)+rounding", "knorm+pyramid(beta=3)+q4+bytes", "dynamickv+bytes", "expected+adakv+q4+bytes",
 		"snapkv(window=8,kernel=13)+tsp(rate=0.5)+chunks(size=8)", "lagkv(lag=32)+critical", "tova(when=decode)", "h2o(when=decode)", "streamingllm(when=decode)", "knorm(sinks=4,recent=8)+merge+think(lambda=0.25)+q8")
 }
 
@@ -56,16 +57,44 @@ func openTiny(t testing.TB, name string, o engine.Options) *engine.Engine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, err := gguf.OpenBytes(name, data)
-	if err != nil {
-		t.Fatal(err)
+	open := func(o engine.Options) (*engine.Engine, error) {
+		file, err := gguf.OpenBytes(name, data)
+		if err != nil {
+			return nil, err
+		}
+		return engine.New(file, o)
 	}
-	e, err := engine.New(file, o)
+	if o.Calibration == nil {
+		o.Calibration = tinyCalibration(t, name, open)
+	}
+	e, err := open(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { e.Close() })
 	return e
+}
+
+var tinyCalibrations sync.Map // by the model's name
+
+// tinyCalibration is what calibration learns of a tiny model, so that methods that need it are tried as well.
+func tinyCalibration(t testing.TB, name string, open func(engine.Options) (*engine.Engine, error)) *policy.Calibration {
+	t.Helper()
+	if c, ok := tinyCalibrations.Load(name); ok {
+		return c.(*policy.Calibration)
+	}
+	e, err := open(engine.Options{Exact: true, Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	c := &policy.Calibration{Version: policy.CalibrationVersion, Model: name, Layers: e.Config().Layers, PropagationLayer: -1}
+	ids := text(900)
+	if err := e.Learn(context.Background(), c, [][]int32{ids[:300], ids[300:600], ids[600:]}, nil); err != nil {
+		t.Fatal(err)
+	}
+	tinyCalibrations.Store(name, c)
+	return c
 }
 
 // text is a prompt with structure: repeated phrases among noise, so that scores differ.

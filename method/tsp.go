@@ -25,7 +25,7 @@ func (p propagation) at(l *policy.Layer) int {
 	switch {
 	case p.layer >= 0:
 		return p.layer
-	case l.Calibration != nil:
+	case l.Calibration != nil && l.Calibration.PropagationLayer >= 0:
 		return l.Calibration.PropagationLayer
 	}
 	return l.Layers/2 - 1

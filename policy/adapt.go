@@ -4,16 +4,16 @@ package policy
 // its spec; its parts are those of the recipe for a middling budget, so that whoever asks what it does before there is a budget gets
 // an answer.
 type Adapter interface {
-	// Recipe returns the spec that serves a budget of this fraction of the f16 cache's bytes.
-	Recipe(fraction float64) string
+	// Recipe returns the spec that serves a budget of this fraction of the f16 cache's bytes, for a model of which c is known; nil: nothing is.
+	Recipe(fraction float64, c *Calibration) string
 }
 
 // For returns the recipe that serves a budget of this fraction of the f16 cache's bytes: itself, unless it adapts.
-func (r *Recipe) For(fraction float64) (*Recipe, error) {
+func (r *Recipe) For(fraction float64, c *Calibration) (*Recipe, error) {
 	if r.Adapt == nil {
 		return r, nil
 	}
-	return Parse(r.Adapt.Recipe(fraction))
+	return Parse(r.Adapt.Recipe(fraction, c))
 }
 
 // Fraction is what the budget allows of a cache of n tokens that takes full bytes.

@@ -32,8 +32,7 @@ func (run *Run) fill(a *Allocation, counts [][]int) [][]int {
 	}
 	pages := int(run.ruler.Limit / run.ruler.Page)
 	if span == 1 { // this layer's part of them, what earlier ones rounded off included
-		at := a.Scored[0].Ordinal
-		pages = pages*(at+1)/a.Layers - pages*at/a.Layers
+		pages = run.layerPages(pages, a)
 	}
 	var limit []int // entries that a lane can hold at most
 	var wanted []float64
@@ -49,6 +48,30 @@ func (run *Run) fill(a *Allocation, counts [][]int) [][]int {
 		out[i], filled = filled[:len(counts[i])], filled[len(counts[i]):]
 	}
 	return out
+}
+
+// layerPages is one layer's part of the pages: equal parts, or, where an allocator shares unevenly, what its share takes beyond the pages that any
+// lane takes. What earlier layers rounded off is in it.
+func (run *Run) layerPages(pages int, a *Allocation) int {
+	at, lanes := a.Scored[0].Ordinal, len(a.Scored[0].Scores)
+	if run.bases == nil {
+		return pages*(at+1)/a.Layers - pages*at/a.Layers
+	}
+	least := lanes * int(run.ruler.Bytes(1)/run.ruler.Page)
+	free := max(0, pages-least*a.Layers)
+	var before, all int64
+	for i, n := range run.bases {
+		beyond := int64(max(0, lanes*int(run.ruler.Bytes(n)/run.ruler.Page)-least))
+		all += beyond
+		if i < at {
+			before += beyond
+		}
+	}
+	if all == 0 {
+		return least + free*(at+1)/a.Layers - free*at/a.Layers
+	}
+	own := int64(max(0, lanes*int(run.ruler.Bytes(run.bases[at])/run.ruler.Page)-least))
+	return least + int(int64(free)*(before+own)/all-int64(free)*before/all)
 }
 
 // fill distributes pages to lanes in proportion to the entries wanted. Every lane gets at least the pages that any entry takes.

@@ -116,6 +116,16 @@ type Rest interface {
 	Dispose(l *Layer, s *Scored, k *LayerKeep) error
 }
 
+// A Fitter changes kept entries before they are stored, so that what is stored does its work better.
+type Fitter interface {
+	Signals() Signals
+	// Fit looks at a layer, before it is known which entries stay, and returns what will change them.
+	Fit(l *Layer) (Fit, error)
+}
+
+// Fit changes what one head keeps, keys and values [kept, HeadDim] in order, in place; it may be called after the layer is gone.
+type Fit func(head int, keys, values []float32, st kvcache.Storage)
+
 // A Demoter is a Rest that keeps every entry, some of them in fewer bits.
 type Demoter interface {
 	Rest
@@ -156,5 +166,6 @@ type LayerKeep struct {
 	Merges   [][]kvcache.Merge // [KVHeads] what dropped entries add to kept ones, before they are stored; nil: nothing
 	Demoted  [][]int32         // [KVHeads] entries that stay in fewer bits, ascending and apart from Heads; nil: none
 	DemoteTo kvcache.Storage
+	Fit      Fit        // what changes entries before they are stored; nil: nothing
 	Channels [][]uint16 // [KVHeads] key channels that are stored; nil: all
 }

@@ -84,5 +84,6 @@ func (run *Run) Probed(scores [][][]float32) (Plan, error) {
 			run.Observe(s)
 		}
 	}
+	run.fitted(&plan)
 	return plan, nil
 }

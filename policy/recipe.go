@@ -76,6 +76,7 @@ func (r *Recipe) add(name string, p Parts, owner map[string]string) error {
 		take("in what units entries are taken", p.Select != nil, func() { r.Select = p.Select }),
 		take("which rows go on", p.Propagate != nil, func() { r.Propagate = p.Propagate }),
 		take("what becomes of the rest", p.Rest != nil, func() { r.Rest = p.Rest }),
+		take("how entries are fitted", p.Fit != nil, func() { r.Fit = p.Fit }),
 		take("which key channels are stored", p.Thin != nil, func() { r.Thin = p.Thin }),
 		take("what a decode step reads", p.Read != nil, func() { r.Read = p.Read }),
 		take("when to act again", p.When.Steps > 0, func() { r.When.Steps = p.When.Steps }),
@@ -105,6 +106,9 @@ func (r *Recipe) check() error {
 	}
 	if r.InBytes && r.Select != nil && r.Allocate != nil {
 		return errors.New("whole pages and whole units do not go together where layers get different budgets")
+	}
+	if r.Fit != nil && (r.Rest != nil || r.Thin != nil || r.When != When{}) {
+		return errors.New("entries are fitted as they are stored, once: nothing may be merged, demoted, thinned or decided again")
 	}
 	if r.When.Block > 0 {
 		if err := r.checkBlocks(); err != nil {
@@ -185,6 +189,9 @@ func (r *Recipe) Signals() Signals {
 	}
 	if r.Rest != nil {
 		s = s.Union(r.Rest.Signals())
+	}
+	if r.Fit != nil {
+		s = s.Union(r.Fit.Signals())
 	}
 	if r.Thin != nil {
 		s = s.Union(r.Thin.Signals())

@@ -39,6 +39,7 @@ type Parts struct {
 	Select    Selector
 	Propagate Propagator
 	Rest      Rest
+	Fit       Fitter
 	Thin      Thinner
 	Read      Reader
 	Store     Store

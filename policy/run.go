@@ -13,7 +13,9 @@ type Run struct {
 	base    int
 	layers  int // that will be decided
 	pending []*Scored
-	ruler   *Ruler // where the budget is in bytes
+	ruler   *Ruler      // where the budget is in bytes
+	fits    map[int]Fit // of layers, where entries are fitted
+	bases   []int       // entries per head of each layer, where the allocator shares unevenly; nil: base everywhere
 	// Observe, if set, is called with every layer's scores once they are decided.
 	Observe func(*Scored)
 }
@@ -27,6 +29,15 @@ func (r *Recipe) NewRun(n, layers, base int) (*Run, error) {
 	return &Run{recipe: r, base: min(base, n), layers: layers}, nil
 }
 
+// fitted adds to a plan what changes the entries that it settles.
+func (run *Run) fitted(plan *Plan) {
+	for i := range plan.Keep {
+		if k := &plan.Keep[i]; k.Final {
+			k.Fit = run.fits[k.Layer]
+		}
+	}
+}
+
 // Recipe returns the recipe at work.
 func (run *Run) Recipe() *Recipe { return run.recipe }
 
@@ -35,7 +46,18 @@ func (run *Run) Base() int { return run.base }
 
 // Layer decides what it can after a layer: the layer itself, or with a wider span provisionally how much of it may wait.
 func (run *Run) Layer(l *Layer) (Plan, error) {
+	if run.recipe.Fit != nil {
+		fit, err := run.recipe.Fit.Fit(l)
+		if err != nil {
+			return Plan{}, err
+		}
+		if run.fits == nil {
+			run.fits = map[int]Fit{}
+		}
+		run.fits[l.Index] = fit
+	}
 	plan, err := run.layer(l)
+	run.fitted(&plan)
 	if err != nil || run.recipe.Thin == nil {
 		return plan, err
 	}
@@ -51,7 +73,7 @@ func (run *Run) layer(l *Layer) (Plan, error) {
 	if !run.recipe.Evicts() {
 		return Plan{Keep: []LayerKeep{{Layer: l.Index, Heads: everything(l.KVHeads, l.Tokens), Final: true}}}, nil
 	}
-	l.Base = run.base
+	l.Base = run.baseOf(l)
 	if p := run.recipe.Prober(); p != nil {
 		s := run.blank(l, p)
 		run.pending = append(run.pending, s)
@@ -87,14 +109,15 @@ func (run *Run) layer(l *Layer) (Plan, error) {
 
 // blank is a layer without scores.
 func (run *Run) blank(l *Layer, score Scorer) *Scored {
+	base := run.baseOf(l)
 	sinks, recent := score.Pinned(l)
-	sinks = min(sinks, run.base)
-	recent = min(recent, run.base-sinks)
+	sinks = min(sinks, base)
+	recent = min(recent, base-sinks)
 	held := make([]int, l.KVHeads)
 	for h := range held {
 		held[h] = l.Tokens
 	}
-	return &Scored{Layer: l.Index, Ordinal: l.Ordinal, Tokens: l.Tokens, Prompt: l.Prompt, Base: min(run.base, l.Tokens),
+	return &Scored{Layer: l.Index, Ordinal: l.Ordinal, Tokens: l.Tokens, Prompt: l.Prompt, Base: min(base, l.Tokens),
 		Sinks: sinks, Recent: recent, Held: held}
 }
 
@@ -232,3 +255,55 @@ func everything(heads, n int) [][]int32 {
 	}
 	return list
 }
+
+// A LayerSharer is an Allocator that knows, before it has seen any score, what share of the budget each layer gets. It decides inside one layer at
+// a time.
+type LayerSharer interface {
+	Allocator
+	// LayerShares returns what each layer gets where the whole model keeps the given share, adding up to 1; nil: the same for all.
+	LayerShares(c *Calibration, kept float64) []float64
+}
+
+// baseOf is the number of entries per head that the budget allows in a layer.
+func (run *Run) baseOf(l *Layer) int {
+	sharer, ok := run.recipe.Allocate.(LayerSharer)
+	if !ok || run.base >= l.Prompt {
+		return run.base
+	}
+	if run.bases == nil {
+		run.bases = run.share(sharer, l)
+	}
+	return run.bases[l.Ordinal]
+}
+
+// share distributes base entries per head and layer over the layers: whole entries, all of them.
+func (run *Run) share(sharer LayerSharer, l *Layer) []int {
+	total := run.base * run.layers
+	shares := sharer.LayerShares(l.Calibration, float64(run.base)/float64(l.Prompt))
+	sinks, recent := run.recipe.Score.Pinned(l)
+	least := min(run.base, max(MinBase, sinks+recent+leastChosen))
+	bases, room, wanted := make([]int, run.layers), make([]int, run.layers), make([]float64, run.layers)
+	sum := 0.0
+	for i := range wanted {
+		share := 1 / float64(run.layers)
+		if len(shares) == run.layers {
+			share = shares[i]
+		}
+		wanted[i] = max(0, share*float64(total)-float64(least))
+		room[i] = l.Prompt - least
+		sum += wanted[i]
+	}
+	free := total - least*run.layers
+	for i := range wanted {
+		if sum > 0 {
+			wanted[i] *= float64(free) / sum
+		}
+	}
+	for i, n := range LargestRemainder(wanted, free, room) {
+		bases[i] = least + n
+	}
+	return bases
+}
+
+// leastChosen is the number of entries beside the pins that every head of every layer may choose.
+const leastChosen = 8

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pith/engine"
 	"pith/eval"
 	"pith/policy"
 	"pith/tokenizer"
@@ -17,6 +18,8 @@ import (
 const (
 	calibrationWindows = 4
 	calibrationTokens  = 1024
+	learnWindows       = 13
+	learnTokens        = 2048
 )
 
 // newCalibrate is `pith calibrate MODEL`.
@@ -24,12 +27,17 @@ func newCalibrate() *cobra.Command {
 	var c computing
 	var files []string
 	var asJSON bool
+	var only string
 	cmd := &cobra.Command{
 		Use:   "calibrate MODEL",
-		Short: "Measure what recipes need to know of a model: the layer after which FastKV lets rows go",
-		Long: `Prefills windows of text with token-selective propagation after each layer of the model's middle half, compares the next token's
-distribution with that of the full prefill, and stores the result beside the model's file as FILE.calibration.json. Recipes that leave
-the layer open (fastkv, tsp) use it from then on; without one they take the middle layer.`,
+		Short: "Measure what recipes need to know of a model: FastKV's layer, learnt gates, shares of layers",
+		Long: `Stores what it finds out beside the model's file as FILE.calibration.json, from where every recipe takes it:
+
+  propagation  the layer after which token-selective propagation does the least harm for its depth: windows of text are prefilled with
+               propagation after each layer of the model's middle half, and the next token's distribution is compared with that of
+               the full prefill. fastkv and tsp use it; without it they take the middle layer.
+  gate         what a second pass (kvzip) would keep, learnt by ridge regression from what one pass shows, and how much of it lies in
+               each layer. kvzap, gate and auto use it; for the models of the built-in catalogue it is part of the program.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := c.check(); err != nil {
@@ -44,17 +52,7 @@ the layer open (fastkv, tsp) use it from then on; without one they take the midd
 				return err
 			}
 			defer e.Close()
-			ids, err := e.Tokenizer().Encode(book, tokenizer.Options{})
-			if err != nil {
-				return err
-			}
-			windows, err := spread(ids, calibrationWindows, min(calibrationTokens, e.Config().Context-1))
-			if err != nil {
-				return err
-			}
-			bar := newProgressBar("calibrating")
-			p, err := eval.Calibrate(cmd.Context(), e, modelTitle(e.File()), windows, bar.prefill)
-			bar.clear()
+			p, err := calibrate(cmd, e, book, only)
 			if err != nil {
 				return err
 			}
@@ -65,10 +63,51 @@ the layer open (fastkv, tsp) use it from then on; without one they take the midd
 		},
 	}
 	c.register(cmd)
-	cmd.Flags().StringArrayVar(&files, "text", nil, "text to calibrate on; may be repeated (default: a book in the public domain that is built in)")
+	cmd.Flags().StringArrayVar(&files, "text", nil, "text to calibrate on; may be repeated (default: a mixture that is built in)")
+	cmd.Flags().StringVar(&only, "only", "", "measure only this: propagation or gate; what is there of the other stays")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
 	cmd.ValidArgsFunction = completeModels
 	return cmd
+}
+
+// calibrate measures what is asked for and adds it to what is known already.
+func calibrate(cmd *cobra.Command, e *engine.Engine, book, only string) (*policy.Calibration, error) {
+	if only != "" && only != "propagation" && only != "gate" {
+		return nil, usagef("--only %q: neither propagation nor gate", only)
+	}
+	ids, err := e.Tokenizer().Encode(book, tokenizer.Options{})
+	if err != nil {
+		return nil, err
+	}
+	layers, name := e.Config().Layers, modelTitle(e.File())
+	p, err := policy.ReadCalibration(e.File().Path(), layers)
+	if err != nil && only != "" {
+		return nil, err
+	}
+	if p == nil || only == "" {
+		p = &policy.Calibration{Version: policy.CalibrationVersion, Model: name, Layers: layers, PropagationLayer: -1}
+	}
+	bar := newProgressBar("calibrating")
+	defer bar.clear()
+	if only != "gate" {
+		windows, err := spread(ids, calibrationWindows, min(calibrationTokens, e.Config().Context-1))
+		if err != nil {
+			return nil, err
+		}
+		if err := eval.Calibrate(cmd.Context(), e, p, windows, bar.prefill); err != nil {
+			return nil, err
+		}
+	}
+	if only != "propagation" {
+		windows, err := spread(ids, learnWindows, min(learnTokens, e.Config().Context-256, len(ids)/2))
+		if err != nil {
+			return nil, err
+		}
+		if err := e.Learn(cmd.Context(), p, windows, bar.prefill); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
 }
 
 func calibrationText(files []string) (string, error) {
@@ -105,7 +144,9 @@ func printCalibration(cmd *cobra.Command, p *policy.Calibration, path string, as
 	if asJSON {
 		return json.NewEncoder(out).Encode(p)
 	}
-	fmt.Fprintln(out, "layer  KL of the next token")
+	if p.PropagationLayer >= 0 {
+		fmt.Fprintln(out, "layer  KL of the next token")
+	}
 	for l, loss := range p.PropagationLoss {
 		if loss >= 0 {
 			mark := ""
@@ -114,6 +155,9 @@ func printCalibration(cmd *cobra.Command, p *policy.Calibration, path string, as
 			}
 			fmt.Fprintf(out, "%5d  %.4f%s\n", l, loss, mark)
 		}
+	}
+	if p.Gate != nil {
+		fmt.Fprintf(out, "variance explained on a text that was not learnt: kvzap %.2f, gate %.2f\n", p.KVzap.R2(), p.Gate.R2())
 	}
 	_, err := fmt.Fprintf(out, "stored in %s\n", policy.CalibrationPath(path))
 	return err

@@ -15,7 +15,6 @@ import (
 
 	"pith/engine"
 	"pith/eval"
-	"pith/eval/text"
 )
 
 // evalTaskHelp is the list of tasks in the verb's help.
@@ -298,7 +297,7 @@ func (o *evalOptions) readWindows(e *engine.Engine) ([]eval.Window, error) {
 func bookOrFile(path string) ([]byte, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) && path == "opticks" {
-		return []byte(text.Opticks()), nil
+		return []byte(eval.Book()), nil
 	}
 	return data, err
 }
