@@ -69,22 +69,6 @@ func grow[T any](s []T, n int) []T {
 	return s[:n]
 }
 
-// Residue writes to dst [n, cols] what of x is lost when activations are rounded to 8 bits. A product of x and of its residue, added up, has the
-// precision of 16 bits and reads the weights once. cols must be a multiple of 32.
-func Residue(s *Scratch, dst, x []float32, n, cols int) {
-	a := &s.act
-	a.resize(1, cols, 0)
-	for r := range n {
-		row, out := x[r*cols:(r+1)*cols], dst[r*cols:(r+1)*cols]
-		a.encode(0, row)
-		for g, scale := range a.scale {
-			for i := g * block; i < (g+1)*block; i++ {
-				out[i] = row[i] - scale*float32(a.codes[i])
-			}
-		}
-	}
-}
-
 // encode writes row r from x.
 func (a *activations) encode(r int, x []float32) {
 	g := r * a.groupStride

@@ -48,8 +48,5 @@ func (m *Matrix) Row(dst []float32, r int) {
 // rows returns the bytes of n rows from r.
 func (m *Matrix) rows(r, n int) []byte { return m.data[r*m.rowBytes : (r+n)*m.rowBytes] }
 
-// RoundsActivations reports whether products with the matrix round activations to 8 bits unless they are exact.
-func (m *Matrix) RoundsActivations() bool { return m.integer() }
-
 // integer reports whether the format has an integer form.
 func (m *Matrix) integer() bool { return m.format.Group > 0 }

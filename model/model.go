@@ -213,7 +213,7 @@ func (m *Model) Layer(l int, r *Rows, attend Attend, ws *Workspace) error {
 }
 
 // logitRows is the number of rows that Logits norms at a time.
-const logitRows = 16
+const logitRows = 64
 
 // Logits applies the final norm and the output matrix to n rows of x, [n, Dim], which it leaves alone. dst, [n, Vocab],
 // gets the logits as they reach the sampler: scaled and capped where the architecture does so.
@@ -227,46 +227,12 @@ func (m *Model) Logits(dst, x []float32, n int, phase kernel.Phase, ws *Workspac
 		p.rows.Phase = phase
 		normed := p.norm(x[from*c.Dim:(from+k)*c.Dim], m.outputNorm)
 		out := dst[from*c.Vocab : (from+k)*c.Vocab]
-		p.outputs(out, normed)
+		p.matmul(out, normed, m.output)
 		if c.LogitScale != 1 || c.LogitSoftCap > 0 {
 			p.eachOf(rowTask{do: finishPiece, dst: out, width: logitPiece}, k*c.logitPieces())
 		}
 	}
 	*p = pass{}
-}
-
-// outputs multiplies normed rows by the output matrix. Nothing after it averages out what rounding the activations costs, so in the default arithmetic
-// what 8 bits lose of them goes through the same product as rows of its own, and the weights are read once: on SmolLM2 a sixth of the
-// default arithmetic's error comes from this product alone.
-func (p *pass) outputs(dst, normed []float32) {
-	c, w := p.c, p.m.output
-	if p.m.exact || !w.RoundsActivations() {
-		p.matmul(dst, normed, w)
-		return
-	}
-	n := len(normed)
-	rows := grow(&p.ws.twice, 2*n)
-	copy(rows, normed)
-	kernel.Residue(p.ws.scratch, rows[n:], normed, p.n, c.Dim)
-	both := grow(&p.ws.logits, 2*len(dst))
-	p.matmul(both, rows, w)
-	copy(dst, both)
-	p.eachOf(rowTask{do: addPiece, dst: dst, src: both[len(dst):], width: logitPiece}, p.n*c.logitPieces())
-}
-
-func addPiece(t *rowTask, i int) {
-	c := t.pass.c
-	row, piece := i/c.logitPieces(), i%c.logitPieces()
-	from, to := row*c.Vocab+piece*logitPiece, row*c.Vocab+min((piece+1)*logitPiece, c.Vocab)
-	kernel.Add(t.dst[from:to], t.src[from:to])
-}
-
-// grow returns n elements of a buffer, which is replaced where it is too small.
-func grow(buf *[]float32, n int) []float32 {
-	if cap(*buf) < n {
-		*buf = make([]float32, n)
-	}
-	return (*buf)[:n]
 }
 
 // logitPiece is the number of logits of a row that one task scales and caps. Every row is cut at the same places, so that a

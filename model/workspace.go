@@ -24,9 +24,6 @@ type Workspace struct {
 	gate []float32 // [rows, ffn]
 	up   []float32 // [rows, ffn]
 
-	twice  []float32 // [2*rows, dim] normed rows and what rounding loses of them, before the output matrix
-	logits []float32 // [2*rows, vocab] what that gives
-
 	router  []float32 // [rows, experts] the router's probabilities
 	weights []float32 // [rows, expertsUsed] share of each chosen expert
 	gather  []float32 // [rows, dim] rows that go through one expert
