@@ -1,6 +1,10 @@
 package kernel
 
-import "math"
+import (
+	"cmp"
+	"math"
+	"slices"
+)
 
 // KeyRounding chooses the codes of grouped keys so that scores suffer least, not the keys themselves. The error e of a key costs what
 // queries make of it, eᵀHe with H = E[q qᵀ], and queries lie in few directions: channels are rounded one after the other, each to the
@@ -31,7 +35,7 @@ func NewKeyRounding(h, spread []float64, d int) *KeyRounding {
 	for c := range d {
 		cost[c] = h[c*d+c] * spread[c] * spread[c]
 	}
-	sortBy(r.order, func(a, b int) bool { return cost[a] > cost[b] })
+	slices.SortStableFunc(r.order, func(a, b int) int { return cmp.Compare(cost[b], cost[a]) })
 	// With H = LLᵀ in the reverse order, eᵀHe = Σ_i (Σ_{j>=i} L_ji e_j)²: rounding goes from the last to the first.
 	l := make([]float64, d*d)
 	at := func(i int) int { return r.order[d-1-i] }
@@ -57,14 +61,6 @@ func NewKeyRounding(h, spread []float64, d int) *KeyRounding {
 		}
 	}
 	return r
-}
-
-func sortBy(list []int, less func(a, b int) bool) {
-	for i := 1; i < len(list); i++ {
-		for j := i; j > 0 && less(list[j], list[j-1]); j-- {
-			list[j], list[j-1] = list[j-1], list[j]
-		}
-	}
 }
 
 // Round replaces n keys of d channels by numbers that EncodeGroupK stores without further error. The extremes of a channel keep the codes

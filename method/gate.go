@@ -25,8 +25,9 @@ type gate struct {
 const (
 	gateFloor   = 1e-3
 	gateSignals = 4
-	gateFuture  = 512 // of expected attention
-	gateAfar    = 16  // of reach
+	gateColumns = gateSignals + 1 // of a head in the normal equations: its signals, then its target
+	gateFuture  = 512             // of expected attention
+	gateAfar    = 16              // of reach
 )
 
 // Signals implements policy.Scorer.
@@ -172,7 +173,6 @@ func (t *gateTrainer) Learn(l *policy.Layer, scores [][]float32, heldOut bool) e
 		t.layers = append(t.layers, newGateSums(dim, l.KVHeads))
 	}
 	a := t.layers[l.Ordinal]
-	const per = gateSignals + 1
 	// The sinks and the last rows are pinned whatever a gate says.
 	from, to := 4, n-32
 	rows := to - from
@@ -183,13 +183,13 @@ func (t *gateTrainer) Learn(l *policy.Layer, scores [][]float32, heldOut bool) e
 		}
 		x[dim*rows+j] = 1
 	}
-	z := make([]float32, l.KVHeads*per*rows)
+	z := make([]float32, l.KVHeads*gateColumns*rows)
 	for h := range l.KVHeads {
 		for j := range rows {
 			for i := range gateSignals {
-				z[(h*per+i)*rows+j] = extra[h][(from+j)*gateSignals+i]
+				z[(h*gateColumns+i)*rows+j] = extra[h][(from+j)*gateSignals+i]
 			}
-			z[(h*per+gateSignals)*rows+j] = logOf(float64(scores[h][from+j]) + gateFloor)
+			z[(h*gateColumns+gateSignals)*rows+j] = logOf(float64(scores[h][from+j]) + gateFloor)
 		}
 	}
 	if heldOut {
@@ -206,16 +206,15 @@ func (t *gateTrainer) Learn(l *policy.Layer, scores [][]float32, heldOut bool) e
 		t.share(l.KVHeads)
 	}
 	products(l, a.gram, x, dim+1, x, dim+1, rows)
-	products(l, a.cross, x, dim+1, z, l.KVHeads*per, rows)
+	products(l, a.cross, x, dim+1, z, l.KVHeads*gateColumns, rows)
 	for h := range l.KVHeads {
-		products(l, a.own[h*per*per:(h+1)*per*per], z[h*per*rows:], per, z[h*per*rows:], per, rows)
+		products(l, a.own[h*gateColumns*gateColumns:(h+1)*gateColumns*gateColumns], z[h*gateColumns*rows:], gateColumns, z[h*gateColumns*rows:], gateColumns, rows)
 	}
 	return nil
 }
 
 func newGateSums(dim, heads int) *gateSums {
-	const per = gateSignals + 1
-	return &gateSums{dim: dim, heads: heads, gram: make([]float64, (dim+1)*(dim+1)), cross: make([]float64, (dim+1)*heads*per), own: make([]float64, heads*per*per)}
+	return &gateSums{dim: dim, heads: heads, gram: make([]float64, (dim+1)*(dim+1)), cross: make([]float64, (dim+1)*heads*gateColumns), own: make([]float64, heads*gateColumns*gateColumns)}
 }
 
 // products adds a·bᵀ to sum [ra, rb], a [ra, n], b [rb, n].
@@ -252,7 +251,6 @@ func (t *gateTrainer) share(heads int) {
 
 // solve returns the weights of head h, of the hidden state alone or with the signals.
 func (a *gateSums) solve(h int, signals bool) []float32 {
-	const per = gateSignals + 1
 	n := a.dim + 1
 	size := n
 	if signals {
@@ -278,34 +276,19 @@ func (a *gateSums) solve(h int, signals bool) []float32 {
 
 // at is an element i >= j of the normal equations of head h.
 func (a *gateSums) at(h, i, j int) float64 {
-	const per = gateSignals + 1
 	n := a.dim + 1
 	switch {
 	case i < n:
 		return a.gram[i*n+j]
 	case j < n:
-		return a.cross[j*a.heads*per+h*per+i-n]
+		return a.cross[j*a.heads*gateColumns+h*gateColumns+i-n]
 	}
-	return a.own[h*per*per+(i-n)*per+j-n]
+	return a.own[h*gateColumns*gateColumns+(i-n)*gateColumns+j-n]
 }
 
 // solvePositive solves m x = b in place, m [n, n] symmetric and positive, its lower half given.
 func solvePositive(m, b []float64, n int) {
-	for i := range n {
-		row := m[i*n : i*n+i+1]
-		for j := range i + 1 {
-			s := row[j]
-			other := m[j*n : j*n+j+1]
-			for k := range j {
-				s -= row[k] * other[k]
-			}
-			if i == j {
-				row[j] = math.Sqrt(max(s, 1e-12))
-			} else {
-				row[j] = s / other[j]
-			}
-		}
-	}
+	cholesky(m, n)
 	for i := range n {
 		for k := range i {
 			b[i] -= m[i*n+k] * b[k]
@@ -341,11 +324,10 @@ func (t *gateTrainer) learnt() {
 // judge predicts a text that was not learnt.
 func (t *gateTrainer) judge(a *gateSums, ordinal int, x, z []float32, rows int) error {
 	t.learnt()
-	const per = gateSignals + 1
 	n := a.dim + 1
 	for h := range a.heads {
 		var mean, squares float64
-		target := z[(h*per+gateSignals)*rows:][:rows]
+		target := z[(h*gateColumns+gateSignals)*rows:][:rows]
 		for _, v := range target {
 			mean += float64(v) / float64(rows)
 		}
@@ -359,7 +341,7 @@ func (t *gateTrainer) judge(a *gateSums, ordinal int, x, z []float32, rows int) 
 				if i < n {
 					kernel.Axpy(got, v, x[i*rows:(i+1)*rows])
 				} else {
-					kernel.Axpy(got, v, z[(h*per+i-n)*rows:][:rows])
+					kernel.Axpy(got, v, z[(h*gateColumns+i-n)*rows:][:rows])
 				}
 			}
 			var err float64
