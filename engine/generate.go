@@ -102,10 +102,8 @@ func (e *Engine) Generate(ctx context.Context, r Request, emit func(Event) error
 		return nil, failed
 	}
 	j.result.Text = string(j.text)
-	if r.Keep || r.Sequence != nil {
+	if j.kept() {
 		j.result.Sequence = j.seq
-	} else {
-		j.free()
 	}
 	return &j.result, nil
 }
@@ -253,8 +251,15 @@ func (j *job) take() (last bool) {
 	return last
 }
 
-// finish ends the job; its goroutine takes over.
+// kept says whether the caller keeps the sequence of a reply that succeeds.
+func (j *job) kept() bool { return j.request.Keep || j.request.Sequence != nil }
+
+// finish ends the job; its goroutine takes over. A sequence that nobody keeps is freed here and not there: a neighbour that waits for room
+// is admitted, or refused for good, in the scheduler's next step.
 func (j *job) finish(err error) {
+	if err != nil || !j.kept() {
+		j.free()
+	}
 	j.err = err
 	j.cancel(nil)
 	close(j.events)
