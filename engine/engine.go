@@ -25,7 +25,7 @@ import (
 // Options of an engine. The zero value uses every core the process may use, 8-bit activations and no memory cap.
 type Options struct {
 	Threads int   // 0: as many as the process may use
-	Exact   bool  // dequantised weights and f32 activations and cache
+	Exact   bool  // dequantised weights, f32 activations, attention and cache
 	Memory  int64 // cap on the pool's bytes over all sequences; 0: none
 	Chunk   int   // rows of a prefill step, a multiple of 64; 0: 512
 	Waiting int   // requests that may wait; 0: 64

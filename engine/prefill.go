@@ -360,7 +360,7 @@ func (t *attendTask) Do(worker, i int) {
 	a := kernel.Attention{
 		HeadDim: c.HeadDim, Group: group, Scale: t.h.Scale, SoftCap: t.h.SoftCap,
 		Keys: p.keys[head][:nk], Values: p.values[head][:nk],
-		First: p.prefix[head] + p.row + from,
+		First: p.prefix[head] + p.row + from, BF16: !p.e.options.Exact,
 	}
 	if c.Window[t.layer] > 0 {
 		a.Lo = p.lo[head*t.n+from:][:rows]

@@ -16,13 +16,13 @@ var (
 )
 
 // Tile instructions are bytes below a comment: decoded, they say what the comment says, and stand only in routines of the
-// AMX tier, of which each configures tiles first and releases them last.
-func TestTileInstructionsAreWhatTheySay(t *testing.T) {
+// AMX tier, of which each configures tiles first and releases them last. So are those of bf16, in routines of that tier.
+func TestInstructionsInBytesAreWhatTheySay(t *testing.T) {
 	files, err := filepath.Glob("*_amd64.s")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no assembly found: %v", err)
 	}
-	seen := 0
+	seen, pairs := 0, 0
 	for _, name := range files {
 		b, err := os.ReadFile(name)
 		if err != nil {
@@ -55,6 +55,13 @@ func TestTileInstructionsAreWhatTheySay(t *testing.T) {
 				v, _ := strconv.ParseUint(m[1], 16, 8)
 				bytes = append(bytes, byte(v))
 			}
+			if len(bytes) > 0 && bytes[0] == 0x62 {
+				if got, err := decodePairs(bytes); err != nil || got != comment || !strings.HasSuffix(routine, "BF16") {
+					t.Errorf("%s: %x is %q (%v) in %s, the comment says %q", at, bytes, got, err, routine, comment)
+				}
+				pairs++
+				continue
+			}
 			got, err := decodeTile(bytes)
 			if err != nil || got != comment {
 				t.Errorf("%s: %x is %q (%v), the comment says %q", at, bytes, got, err, comment)
@@ -70,9 +77,27 @@ func TestTileInstructionsAreWhatTheySay(t *testing.T) {
 			seen++
 		}
 	}
-	if seen < 4*20 {
-		t.Fatalf("found %d tile instructions", seen)
+	if seen < 4*20 || pairs < 100 {
+		t.Fatalf("found %d tile instructions and %d of bf16", seen, pairs)
 	}
+}
+
+// decodePairs is the inverse of evex in _asm/attention/half.go, written from the tables of the Intel SDM, volume 2, 2.7: three registers,
+// EVEX.512.0F38.W0, no mask.
+func decodePairs(b []byte) (string, error) {
+	if len(b) != 6 || b[1]&0x0f != 2 || b[2]&0x84 != 4 || b[3]&0xf7 != 0x40 || b[5]>>6 != 3 {
+		return "", fmt.Errorf("not EVEX.512.0F38.W0 on registers")
+	}
+	// The extension bits R, X, B, R' and V' are stored inverted.
+	extend := func(low, bit3, bit4 byte) int { return int(low) | int(bit3^1)<<3 | int(bit4^1)<<4 }
+	dst := extend(b[5]>>3&7, b[1]>>7, b[1]>>4&1)
+	rm := extend(b[5]&7, b[1]>>5&1, b[1]>>6&1)
+	first := int(^b[2]>>3&15) | int(b[3]>>3&1^1)<<4
+	name := map[[2]byte]string{{2, 0x52}: "VDPBF16PS", {3, 0x72}: "VCVTNE2PS2BF16"}[[2]byte{b[2] & 3, b[4]}]
+	if name == "" {
+		return "", fmt.Errorf("opcode %02x with prefix %d", b[4], b[2]&3)
+	}
+	return fmt.Sprintf("%s Z%d, Z%d, Z%d", name, rm, first, dst), nil
 }
 
 // decodeTile is the inverse of _asm/amx/encode.go, written from the tables of the Intel SDM, volume 2: every instruction in use

@@ -24,6 +24,7 @@ type Attention struct {
 	First   int       // row i of a call sees the keys [Lo[i], First+i+1)
 	Lo      []int32   // [rows] first visible key of each row (a window); nil: 0
 	Sinks   int       // with Lo: keys [0, Sinks) stay visible, as far as they precede First+i+1
+	BF16    bool      // Rows multiplies queries, keys, weights and values rounded to bf16 where the tier can and HeadDim is a multiple of 32
 	LSE     []float32 // [rows, Group] log-sum-exp of the scores; written by Rows if not nil, read by ColumnSums
 }
 
@@ -54,6 +55,7 @@ type AttentionScratch struct {
 	sum    []float32 // [tiles*tileRows] sum of the weights so far
 	sums   []float32 // [Group, 64] column sums of a run of rows
 	raw    []float32 // one allocation behind all of them
+	half   halfBlock // what a tile of bf16 reads instead of q, keys and values
 }
 
 // NewAttentionScratch returns an empty scratch.
@@ -106,9 +108,14 @@ func (a *Attention) Rows(out, q []float32, outStride, qStride, rows int, s *Atte
 		return
 	}
 	d, m := a.HeadDim, rows*a.Group
-	t := currentTile()
+	t := a.tile()
+	half := t.tier == BF16
 	s.grow(t, m, d, a.Group)
 	s.loadQueries(q, qStride, rows, a.Group, d)
+	if half {
+		s.half.grow(roundUp(m, t.rows), d, t.rows)
+		s.half.loadQueries(s.q)
+	}
 	dv := roundUp(d, t.columns)
 	clear(s.out)
 	for r := range s.max {
@@ -119,22 +126,37 @@ func (a *Attention) Rows(out, q []float32, outStride, qStride, rows int, s *Atte
 	end := a.First + rows
 	for kb := a.nextBlock(0, rows); kb < end; kb = a.nextBlock(kb+keyBlock, rows) {
 		n := min(keyBlock, end-kb)
-		t.packKeys(s.keys, a.Keys[kb*d:(kb+n)*d], n, d)
-		values, stride := a.valueBlock(s, kb, n, dv)
+		var values []float32
+		var stride int
+		if half {
+			s.half.load(a.Keys[kb*d:], a.Values[kb*d:], n, d)
+		} else {
+			t.packKeys(s.keys, a.Keys[kb*d:(kb+n)*d], n, d)
+			values, stride = a.valueBlock(s, kb, n, dv)
+		}
 		for r := 0; r < m; r += t.rows {
 			i0, i1 := r/a.Group, min(r+t.rows-1, m-1)/a.Group
 			kn, whole := a.tileSees(i0, i1, kb)
 			if kn == 0 {
 				continue
 			}
-			t.scores(s.scores, s.q[r*d:(r+t.rows)*d], s.keys, d, kn)
+			if half {
+				t.scoresHalf(s.scores, &s.half, r, d, kn)
+			} else {
+				t.scores(s.scores, s.q[r*d:(r+t.rows)*d], s.keys, d, kn)
+			}
 			if tanhScale != 0 {
 				t.tanh(s.scores, tanhScale)
 			}
 			if !whole {
 				a.mask(s.scores, r, min(t.rows, m-r), kb)
 			}
-			t.attend(s.out[r*dv:(r+t.rows)*dv], s.scores, s.max[r:r+t.rows], s.sum[r:r+t.rows], values, stride, kn, dv, factor)
+			out, maxima, sums := s.out[r*dv:(r+t.rows)*dv], s.max[r:r+t.rows], s.sum[r:r+t.rows]
+			if half {
+				t.attendHalf(out, s.scores, maxima, sums, &s.half, kn, dv, factor)
+			} else {
+				t.attend(out, s.scores, maxima, sums, values, stride, kn, dv, factor)
+			}
 		}
 	}
 	for i := range rows {

@@ -8,7 +8,7 @@ import (
 // benchTiers runs f on every vector tier that has kernels of its own.
 func benchTiers(b *testing.B, f func(b *testing.B)) {
 	for _, tier := range Tiers() {
-		if tier == Generic || tier > AVX512 {
+		if tier == Generic || tier == VNNI || tier > BF16 {
 			continue
 		}
 		b.Run(tier.String(), func(b *testing.B) {
@@ -42,15 +42,15 @@ func BenchmarkAttentionRows(b *testing.B) {
 	} {
 		b.Run(fmt.Sprintf("d%d,g%d,nk%d,cap%g", c.d, c.group, c.nk, c.softCap), func(b *testing.B) {
 			a, q, qStride := c.setup(1)
-			a.LSE = make([]float32, c.rows*c.group)
+			a.LSE, a.BF16 = make([]float32, c.rows*c.group), true
 			out := make([]float32, c.rows*c.group*c.d)
 			benchTiers(b, func(b *testing.B) {
 				s := NewAttentionScratch()
-				for b.Loop() {
-					a.Rows(out, q, c.group*c.d, qStride, c.rows, s)
-				}
+				ns := best(b, 3, func() { a.Rows(out, q, c.group*c.d, qStride, c.rows, s) })
 				pairs := c.rows*a.First + c.rows*(c.rows+1)/2
-				reportFLOP(b, 4*float64(pairs*c.group*c.d))
+				rate := 4 * float64(pairs*c.group*c.d) / ns
+				b.ReportMetric(rate, "GFLOP/s")
+				b.ReportMetric(100*rate/PeakFMA(), "%peak")
 			})
 		})
 	}

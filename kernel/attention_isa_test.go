@@ -15,7 +15,8 @@ func TestAssemblyNeedsNoMoreThanItsTier(t *testing.T) {
 	base := []string{"MMX+", "SSE", "SSE2", "SSE3", "SSSE3", "SSE4.1", "SSE4.2", "POPCNT", "CMOV", "BMI", "BMI2", "AVX", "AVX2", "FMA3", "F16C"}
 	wide := append(slices.Clip(base), "AVX512F", "AVX512BW", "AVX512VL", "AVX512DQ")
 	allowed := map[string][]string{"AVX2": base, "AVX512": wide, "VNNI": append(slices.Clip(wide), "AVX512VNNI"),
-		"AMX": append(slices.Clip(wide), "AVX512VNNI", "AMXTILE", "AMXINT8")}
+		"BF16": append(slices.Clip(wide), "AVX512BF16"),
+		"AMX":  append(slices.Clip(wide), "AVX512VNNI", "AMXTILE", "AMXINT8")}
 	requires := regexp.MustCompile(`(?m)^// Requires: (.*)\nTEXT ·(\w+)\(`)
 	files, err := filepath.Glob("*_amd64.s")
 	if err != nil {

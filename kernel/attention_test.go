@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -163,8 +164,9 @@ func TestAttentionRows(t *testing.T) {
 func TestAttentionRowsChunks(t *testing.T) {
 	eachTier(t, func(t *testing.T) {
 		s := NewAttentionScratch()
-		for n, c := range attentionCases {
+		for n, c := range slices.Concat(attentionCases, attentionCases) {
 			a, q, qStride := c.setup(uint64(n))
+			a.BF16 = n < len(attentionCases)
 			stride := c.group * c.d
 			whole, lse := make([]float32, c.rows*stride), make([]float32, c.rows*c.group)
 			a.LSE = lse

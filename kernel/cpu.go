@@ -16,10 +16,11 @@ const (
 	AVX2                // AVX2, FMA, F16C
 	AVX512              // AVX-512 F, BW, VL, DQ
 	VNNI                // AVX512 with VNNI
-	AMX                 // VNNI with AMX int8 tiles
+	BF16                // VNNI with products of bf16
+	AMX                 // BF16 with AMX int8 tiles
 )
 
-var tierNames = [...]string{"generic", "avx2", "avx512", "vnni", "amx"}
+var tierNames = [...]string{"generic", "avx2", "avx512", "vnni", "bf16", "amx"}
 
 // String returns the name that PITH_CPU accepts.
 func (t Tier) String() string {

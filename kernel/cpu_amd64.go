@@ -13,8 +13,10 @@ func detect() Tier {
 		return AVX2
 	case !x.HasAVX512VNNI:
 		return AVX512
-	case !(x.HasAMXTile && x.HasAMXInt8 && enabledState()&tileState == tileState && permitTiles()):
+	case !x.HasAVX512BF16:
 		return VNNI
+	case !(x.HasAMXTile && x.HasAMXInt8 && enabledState()&tileState == tileState && permitTiles()):
+		return BF16
 	}
 	return AMX
 }

@@ -3,7 +3,7 @@ package kernel
 import "pith/quant"
 
 // kernelSets holds one set a tier. A tier without kernels of its own shares the set below it.
-var kernelSets = [...]*kernelSet{Generic: nil, AVX2: &avx2Kernels, AVX512: avx512Kernels(), VNNI: vnniKernels(), AMX: amxTier()}
+var kernelSets = [...]*kernelSet{Generic: nil, AVX2: &avx2Kernels, AVX512: avx512Kernels(), VNNI: vnniKernels(), BF16: vnniKernels(), AMX: amxTier()}
 
 // avx512Kernels widens the micro-kernels. Packing and decode stay: they are bound by memory.
 func avx512Kernels() *kernelSet {

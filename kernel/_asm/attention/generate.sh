@@ -15,3 +15,4 @@ make group rows_group
 make peak peak
 make rows rows
 make rows512 rows_avx512
+make bf16 attention_bf16

@@ -16,6 +16,7 @@ var part = flag.String("part", "", "which file to make")
 
 var parts = map[string]func(){
 	"attention":   attentionFile,
+	"bf16":        halfFile,
 	"convert":     convertFile,
 	"elementwise": elementwiseFile,
 	"group":       groupFile,
