@@ -93,11 +93,13 @@ func open(f *gguf.File, o Options) (*Engine, error) {
 	c := e.model.Config()
 	if o.Calibration == nil {
 		if e.options.Calibration, err = policy.ReadCalibration(f.Path(), c.Layers); err != nil {
+			e.model.Close()
 			e.workers.Close()
 			return nil, err
 		}
 		if name, ok := f.String("general.name"); ok && e.options.Calibration == nil {
 			if e.options.Calibration, err = policy.ShippedCalibration(name, c.Layers); err != nil {
+				e.model.Close()
 				e.workers.Close()
 				return nil, err
 			}
@@ -140,6 +142,7 @@ func (e *Engine) Close() error {
 	e.loop.close()
 	e.ws.Close()
 	e.workers.Close()
+	e.model.Close()
 	return e.file.Close()
 }
 

@@ -297,7 +297,7 @@ func (p *Prefill) chunk() error {
 }
 
 // attendBlock is the number of rows of one attention task. Results do not depend on it.
-const attendBlock = 64
+const attendBlock = 128
 
 // attend is the attention of one chunk: its keys and values join the layer's scratch, then every KV head and block of rows is one
 // task.

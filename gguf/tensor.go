@@ -23,6 +23,14 @@ func (t *Tensor) Data() []byte {
 	return t.part.data[t.offset:][:t.size:t.size]
 }
 
+// Forget says that the tensor will not be read for a while: memory that holds it goes back to the system where the file is mapped. Reading it
+// again brings it back.
+func (t *Tensor) Forget() {
+	if t.part.unmap != nil {
+		forget(t.Data())
+	}
+}
+
 // Elems returns the number of weights.
 func (t *Tensor) Elems() int {
 	n := 1

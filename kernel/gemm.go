@@ -51,6 +51,7 @@ type kernelSet struct {
 	float        strips[floatStrip]
 	tile         map[quant.Type]tileKernel
 	tileCodes    map[quant.Type]tileCodesKernel
+	packed       map[quant.Type]packedKernels
 	pairCodes    func(dst, src *int8, pairs int)
 	sumTerms     func(dst, t, u *float32, groups int)
 	sumTermPairs func(dst, t, u *float32, groups int)

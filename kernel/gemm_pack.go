@@ -11,6 +11,11 @@ import (
 func (b *buffer) packCodes(k *kernelSet, m *Matrix, lo, hi, c, n int) {
 	f := m.format
 	groups := n / f.Group
+	if expand := k.packedFor(m).expand; expand != nil {
+		b.panel, b.scales = grow(b.panel, panelRows*n), grow(b.scales, 2*panelRows*groups)
+		expand(&b.panel[0], &b.scales[0], m.packedRows(lo, c), n/f.BlockElems)
+		return
+	}
 	padded := (groups + 3) &^ 3
 	b.codes = grow(b.codes, panelRows*n)
 	b.scale, b.offset = grow(b.scale, panelRows*padded), grow(b.offset, panelRows*padded)

@@ -163,3 +163,43 @@ func gemmQ8_0VNNIx2(dst *float32, dstStride int, panel *uint8, scales *float32, 
 //
 //go:noescape
 func gemmQ8_0VNNIx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+
+// packedQ4_0VNNI writes dst[16], the products of 16 packed rows with one row of activations; see packedProduct.
+//
+//go:noescape
+func packedQ4_0VNNI(dst *float32, w *uint8, blocks int, codes *int8, scale *float32, sums *float32)
+
+// packedQ4_1VNNI writes dst[16], the products of 16 packed rows with one row of activations; see packedProduct.
+//
+//go:noescape
+func packedQ4_1VNNI(dst *float32, w *uint8, blocks int, codes *int8, scale *float32, sums *float32)
+
+// packedQ4_KVNNI writes dst[16], the products of 16 packed rows with one row of activations; see packedProduct.
+//
+//go:noescape
+func packedQ4_KVNNI(dst *float32, w *uint8, blocks int, codes *int8, scale *float32, sums *float32)
+
+// packedQ6_KVNNI writes dst[16], the products of 16 packed rows with one row of activations; see packedProduct.
+//
+//go:noescape
+func packedQ6_KVNNI(dst *float32, w *uint8, blocks int, codes *int8, scale *float32, sums *float32)
+
+// expandQ4_0VNNI makes a panel of codes and scales of 16 packed rows; see packedExpand.
+//
+//go:noescape
+func expandQ4_0VNNI(panel *uint8, scales *float32, w *uint8, blocks int)
+
+// expandQ4_1VNNI makes a panel of codes and scales of 16 packed rows; see packedExpand.
+//
+//go:noescape
+func expandQ4_1VNNI(panel *uint8, scales *float32, w *uint8, blocks int)
+
+// expandQ4_KVNNI makes a panel of codes and scales of 16 packed rows; see packedExpand.
+//
+//go:noescape
+func expandQ4_KVNNI(panel *uint8, scales *float32, w *uint8, blocks int)
+
+// expandQ6_KVNNI makes a panel of codes and scales of 16 packed rows; see packedExpand.
+//
+//go:noescape
+func expandQ6_KVNNI(panel *uint8, scales *float32, w *uint8, blocks int)

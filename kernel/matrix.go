@@ -14,6 +14,7 @@ type Matrix struct {
 	format   *quant.Format
 	data     []byte // Rows*rowBytes bytes, borrowed
 	rowBytes int
+	packed   []byte // the packed form, or nil; see Pack
 }
 
 // NewMatrix describes data as rows x cols weights of type t. data is borrowed for the life of the matrix, usually from

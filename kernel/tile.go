@@ -53,6 +53,15 @@ func (t *productTask) integerTiles(k *kernelSet, a *part, b *buffer, lo, hi int)
 		codes = act.pairs
 	}
 	perGroup := block / f.Group
+	if packed := k.packedFor(m).product; packed != nil {
+		for ; lo < hi; lo += panelRows {
+			for i := range t.rows {
+				g := i * act.groupStride
+				packed(&a.dst[i*m.Rows+lo], m.packedRows(lo, 0), m.Cols/f.BlockElems, &act.codes[i*act.stride], &act.scale[g], &sums[g*perGroup])
+			}
+		}
+		return
+	}
 	groups := act.groups * perGroup
 	b.terms, b.offsets = grow(b.terms, tileHeight*groups), grow(b.offsets, tileHeight*groups)
 	sum := k.sumTerms

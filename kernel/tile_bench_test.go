@@ -34,6 +34,20 @@ func BenchmarkTile(b *testing.B) {
 			groups := cols / m.format.Group
 			t, u, dst := make([]float32, tileHeight*groups), make([]float32, tileHeight*groups), make([]float32, tileHeight)
 			units := float64(tileHeight*cols) / 256
+			if packed := k.packed[typ].product; packed != nil {
+				m := randomMatrix(b, r, typ, panelRows, cols)
+				m.Pack(nil, make([]byte, m.Bytes()))
+				dst := make([]float32, panelRows)
+				b.Run(fmt.Sprintf("%s/%d/packed", typ, cols), func(b *testing.B) {
+					ns := best(b, 50, func() {
+						for range 10 {
+							packed(&dst[0], &m.packed[0], cols/m.format.BlockElems, &act.codes[0], &act.scale[0], &sums[0])
+						}
+					}) / 10
+					b.ReportMetric(ns/(2*units), "ns/256")
+					b.ReportMetric(float64(m.Bytes())/ns, "GB/s")
+				})
+			}
 			b.Run(fmt.Sprintf("%s/%d/terms", typ, cols), func(b *testing.B) {
 				ns := best(b, 50, func() {
 					for range 10 {

@@ -46,6 +46,9 @@ func NewBlock(bytes int64) (*Block, error) {
 	return &Block{mem: mem}, nil
 }
 
+// Whole says that all of the block will be in use until it is freed, so that huge pages cost nothing.
+func (b *Block) Whole() { adviseWhole(b.mem) }
+
 // Bytes is the memory itself, borrowed until Free.
 func (b *Block) Bytes() []byte { return b.mem }
 

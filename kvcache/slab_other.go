@@ -7,3 +7,5 @@ func mapMemory(n int) ([]byte, error) { return make([]byte, n), nil }
 func unmapMemory([]byte)              {}
 func releaseMemory([]byte)            {}
 func commitMemory([]byte) error       { return nil }
+
+func adviseWhole([]byte) {}

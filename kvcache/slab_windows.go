@@ -28,3 +28,5 @@ func commitMemory(mem []byte) error {
 	_, err := windows.VirtualAlloc(uintptr(unsafe.Pointer(unsafe.SliceData(mem))), uintptr(len(mem)), windows.MEM_COMMIT, windows.PAGE_READWRITE)
 	return err
 }
+
+func adviseWhole([]byte) {}

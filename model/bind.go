@@ -16,7 +16,14 @@ type binder struct {
 	checking bool
 	prefix   string // "blk.3." while layer 3 is bound
 	used     map[string]bool
+	matrices []boundMatrix // prepared so far
 	err      error
+}
+
+// boundMatrix is a matrix and the tensor that it is a part of.
+type boundMatrix struct {
+	*kernel.Matrix
+	tensor *gguf.Tensor
 }
 
 func (b *binder) fail(name, format string, args ...any) {
@@ -106,7 +113,9 @@ func (b *binder) slice(t *gguf.Tensor, from, rows, cols int) *kernel.Matrix {
 	m, err := kernel.NewMatrix(t.Type, rows, cols, t.Data()[from*stride:(from+rows)*stride])
 	if err != nil {
 		b.fail(t.Name, "%v", err)
+		return nil
 	}
+	b.matrices = append(b.matrices, boundMatrix{m, t})
 	return m
 }
 

@@ -29,6 +29,7 @@ type Model struct {
 	output     *kernel.Matrix // [vocab, dim]; embed when tied
 
 	rotations rotations
+	packed    *kvcache.Block // behind packed matrices; nil where there are none
 
 	normLock sync.Mutex
 	norms    outputNorms // guarded by normLock
@@ -103,7 +104,56 @@ func Open(f *gguf.File, o Options) (*Model, error) {
 	if m.bind(b, a); b.err != nil {
 		return nil, b.err
 	}
+	if !o.Exact {
+		if err := gguf.Guard(func() error { return m.pack(b.matrices) }); err != nil {
+			m.Close()
+			return nil, err
+		}
+	}
 	return m, nil
+}
+
+// pack copies the matrices that the processor multiplies faster packed (see [kernel.Matrix.Pack]) out of the file, whose memory is given back
+// behind it: weights are resident once. The embeddings of single tokens are still read from the file.
+func (m *Model) pack(matrices []boundMatrix) error {
+	var total int64
+	for _, w := range matrices {
+		if w.Packable() {
+			total += int64(w.Bytes())
+		}
+	}
+	if total == 0 {
+		return nil
+	}
+	var err error
+	if m.packed, err = kvcache.NewBlock(total); err != nil {
+		return fmt.Errorf("model: packed weights: %w", err)
+	}
+	m.packed.Whole()
+	rest := m.packed.Bytes()
+	for _, w := range matrices {
+		if w.Packable() {
+			n := w.Bytes()
+			w.Pack(m.workers, rest[:n:n])
+			rest = rest[n:]
+			w.tensor.Forget()
+		}
+	}
+	return nil
+}
+
+// Close frees what Open has prepared. The model must not be used any more; its file stays open.
+func (m *Model) Close() {
+	m.packed.Free()
+	m.packed = nil
+}
+
+// PackedBytes is the memory that packed weights take beside the mapped file.
+func (m *Model) PackedBytes() int64 {
+	if m.packed == nil {
+		return 0
+	}
+	return int64(len(m.packed.Bytes()))
 }
 
 // check reads the configuration and looks at every tensor's name, shape and type.

@@ -21,6 +21,7 @@ func main() {
 		variants("AVX512", wide, []int{8, 4, 2, 1}, []int{12, 8, 4, 2, 1})
 	case "vnni":
 		variants("VNNI", vnni, []int{8, 4, 2, 1}, nil)
+		packedKernels()
 	}
 	Generate()
 }

@@ -1,0 +1,62 @@
+package kernel
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"pith/quant"
+)
+
+// Packing changes where a weight lies, not one bit of a result: in decode, in a prefill, for a panel's ragged columns, on every tier, also on
+// those that go on reading the stored form.
+func TestPackedMatricesGiveTheSameBits(t *testing.T) {
+	w := NewWorkers(2)
+	defer w.Close()
+	packs := 0
+	eachTier(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(5, 6))
+		for typ := range packedFields {
+			for _, z := range []struct{ rows, cols, n int }{{16, 256, 1}, {64, 512, 1}, {48, 576, 2}, {192, 2304, 3}, {32, 2048, 5}, {80, 1536, 70}} {
+				if f, _ := quant.Lookup(typ); z.cols%f.BlockElems != 0 {
+					continue
+				}
+				m := randomMatrix(t, r, typ, z.rows, z.cols)
+				x := randomRows(r, z.n*z.cols)
+				want, got := make([]float32, z.n*z.rows), make([]float32, z.n*z.rows)
+				p := *m
+				if p.Packable() {
+					p.Pack(w, make([]byte, m.Bytes()))
+					packs++
+				}
+				for _, phase := range []Phase{Prefill, Decode} {
+					for _, exact := range []bool{false, true} {
+						MatMul(w, NewScratch(), want, x, z.n, m, phase, exact)
+						MatMul(w, NewScratch(), got, x, z.n, &p, phase, exact)
+						sameBits(t, fmt.Sprintf("%s %dx%d, %d rows, phase %d, exact %v", typ, z.rows, z.cols, z.n, phase, exact), got, want)
+					}
+				}
+			}
+		}
+	})
+	if bestTier >= VNNI && packs == 0 {
+		t.Error("nothing was packed on a tier that reads packed weights")
+	}
+}
+
+// A packed matrix has every stored byte exactly once.
+func TestPackingIsAPermutation(t *testing.T) {
+	for typ, fields := range packedFields {
+		f, _ := quant.Lookup(typ)
+		at := 0
+		for _, run := range fields {
+			if run.at != at {
+				t.Errorf("%s: a field starts at byte %d of a block, the one before ends at %d", typ, run.at, at)
+			}
+			at += run.size * run.count
+		}
+		if at != f.BlockBytes {
+			t.Errorf("%s: fields of %d bytes, a block has %d", typ, at, f.BlockBytes)
+		}
+	}
+}
