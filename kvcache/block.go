@@ -43,6 +43,7 @@ func NewBlock(bytes int64) (*Block, error) {
 	if err != nil {
 		return nil, fmt.Errorf("kvcache: block of %d bytes: %w", bytes, err)
 	}
+	adviseBlock(mem)
 	return &Block{mem: mem}, nil
 }
 

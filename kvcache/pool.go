@@ -93,7 +93,7 @@ func (p *Pool) Reserved() int64 { p.mu.Lock(); defer p.mu.Unlock(); return p.res
 func (p *Pool) Available() int64 { p.mu.Lock(); defer p.mu.Unlock(); return p.available() }
 
 // Resident is the number of bytes of pages that the pool has touched and not given back to the operating system, plus its
-// blocks: Used plus at most a batch of free pages.
+// blocks: Used plus at most a batch of free pages. Where the system has huge pages it may hold up to one more of them at the end of a slab.
 func (p *Pool) Resident() int64 { p.mu.Lock(); defer p.mu.Unlock(); return p.resident + p.blocks }
 
 func (p *Pool) available() int64 {
@@ -184,6 +184,7 @@ func (p *Pool) pop() (pageID, error) {
 		if err != nil {
 			return 0, fmt.Errorf("kvcache: pool: slab of %d bytes: %w", p.perSlab*p.pageBytes, err)
 		}
+		adviseSlab(mem)
 		grown := append(slices.Clone(slabs), mem)
 		p.slabs.Store(&grown)
 	}
@@ -255,7 +256,7 @@ func (p *Pool) Trim() int64 {
 		}
 		low := ids[j-1]
 		off := int(low) % p.perSlab * p.pageBytes
-		releaseMemory(slabs[int(low)/p.perSlab][off : off+(j-i)*p.pageBytes])
+		releaseMemory(slabs[int(low)/p.perSlab], off, off+(j-i)*p.pageBytes)
 		i = j
 	}
 	bytes := int64(len(ids)) * int64(p.pageBytes)

@@ -8,6 +8,8 @@ func adviseSlab([]byte) {}
 
 // releaseMemory marks the pages as reclaimable. These kernels take MADV_DONTNEED as a mere hint and take the pages
 // back under pressure with MADV_FREE.
-func releaseMemory(mem []byte) { _ = unix.Madvise(mem, unix.MADV_FREE) }
+func releaseMemory(slab []byte, from, to int) { _ = unix.Madvise(slab[from:to], unix.MADV_FREE) }
+
+func adviseBlock([]byte) {}
 
 func adviseWhole([]byte) {}

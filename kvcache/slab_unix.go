@@ -10,7 +10,6 @@ func mapMemory(n int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	adviseSlab(mem)
 	return mem, nil
 }
 

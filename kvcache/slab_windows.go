@@ -20,7 +20,8 @@ func unmapMemory(mem []byte) {
 }
 
 // releaseMemory decommits, so that both the working set and the commit charge shrink; commitMemory must run before reuse.
-func releaseMemory(mem []byte) {
+func releaseMemory(slab []byte, from, to int) {
+	mem := slab[from:to]
 	_ = windows.VirtualFree(uintptr(unsafe.Pointer(unsafe.SliceData(mem))), uintptr(len(mem)), windows.MEM_DECOMMIT)
 }
 
@@ -28,5 +29,9 @@ func commitMemory(mem []byte) error {
 	_, err := windows.VirtualAlloc(uintptr(unsafe.Pointer(unsafe.SliceData(mem))), uintptr(len(mem)), windows.MEM_COMMIT, windows.PAGE_READWRITE)
 	return err
 }
+
+func adviseSlab([]byte) {}
+
+func adviseBlock([]byte) {}
 
 func adviseWhole([]byte) {}
