@@ -27,6 +27,8 @@ type Model struct {
 	layers     []layer
 	outputNorm []float32      // [dim]
 	output     *kernel.Matrix // [vocab, dim]; embed when tied
+	outliers   outliers       // of the input of output
+	seeking    bool           // Open looks for outliers
 
 	rotations rotations
 
@@ -102,6 +104,11 @@ func Open(f *gguf.File, o Options) (*Model, error) {
 	b := &binder{f: f, used: used}
 	if m.bind(b, a); b.err != nil {
 		return nil, b.err
+	}
+	if !m.exact && (m.output.RoundsActivations() || m.layers[0].outputProjection().RoundsActivations()) {
+		if err := m.findOutliers(); err != nil {
+			return nil, fmt.Errorf("model: %w", err)
+		}
 	}
 	return m, nil
 }
@@ -227,7 +234,7 @@ func (m *Model) Logits(dst, x []float32, n int, phase kernel.Phase, ws *Workspac
 		p.rows.Phase = phase
 		normed := p.norm(x[from*c.Dim:(from+k)*c.Dim], m.outputNorm)
 		out := dst[from*c.Vocab : (from+k)*c.Vocab]
-		p.matmul(out, normed, m.output)
+		p.products(normed, k, &m.outliers, kernel.Product{Dst: out, M: m.output})
 		if c.LogitScale != 1 || c.LogitSoftCap > 0 {
 			p.eachOf(rowTask{do: finishPiece, dst: out, width: logitPiece}, k*c.logitPieces())
 		}
