@@ -24,14 +24,15 @@ var tableKinds = map[string]func(w *markdown, rows []Row, ask map[string]string)
 	"needle":     needleTable,
 	"scores":     scoresTable,
 	"costs":      costsTable,
+	"recipes":    recipesTable,
 }
 
 // FillTables writes the tables that a Markdown document asks for anew, from rows: everything between a line
 //
 //	<!-- table: KIND NAME=VALUE... -->
 //
-// and the next line <!-- /table -->. Kinds are likelihood, fidelity, agreement, needle, scores and costs; arithmetic=, task=, mode= and model= (the
-// beginning of its name) choose rows. Equal rows give equal bytes. Tables that find no rows are an error.
+// and the next line <!-- /table -->. Kinds are likelihood, fidelity, agreement, needle, scores, costs and recipes; arithmetic=, task=, mode= and
+// model= (the beginning of its name) choose rows. Equal rows give equal bytes. Tables that find no rows are an error.
 func FillTables(document []byte, rows []Row) ([]byte, error) {
 	var out bytes.Buffer
 	lines := strings.SplitAfter(string(document), "\n")

@@ -68,6 +68,41 @@ func TestTablesAreFilledFromRows(t *testing.T) {
 	}
 }
 
+// TestRecipesTableHasEveryFigure: rows of three tasks meet in one line; what was not measured is empty, other lengths and arithmetics stay out.
+func TestRecipesTableHasEveryFigure(t *testing.T) {
+	rows := tableRows()
+	o := Origin{Model: "Tiny", Digest: "d", Arithmetic: "default"}
+	for i, took := range []float64{3, 1, 2} {
+		for _, length := range []int{1024, 4096} {
+			rows = append(rows, Row{Key: Key{Task: TaskSpeed, KV: "snapkv", Keep: "25%", Sample: &i, Length: length, Input: "s", Origin: o},
+				FirstToken: took * float64(length) / 1024, TokensPerSecond: 10 * took, KVBytes: 1 << 20, FullBytes: 4 << 20})
+		}
+	}
+	ok, no, half := true, false, 0.5
+	rows = append(rows, Row{Key: Key{Task: TaskNeedle, KV: "snapkv", Keep: "50%", Mode: Visible, Input: "x", Origin: o}, OK: &ok, Frac: finite(1), KVBytes: 2 << 20, FullBytes: 4 << 20},
+		Row{Key: Key{Task: TaskNeedle, KV: "snapkv", Keep: "50%", Mode: Visible, Input: "y", Origin: o}, OK: &no, Frac: &half, KVBytes: 2 << 20, FullBytes: 4 << 20})
+	out, err := FillTables([]byte("<!-- table: recipes arithmetic=default -->\n<!-- /table -->\n"), rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"| `full` | all | 0.0 |  | 0.0000 | 1.000 |  |  |  |  |",
+		"| `snapkv` | 50% | 2.0 | 50.0% |  |  |  | 1 of 2, 0.75 |  |  |\n| `snapkv` | 25% | 1.0 |  | 0.7500 | 0.750 | 2 of 8, 0.75 |  | 8.00 | 20.0 |",
+		"Up to 2 windows, 8 needles with the question hidden and 2 with it visible",
+		"times at 4096 tokens",
+	} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	if out, err = FillTables([]byte("<!-- table: recipes arithmetic=default length=1024 -->\n<!-- /table -->\n"), rows); err != nil || !strings.Contains(string(out), "| 2.00 | 20.0 |") {
+		t.Errorf("at 1,024 tokens: %v\n%s", err, out)
+	}
+	if _, err := FillTables([]byte("<!-- table: recipes -->\n<!-- /table -->\n"), rows); err == nil || !strings.Contains(err.Error(), "several models or arithmetics") {
+		t.Errorf("rows of two arithmetics: %v", err)
+	}
+}
+
 func TestBadTablesAreRefusedByLine(t *testing.T) {
 	for document, want := range map[string]string{
 		"a\n<!-- table: chess -->\n<!-- /table -->\n":                             `line 2: no table is called "chess`,

@@ -57,6 +57,24 @@ func randomMatrix(tb testing.TB, r *rand.Rand, t quant.Type, rows, cols int) *Ma
 	return m
 }
 
+// TestColumnIsThatOfRows: every format, columns at the edges of blocks.
+func TestColumnIsThatOfRows(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 9))
+	for _, kind := range testTypes {
+		m := randomMatrix(t, r, kind, 9, 512)
+		row, column := make([]float32, m.Cols), make([]float32, m.Rows)
+		for _, c := range []int{0, 31, 33, 255, 256, 511} {
+			m.Column(column, c)
+			for i, v := range column {
+				m.Row(row, i)
+				if math.Float32bits(v) != math.Float32bits(row[c]) {
+					t.Errorf("%v: row %d column %d is %v, want %v", kind, i, c, v, row[c])
+				}
+			}
+		}
+	}
+}
+
 func randomRows(r *rand.Rand, n int) []float32 {
 	x := make([]float32, n)
 	for i := range x {

@@ -46,8 +46,22 @@ func (m *Matrix) Row(dst []float32, r int) {
 	m.format.Decode(dst[:m.Cols], m.rows(r, 1))
 }
 
+// Column dequantises column c, in [0, Cols), into dst, which has Rows elements.
+func (m *Matrix) Column(dst []float32, c int) {
+	n := m.format.BlockElems
+	block := make([]float32, n)
+	first := m.format.Bytes(c / n * n)
+	for r := range dst[:m.Rows] {
+		m.format.Decode(block, m.rows(r, 1)[first:][:m.format.BlockBytes])
+		dst[r] = block[c%n]
+	}
+}
+
 // rows returns the bytes of n rows from r.
 func (m *Matrix) rows(r, n int) []byte { return m.data[r*m.rowBytes : (r+n)*m.rowBytes] }
+
+// RoundsActivations reports whether products with the matrix round activations to 8 bits unless they are exact.
+func (m *Matrix) RoundsActivations() bool { return m.integer() }
 
 // integer reports whether the format has an integer form.
 func (m *Matrix) integer() bool { return m.format.Group > 0 }

@@ -8,6 +8,8 @@ type attention struct {
 	k projection // attn_k      [kvHeads*headDim, dim]
 	v projection // attn_v      [kvHeads*headDim, dim]
 	o projection // attn_output [dim, qHeads*headDim]
+
+	outliers outliers // of the input of q, k and v
 }
 
 // attention binds separate projections; biases are bound where the file has them.
@@ -42,7 +44,7 @@ func (p *pass) project(x []float32, a *attention) (q, k, v []float32) {
 	q = p.ws.q[:p.n*p.c.QHeads*p.c.HeadDim]
 	k = p.ws.k[:p.n*p.c.KVHeads*p.c.HeadDim]
 	v = p.ws.v[:p.n*p.c.KVHeads*p.c.HeadDim]
-	p.matmuls(x, p.n, kernel.Product{Dst: q, M: a.q.weight}, kernel.Product{Dst: k, M: a.k.weight}, kernel.Product{Dst: v, M: a.v.weight})
+	p.products(x, p.n, &a.outliers, kernel.Product{Dst: q, M: a.q.weight}, kernel.Product{Dst: k, M: a.k.weight}, kernel.Product{Dst: v, M: a.v.weight})
 	p.bias(q, &a.q)
 	p.bias(k, &a.k)
 	p.bias(v, &a.v)

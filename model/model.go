@@ -27,6 +27,8 @@ type Model struct {
 	layers     []layer
 	outputNorm []float32      // [dim]
 	output     *kernel.Matrix // [vocab, dim]; embed when tied
+	outliers   outliers       // of the input of output
+	seeking    bool           // Open looks for outliers
 
 	rotations rotations
 	packed    *kvcache.Block // behind packed matrices; nil where there are none
@@ -105,12 +107,22 @@ func Open(f *gguf.File, o Options) (*Model, error) {
 		return nil, b.err
 	}
 	if !o.Exact {
-		if err := gguf.Guard(func() error { return m.pack(b.matrices) }); err != nil {
+		if err := m.prepare(b.matrices); err != nil {
 			m.Close()
 			return nil, err
 		}
 	}
 	return m, nil
+}
+
+// prepare readies the weights for the default arithmetic. Outliers come first: their columns are read from the file.
+func (m *Model) prepare(matrices []boundMatrix) error {
+	if m.output.RoundsActivations() || m.layers[0].outputProjection().RoundsActivations() {
+		if err := m.findOutliers(); err != nil {
+			return fmt.Errorf("model: %w", err)
+		}
+	}
+	return gguf.Guard(func() error { return m.pack(matrices) })
 }
 
 // pack copies the matrices that the processor multiplies faster packed (see [kernel.Matrix.Pack]) out of the file, whose memory is given back
@@ -277,7 +289,7 @@ func (m *Model) Logits(dst, x []float32, n int, phase kernel.Phase, ws *Workspac
 		p.rows.Phase = phase
 		normed := p.norm(x[from*c.Dim:(from+k)*c.Dim], m.outputNorm)
 		out := dst[from*c.Vocab : (from+k)*c.Vocab]
-		p.matmul(out, normed, m.output)
+		p.products(normed, k, &m.outliers, kernel.Product{Dst: out, M: m.output})
 		if c.LogitScale != 1 || c.LogitSoftCap > 0 {
 			p.eachOf(rowTask{do: finishPiece, dst: out, width: logitPiece}, k*c.logitPieces())
 		}

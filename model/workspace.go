@@ -24,6 +24,8 @@ type Workspace struct {
 	gate []float32 // [rows, ffn]
 	up   []float32 // [rows, ffn]
 
+	outliers []float32 // [rows, outlierMost] of a block's input
+
 	router  []float32 // [rows, experts] the router's probabilities
 	weights []float32 // [rows, expertsUsed] share of each chosen expert
 	gather  []float32 // [rows, dim] rows that go through one expert
@@ -38,6 +40,7 @@ type Workspace struct {
 	heads      Heads
 	pass       pass
 	task       rowTask
+	apart      apart
 	outputRows Rows
 }
 
@@ -81,6 +84,7 @@ func (ws *Workspace) layout(c *Config, n int, raw bool, buffer func(b *[]float32
 	buffer(&ws.y, n*c.Dim)
 	buffer(&ws.gate, ffn)
 	buffer(&ws.up, ffn)
+	buffer(&ws.outliers, n*outlierMost)
 	buffer(&ws.cos, n*c.Rope.Dims/2)
 	buffer(&ws.sin, n*c.Rope.Dims/2)
 	if c.Experts > 0 {
