@@ -500,14 +500,11 @@ func (p *Prefill) store(s *Sequence, head int, entries []int32, k policy.LayerKe
 		return s.seedMass(lane, before, entries, p.tap.sums, head)
 	}
 	if k.Demoted != nil && len(k.Demoted[head]) > 0 {
-		all, low := union(entries, k.Demoted[head])
-		if err := p.appendEntries(lane, head, all, merges); err != nil {
+		if err := p.appendEntries(lane, head, entries, nil); err != nil {
 			return err
 		}
-		for i := range low {
-			low[i] += int32(before)
-		}
-		return lane.Demote(low, k.DemoteTo)
+		from := p.prefix[head] * lane.HeadDim()
+		return lane.AppendDemoted(p.rows.Pos[:p.n], p.keys[head][from:], p.values[head][from:], k.Demoted[head], k.DemoteTo)
 	}
 	if err := p.appendEntries(lane, head, entries, merges); err != nil {
 		return err
@@ -526,19 +523,6 @@ func appendFitted(lane *kvcache.Lane, head int, entries []int32, pos []kvcache.P
 	}
 	fit(head, k, v, lane.Storage())
 	return lane.Append(at, k, v)
-}
-
-// union merges two ascending lists without common elements and says at which places those of the second came to lie.
-func union(a, b []int32) (all, second []int32) {
-	for len(a) > 0 || len(b) > 0 {
-		if len(b) == 0 || len(a) > 0 && a[0] < b[0] {
-			all, a = append(all, a[0]), a[1:]
-			continue
-		}
-		second = append(second, int32(len(all)))
-		all, b = append(all, b[0]), b[1:]
-	}
-	return all, second
 }
 
 // appendEntries encodes entries of the current layer's scratch into a lane.

@@ -37,7 +37,7 @@ func (e *Engine) NewSequence(r *policy.Recipe, b policy.Budget, maxLen int) (*Se
 	} else if s.recipe.HasBudget() && b.Keep.IsZero() {
 		s.budget.Keep = policy.DefaultShare
 	}
-	f16 := e.cacheBytes(maxLen, maxLen, 0, kvcache.Uniform(kvcache.F16), nil, nil)
+	f16 := e.plainBytes(maxLen, kvcache.Uniform(kvcache.F16))
 	var err error
 	if s.recipe, err = s.recipe.For(s.budget.Fraction(f16, maxLen), e.options.Calibration); err != nil {
 		return nil, err

@@ -241,7 +241,8 @@ func TestTailAndBoundsAreComputedAsHeld(t *testing.T) {
 			if err := l.Append(count(prompt), make([]float32, prompt*d), make([]float32, prompt*d)); err != nil {
 				t.Fatal(err)
 			}
-			want := BytesFor(prompt, d, st, page) + BoundsFor(prompt, d, st, page, 16, 256)
+			load := Load{HeadDim: d, Storage: st, Levels: []int{16, 256}, Prompt: prompt}
+			want := load.Bytes(page)
 			if c.Bytes() != want {
 				t.Errorf("%v, %d channels: %d bytes held, %d computed", st, d, c.Bytes(), want)
 			}
@@ -250,12 +251,8 @@ func TestTailAndBoundsAreComputedAsHeld(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			want = BytesWithTail(prompt, tail, d, st, page)
-			if st.grouped() {
-				want += BoundsFor(prompt, d, st, page, 16, 256) + BoundsFor(tail, d, st, page, 16, 256)
-			} else {
-				want += BoundsFor(prompt+tail, d, st, page, 16, 256)
-			}
+			load.Tail = tail
+			want = load.Bytes(page)
 			if c.Bytes() != want {
 				t.Errorf("%v, %d channels: %d bytes held with a tail, %d computed", st, d, c.Bytes(), want)
 			}
