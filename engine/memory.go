@@ -71,18 +71,22 @@ func (s *Sequence) base(n int, on room) (int, error) {
 	case s.recipe.InBytes:
 		r := s.ruler(n)
 		base = r.Entries(s.lanes(), n, s.recipe.Allocate == nil)
-	case s.recipe.Evicts():
+	case s.recipe.Shrinks():
 		base = s.budget.Keep.Of(n)
 	}
 	if s.budget.Bytes <= 0 {
 		return base, nil
 	}
-	need := func(b int) int64 { return s.Bytes() + s.bound(n, b, on) }
+	held := s.Bytes()
+	if s.recipe.Yield != nil {
+		held = 0 // what it holds is in n, and can shrink
+	}
+	need := func(b int) int64 { return held + s.bound(n, b, on) }
 	if need(base) <= s.budget.Bytes {
 		return base, nil
 	}
 	refusal := &MemoryError{Recipe: s.recipe.String(), Prompt: n, Generate: on.rest + on.generate, Need: need(base), Cap: s.budget.Bytes}
-	if !s.recipe.Evicts() {
+	if !s.recipe.Shrinks() {
 		return 0, refusal
 	}
 	base = sort.Search(base, func(b int) bool { return need(b+1) > s.budget.Bytes })
@@ -122,7 +126,13 @@ func (s *Sequence) measure(run *policy.Run, n int) {
 // or the engine's pool, can never meet is refused.
 func (s *Sequence) need(n int, on room, compress bool) (int64, error) {
 	var bytes, limit int64
-	if compress {
+	if s.recipe.Yield != nil {
+		base, err := s.base(s.Len()+n, on)
+		if err != nil {
+			return 0, err
+		}
+		bytes = s.bound(s.Len()+n, base, on)
+	} else if compress {
 		base, err := s.base(n, on)
 		if err != nil {
 			return 0, err
@@ -149,7 +159,11 @@ func (s *Sequence) loads(n, base int, on room) (decided, window kvcache.Load) {
 	}
 	decided = window
 	decided.Prompt = base
-	if steps := s.recipe.When.Steps; steps > 0 { // the recipe cuts lanes back before they grow further
+	steps := s.recipe.When.Steps
+	if s.recipe.Yield != nil {
+		steps = s.recipe.Yield.Block()
+	}
+	if steps > 0 { // lanes are cut back before they grow further
 		decided.Held = base + on.rest + min(on.generate, steps)
 		decided.Residual = max(residualMost, on.rest)
 	}
@@ -165,7 +179,7 @@ func (s *Sequence) bound(n, base int, on room) int64 {
 		decided.Demoted, decided.DemotedTo = n-base, d.DemotesTo()
 	}
 	bytes := s.e.cacheBytes(decided, window)
-	if s.recipe.Allocate != nil || s.recipe.Select != nil {
+	if s.recipe.Allocate != nil || s.recipe.Select != nil || s.recipe.Yield != nil {
 		bytes += int64(s.lanes()) * decided.Ragged(s.e.pool.PageBytes())
 	}
 	page := int64(s.e.pool.PageBytes())
@@ -189,14 +203,22 @@ func (s *Sequence) admit(need int64) error {
 	if s.e.pool.Budget() == 0 {
 		return nil
 	}
-	if s.reserve != nil {
-		return s.reserve.Resize(need - s.Bytes())
-	}
-	r, err := s.e.pool.Reserve(need - s.Bytes())
-	if err != nil {
+	s.e.mu.Lock()
+	defer s.e.mu.Unlock()
+	wanted := max(0, need-s.Bytes())
+	if err := s.e.relieve(claim{s, func() int64 { return wanted }}); err != nil {
 		return err
 	}
-	s.reserve = r
-	s.cache.Attach(r)
-	return nil
+	if s.reserve == nil {
+		r, err := s.e.pool.Reserve(wanted)
+		if err != nil {
+			return err
+		}
+		s.reserve = r
+		s.cache.Attach(r)
+	}
+	if s.recipe.Yield != nil {
+		s.reserve.Settle() // what it gives up is everybody's
+	}
+	return s.reserve.Resize(wanted)
 }

@@ -102,17 +102,25 @@ func (e *Engine) NewPrefill(ids []int32, o PrefillOptions, seqs ...*Sequence) (*
 		t := &target{seq: s, held: map[int][][]int32{}}
 		recipe := policy.Full()
 		base := len(ids)
-		if o.Compress {
+		var err error
+		if o.Compress || s.recipe.Yield != nil {
 			recipe = s.recipe
-			var err error
-			if base, err = s.base(len(ids), room{o.Rest, o.Extra}); err != nil {
+			n := len(ids)
+			if s.recipe.Yield != nil {
+				n += s.Len() // what it holds already yields too
+			}
+			if base, err = s.base(n, room{o.Rest, o.Extra}); err != nil {
+				return nil, err
+			}
+		}
+		if s.recipe.Yield != nil {
+			if s.floor, err = s.need(len(ids), room{o.Rest, o.Extra}, o.Compress); err != nil {
 				return nil, err
 			}
 		}
 		if len(seqs) > 1 && (s.next != 0 || recipe.Restricts(e.model.Config().Layers)) {
 			return nil, fmt.Errorf("engine: prefill: recipe %s cannot share a prefill", recipe)
 		}
-		var err error
 		if t.run, err = recipe.NewRun(len(ids), len(e.decided), base); err != nil {
 			return nil, err
 		}
@@ -387,6 +395,12 @@ func (p *Prefill) closeLayer() error {
 	var goOn []int32
 	if c.Window[p.layer] > 0 {
 		for _, t := range p.targets {
+			if t.seq.recipe.Yield != nil {
+				keep := min(p.n, c.Window[p.layer])
+				if err := p.e.relieve(claim{t.seq, func() int64 { return p.layerBytes(t.seq, keep) }}); err != nil {
+					return err
+				}
+			}
 			if err := p.keepWindow(t, c.Window[p.layer]); err != nil {
 				return err
 			}
@@ -402,6 +416,12 @@ func (p *Prefill) closeLayer() error {
 			}
 		}
 		for _, t := range p.targets {
+			if t.seq.recipe.Yield != nil {
+				if err := p.storeYielding(t, view); err != nil {
+					return err
+				}
+				continue
+			}
 			plan, err := t.run.Layer(view)
 			if err != nil {
 				return err

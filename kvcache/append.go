@@ -39,11 +39,16 @@ func (l *Lane) target() (*segment, error) {
 		switch {
 		case s.residual:
 			at = i
-		case !s.demoted && s.storage == l.storage && slices.Equal(s.channels, l.channels):
+		case l.fits(s):
 			return s, nil
 		}
 	}
 	return l.addSegment(at, l.newSegment(l.storage, l.channels))
+}
+
+// fits reports whether bulk appends may go to a segment.
+func (l *Lane) fits(s *segment) bool {
+	return !s.residual && !s.demoted && s.storage == l.storage && slices.Equal(s.channels, l.channels)
 }
 
 // addSegment inserts a segment and charges its channel list.
@@ -75,10 +80,8 @@ func (l *Lane) AppendOne(pos Position, k, v []float32) error {
 
 // tail is the segment that decode appends to.
 func (l *Lane) tail() *segment {
-	if n := len(l.segs); n > 0 {
-		if s := &l.segs[n-1]; s.channels == nil && !s.demoted && (s.residual || !s.storage.grouped() && s.storage == l.storage) {
-			return s
-		}
+	if s := l.tailSegment(); s != nil {
+		return s
 	}
 	st := l.storage
 	residual := st.grouped()
@@ -89,6 +92,16 @@ func (l *Lane) tail() *segment {
 	s := &l.segs[len(l.segs)-1]
 	s.residual = residual
 	return s
+}
+
+// tailSegment is the segment that decode can go on in, nil where it begins a new one.
+func (l *Lane) tailSegment() *segment {
+	if n := len(l.segs); n > 0 {
+		if s := &l.segs[n-1]; s.channels == nil && !s.demoted && (s.residual || !s.storage.grouped() && s.storage == l.storage) {
+			return s
+		}
+	}
+	return nil
 }
 
 // extend encodes entries behind those of a segment, all or none. Pages come from spare first; what is left of them is
