@@ -114,9 +114,13 @@ func (e *Engine) NewPrefill(ids []int32, o PrefillOptions, seqs ...*Sequence) (*
 			}
 		}
 		if s.recipe.Yield != nil {
-			if s.floor, err = s.need(len(ids), room{o.Rest, o.Extra}, o.Compress); err != nil {
+			floor, err := s.need(len(ids), room{o.Rest, o.Extra}, o.Compress)
+			if err != nil {
 				return nil, err
 			}
+			e.mu.Lock() // others look at it when they need room
+			s.floor = floor
+			e.mu.Unlock()
 		}
 		if len(seqs) > 1 && (s.next != 0 || recipe.Restricts(e.model.Config().Layers)) {
 			return nil, fmt.Errorf("engine: prefill: recipe %s cannot share a prefill", recipe)
