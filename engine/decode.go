@@ -70,6 +70,9 @@ func (e *Engine) Step(seqs []*Sequence, ids []int32) error {
 }
 
 func (d *decoder) step() error {
+	if err := d.e.relieveStep(d.seqs); err != nil {
+		return err
+	}
 	c := d.e.model.Config()
 	n := len(d.seqs)
 	d.rows.X = grow(d.rows.X, n*c.Dim)
@@ -249,7 +252,8 @@ func (d *decoder) addMass(first, end int) {
 		lo := int(d.pieces[i].index) * kvcache.PieceSlots
 		kvcache.Mass(d.mass[lo:min(n, lo+kvcache.PieceSlots)], d.weights[d.pieces[i].mass:], &d.partials[i], &d.total)
 	}
-	lane.AddColumn(d.seqs[int(d.pieces[first].query)/d.e.model.Config().KVHeads].mass, d.mass)
+	s := d.seqs[int(d.pieces[first].query)/d.e.model.Config().KVHeads]
+	lane.AddColumn(s.mass, s.decay, d.mass)
 }
 
 // Feed gives the sequence tokens whose logits are wanted, teacher-forced, and returns the row of logits after each. They go

@@ -51,6 +51,8 @@ type Engine struct {
 	attends []*kernel.AttentionScratch // [thread]
 	decoder decoder
 
+	yielding []*Sequence // that give up entries when memory runs short
+
 	loop scheduler
 }
 
@@ -159,6 +161,9 @@ func (e *Engine) File() *gguf.File { return e.file }
 func (e *Engine) PoolUse() (used, peak, budget int64) {
 	return e.pool.Used(), e.pool.Peak(), e.pool.Budget()
 }
+
+// PoolResident returns the bytes of the pool that are in physical memory: what it holds and at most a batch of free pages.
+func (e *Engine) PoolResident() int64 { return e.pool.Resident() }
 
 // parallel runs f(0..n-1) on the workers. Only for work that is long beside an allocation.
 func (e *Engine) parallel(n int, f func(i int)) { e.workers.Run(n, task(func(_, i int) { f(i) })) }

@@ -17,8 +17,13 @@ import (
 	"pith/policy"
 )
 
-func open(t testing.TB, name string, o engine.Options) *engine.Engine {
+var images sync.Map // of model files, by name: unpacking one takes longer than most of what is done with it
+
+func image(t testing.TB, name string) []byte {
 	t.Helper()
+	if data, ok := images.Load(name); ok {
+		return data.([]byte)
+	}
 	f, err := os.Open("../model/testdata/" + name + ".gguf.gz")
 	if err != nil {
 		t.Fatal(err)
@@ -32,7 +37,13 @@ func open(t testing.TB, name string, o engine.Options) *engine.Engine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, err := gguf.OpenBytes(name, data)
+	images.Store(name, data)
+	return data
+}
+
+func open(t testing.TB, name string, o engine.Options) *engine.Engine {
+	t.Helper()
+	file, err := gguf.OpenBytes(name, image(t, name))
 	if err != nil {
 		t.Fatal(err)
 	}

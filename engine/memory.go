@@ -9,30 +9,29 @@ import (
 
 // FullBytes is what the full cache of n tokens takes in the engine's default storage: whole pages; layers with a window hold no
 // more than that.
-func (e *Engine) FullBytes(n int) int64 { return e.cacheBytes(n, n, 0, e.storage, nil, nil) }
+func (e *Engine) FullBytes(n int) int64 { return e.plainBytes(n, e.storage) }
 
-// cacheBytes is what a sequence of n prompt tokens holds with base entries per deciding lane and room for extra tokens on top.
-func (e *Engine) cacheBytes(n, base, extra int, s kvcache.Storage, columns []kvcache.Column, levels []int) int64 {
-	c := e.model.Config()
-	page := e.pool.PageBytes()
-	var sum int64
-	for _, w := range c.Window {
-		entries, tail := base, extra
-		if w > 0 {
-			entries = e.windowEntries(n, w)
-			tail = min(tail, w+windowSlack)
-		}
-		lane := kvcache.BytesWithTail(entries, tail, c.HeadDim, s, page, columns...)
-		if len(levels) > 0 {
-			lane += kvcache.BoundsFor(entries+tail, c.HeadDim, s, page, levels...)
-		}
-		sum += int64(c.KVHeads) * lane
-	}
-	return sum
+// plainBytes is what n tokens take that are read at once and kept.
+func (e *Engine) plainBytes(n int, s kvcache.Storage) int64 {
+	y := kvcache.Load{HeadDim: e.model.Config().HeadDim, Storage: s}
+	y.Prompt = n
+	return e.cacheBytes(y, y)
 }
 
-// windowEntries bounds a lane of a window layer: the window and the slack that lets old entries go a page at a time.
-func (e *Engine) windowEntries(tokens, window int) int { return min(tokens, window+windowSlack) }
+// cacheBytes is what a sequence holds at most whose deciding lanes come to hold one load and whose window lanes another, of which no more
+// than the window stays.
+func (e *Engine) cacheBytes(decided, window kvcache.Load) int64 {
+	c, page := e.model.Config(), e.pool.PageBytes()
+	sum := int64(len(e.decided)) * decided.Bytes(page)
+	for _, w := range c.Window {
+		if w > 0 {
+			y := window
+			y.Prompt, y.Tail = min(y.Prompt, w+windowSlack), min(y.Tail, w+windowSlack)
+			sum += y.Bytes(page)
+		}
+	}
+	return int64(c.KVHeads) * sum
+}
 
 // windowSlack is how many entries beyond its window a lane may hold before the old ones are dropped: dropping moves the rest, so it
 // is done seldom.
@@ -72,18 +71,22 @@ func (s *Sequence) base(n int, on room) (int, error) {
 	case s.recipe.InBytes:
 		r := s.ruler(n)
 		base = r.Entries(s.lanes(), n, s.recipe.Allocate == nil)
-	case s.recipe.Evicts():
+	case s.recipe.Shrinks():
 		base = s.budget.Keep.Of(n)
 	}
 	if s.budget.Bytes <= 0 {
 		return base, nil
 	}
-	need := func(b int) int64 { return s.bound(n, b, on) }
+	held := s.Bytes()
+	if s.recipe.Yield != nil {
+		held = 0 // what it holds is in n, and can shrink
+	}
+	need := func(b int) int64 { return held + s.bound(n, b, on) }
 	if need(base) <= s.budget.Bytes {
 		return base, nil
 	}
 	refusal := &MemoryError{Recipe: s.recipe.String(), Prompt: n, Generate: on.rest + on.generate, Need: need(base), Cap: s.budget.Bytes}
-	if !s.recipe.Evicts() {
+	if !s.recipe.Shrinks() {
 		return 0, refusal
 	}
 	base = sort.Search(base, func(b int) bool { return need(b+1) > s.budget.Bytes })
@@ -119,58 +122,103 @@ func (s *Sequence) measure(run *policy.Run, n int) {
 	run.Measure(r)
 }
 
-// need is the number of pool bytes that the sequence will hold at most after reading n more tokens with room on top. A need that the
-// engine's pool can never meet is refused.
+// need is the number of pool bytes that the sequence will hold at most after reading n more tokens with room on top. A need that its cap,
+// or the engine's pool, can never meet is refused.
 func (s *Sequence) need(n int, on room, compress bool) (int64, error) {
-	base := n
-	if compress {
-		var err error
-		if base, err = s.base(n, on); err != nil {
+	var bytes, limit int64
+	if s.recipe.Yield != nil {
+		base, err := s.base(s.Len()+n, on)
+		if err != nil {
 			return 0, err
 		}
+		bytes = s.bound(s.Len()+n, base, on)
+	} else if compress {
+		base, err := s.base(n, on)
+		if err != nil {
+			return 0, err
+		}
+		bytes = s.Bytes() + s.bound(n, base, on)
+	} else {
+		bytes, limit = s.Bytes()+s.growth(n, on), s.budget.Bytes
 	}
-	bytes := s.Bytes() + s.bound(n, base, on)
-	if budget := s.e.pool.Budget(); budget > 0 && bytes > budget {
-		return 0, &MemoryError{Recipe: s.recipe.String(), Prompt: n, Generate: on.rest + on.generate, Need: bytes, Cap: budget}
+	if budget := s.e.pool.Budget(); budget > 0 && (limit <= 0 || budget < limit) {
+		limit = budget
+	}
+	if limit > 0 && bytes > limit {
+		return 0, &MemoryError{Recipe: s.recipe.String(), Prompt: n, Generate: on.rest + on.generate, Need: bytes, Cap: limit}
 	}
 	return bytes, nil
 }
 
-// bound is the most that n prompt tokens cut to base entries per head, and what comes on top, can take at any moment. Where heads get
-// unequal shares every lane may end in a page that is almost empty, so that each is counted one longer. A lane whose rest is demoted is
-// whole for a moment, one lane at a time.
-func (s *Sequence) bound(n, base int, on room) int64 {
-	c, page, storage := s.e.model.Config(), s.e.pool.PageBytes(), s.cache.Storage()
-	extra := on.generate
-	if steps := s.recipe.When.Steps; steps > 0 {
-		extra = min(extra, steps) // the recipe cuts lanes back before they grow further
-	}
-	var levels []int
+// loads are what the sequence's deciding lanes and its window lanes come to hold of n prompt tokens, of which its recipe keeps base, and of
+// what comes on top.
+func (s *Sequence) loads(n, base int, on room) (decided, window kvcache.Load) {
+	window = kvcache.Load{HeadDim: s.e.model.Config().HeadDim, Storage: s.cache.Storage(), Columns: s.cache.Columns(), Prompt: n, Tail: on.rest + on.generate}
 	if s.recipe.Read != nil {
-		levels = s.recipe.Read.Levels()
+		window.Levels = s.recipe.Read.Levels()
 	}
-	bytes := s.e.cacheBytes(n, base, on.rest+extra, storage, s.cache.Columns(), levels)
-	lanes := int64(c.KVHeads * len(s.e.decided))
-	if s.recipe.Allocate != nil || s.recipe.Select != nil {
-		bytes += 2 * lanes * int64(page)
+	decided = window
+	decided.Prompt = base
+	steps := s.recipe.When.Steps
+	if s.recipe.Yield != nil {
+		steps = s.recipe.Yield.Block()
 	}
-	if d, ok := s.recipe.Rest.(policy.Demoter); ok {
-		bytes += lanes * kvcache.BytesFor(n-base, c.HeadDim, d.DemotesTo(), page, s.cache.Columns()...)
-		bytes += kvcache.BytesFor(n, c.HeadDim, storage, page, s.cache.Columns()...)
+	if steps > 0 { // lanes are cut back before they grow further
+		decided.Held = base + on.rest + min(on.generate, steps)
+		decided.Residual = max(residualMost, on.rest)
 	}
-	return bytes
+	return decided, window
 }
 
-// admit reserves what the sequence needs in a pool with a cap. An error that wraps kvcache.ErrBudget means: not now.
+// bound is the most that n prompt tokens cut to base entries per head, and what comes on top, can take at any moment. Where heads get
+// unequal shares every stream of every lane may end in a page that is almost empty, and every lane in a group that is.
+func (s *Sequence) bound(n, base int, on room) int64 {
+	decided, window := s.loads(n, base, on)
+	decided.Thinned = s.recipe.Thin != nil
+	if d, ok := s.recipe.Rest.(policy.Demoter); ok {
+		decided.Demoted, decided.DemotedTo = n-base, d.DemotesTo()
+	}
+	bytes := s.e.cacheBytes(decided, window)
+	if s.recipe.Allocate != nil || s.recipe.Select != nil || s.recipe.Yield != nil {
+		bytes += int64(s.lanes()) * decided.Ragged(s.e.pool.PageBytes())
+	}
+	page := int64(s.e.pool.PageBytes())
+	return (bytes + page - 1) / page * page // channel lists are not whole pages, reservations are
+}
+
+// growth is the most that n tokens which are kept whole, and what comes on top, add to what the sequence holds.
+func (s *Sequence) growth(n int, on room) int64 {
+	room := room{rest: on.rest + n, generate: on.generate}
+	_, window := s.loads(n, 0, on)
+	decided, _ := s.loads(0, 0, room)
+	if decided.Held > 0 {
+		decided.Held += s.keep
+	}
+	return s.e.cacheBytes(decided, window)
+}
+
+// admit reserves what the sequence needs in a pool with a cap, what it holds already included. An error that wraps kvcache.ErrBudget
+// means: not now.
 func (s *Sequence) admit(need int64) error {
-	if s.e.pool.Budget() == 0 || s.reserve != nil {
+	if s.e.pool.Budget() == 0 {
 		return nil
 	}
-	r, err := s.e.pool.Reserve(need)
-	if err != nil {
+	s.e.mu.Lock()
+	defer s.e.mu.Unlock()
+	wanted := max(0, need-s.Bytes())
+	if err := s.e.relieve(claim{s, func() int64 { return wanted }}); err != nil {
 		return err
 	}
-	s.reserve = r
-	s.cache.Attach(r)
-	return nil
+	if s.reserve == nil {
+		r, err := s.e.pool.Reserve(wanted)
+		if err != nil {
+			return err
+		}
+		s.reserve = r
+		s.cache.Attach(r)
+	}
+	if s.recipe.Yield != nil {
+		s.reserve.Settle() // what it gives up is everybody's
+	}
+	return s.reserve.Resize(wanted)
 }

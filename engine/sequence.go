@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 
 	"pith/kvcache"
 	"pith/policy"
@@ -21,6 +22,8 @@ type Sequence struct {
 	keep    int              // entries per head that the recipe keeps, once it has compressed
 	steps   int              // generated since the recipe last acted
 	mass    int              // side column of accumulated attention, -1 where the recipe wants none
+	decay   float32          // of what is accumulated, with every step
+	floor   int64            // bytes that a sequence which yields is promised
 	queries queryRing
 	broken  error // a step failed half-way: the cache is no longer whole
 }
@@ -32,12 +35,12 @@ func (e *Engine) NewSequence(r *policy.Recipe, b policy.Budget, maxLen int) (*Se
 		return nil, &ContextError{Prompt: maxLen, Context: c.Context}
 	}
 	s := &Sequence{e: e, recipe: recipeOrFull(r), budget: b, maxLen: maxLen, logits: make([]float32, c.Vocab)}
-	if b.Bytes > 0 && s.recipe.Evicts() && b.Keep.IsZero() {
+	if b.Bytes > 0 && s.recipe.Shrinks() && b.Keep.IsZero() {
 		s.budget.Keep = policy.Percent(100) // the cap alone decides
 	} else if s.recipe.HasBudget() && b.Keep.IsZero() {
 		s.budget.Keep = policy.DefaultShare
 	}
-	f16 := e.cacheBytes(maxLen, maxLen, 0, kvcache.Uniform(kvcache.F16), nil, nil)
+	f16 := e.plainBytes(maxLen, kvcache.Uniform(kvcache.F16))
 	var err error
 	if s.recipe, err = s.recipe.For(s.budget.Fraction(f16, maxLen), e.options.Calibration); err != nil {
 		return nil, err
@@ -50,20 +53,30 @@ func (e *Engine) NewSequence(r *policy.Recipe, b policy.Budget, maxLen int) (*Se
 		storage = s.recipe.Store.Storage
 	}
 	var columns []kvcache.Column
-	s.mass = -1
+	s.mass, s.decay = -1, 1
+	mass := s.recipe.Yield != nil
+	if mass {
+		s.decay = s.recipe.Yield.Decay()
+	}
 	if s.recipe.When.Steps > 0 {
 		signals := s.recipe.Signals()
-		if signals.ColumnSums {
-			s.mass = 0
-			columns = []kvcache.Column{{Name: "mass", Kind: kvcache.ColumnF32}}
-		}
+		mass = mass || signals.ColumnSums
 		s.queries.init(c.Layers, signals.Window, c.QHeads*c.HeadDim)
+	}
+	if mass {
+		s.mass = 0
+		columns = []kvcache.Column{{Name: "mass", Kind: kvcache.ColumnF32}}
 	}
 	s.cache = e.pool.NewCache(kvcache.Shape{Layers: c.Layers, KVHeads: c.KVHeads, HeadDim: c.HeadDim}, storage, columns...)
 	if s.recipe.Read != nil {
 		if err := s.cache.SetBounds(s.recipe.Read.Levels()...); err != nil {
 			return nil, err
 		}
+	}
+	if s.recipe.Yield != nil {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.yielding = append(e.yielding, s)
 	}
 	return s, nil
 }
@@ -72,6 +85,7 @@ func (e *Engine) NewSequence(r *policy.Recipe, b policy.Budget, maxLen int) (*Se
 func (s *Sequence) Close() {
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
+	s.e.yielding = slices.DeleteFunc(s.e.yielding, func(o *Sequence) bool { return o == s })
 	if s.cache != nil {
 		s.cache.Free()
 		s.cache = nil
@@ -99,11 +113,15 @@ func (s *Sequence) Logits() []float32 { return s.logits }
 
 // Positions returns the original positions that one lane holds, ascending.
 func (s *Sequence) Positions(layer, head int) []kvcache.Position {
+	s.e.mu.Lock() // a sequence that yields changes while others compute
+	defer s.e.mu.Unlock()
 	return s.cache.Lane(layer, head).Positions(nil)
 }
 
 // Held returns how many entries one lane holds, and how many of them in fewer bits than the recipe's storage.
 func (s *Sequence) Held(layer, head int) (entries, demoted int) {
+	s.e.mu.Lock()
+	defer s.e.mu.Unlock()
 	for _, segment := range s.cache.Lane(layer, head).Segments() {
 		entries += segment.Len
 		if segment.Demoted {

@@ -23,30 +23,41 @@ func (l *Lane) append(pos []Position, k, v []float32) error {
 	if l.Residual() > 0 {
 		return l.settle(l.Residual(), pos, k, v)
 	}
-	return l.extend(l.target(), pos, k, v, nil)
+	s, err := l.target()
+	if err != nil {
+		return err
+	}
+	return l.extend(s, pos, k, v, nil)
 }
 
 // target is the segment that bulk appends go to: the newest with the lane's storage and channels that is neither demoted
 // nor a residual, else a new one.
-func (l *Lane) target() *segment {
+func (l *Lane) target() (*segment, error) {
 	at := len(l.segs)
 	for i := len(l.segs) - 1; i >= 0; i-- {
 		s := &l.segs[i]
 		switch {
 		case s.residual:
 			at = i
-		case !s.demoted && s.storage == l.storage && slices.Equal(s.channels, l.channels):
-			return s
+		case l.fits(s):
+			return s, nil
 		}
 	}
 	return l.addSegment(at, l.newSegment(l.storage, l.channels))
 }
 
+// fits reports whether bulk appends may go to a segment.
+func (l *Lane) fits(s *segment) bool {
+	return !s.residual && !s.demoted && s.storage == l.storage && slices.Equal(s.channels, l.channels)
+}
+
 // addSegment inserts a segment and charges its channel list.
-func (l *Lane) addSegment(i int, s segment) *segment {
+func (l *Lane) addSegment(i int, s segment) (*segment, error) {
+	if err := l.cache.chargeSide(2 * len(s.channels)); err != nil {
+		return nil, err
+	}
 	l.segs = slices.Insert(l.segs, i, s)
-	l.chargeSide(2 * len(s.channels))
-	return &l.segs[i]
+	return &l.segs[i], nil
 }
 
 // AppendTail stores entries as AppendOne does, many at once: uncompressed beside grouped keys.
@@ -69,19 +80,28 @@ func (l *Lane) AppendOne(pos Position, k, v []float32) error {
 
 // tail is the segment that decode appends to.
 func (l *Lane) tail() *segment {
-	if n := len(l.segs); n > 0 {
-		if s := &l.segs[n-1]; s.channels == nil && !s.demoted && (s.residual || !s.storage.grouped() && s.storage == l.storage) {
-			return s
-		}
+	if s := l.tailSegment(); s != nil {
+		return s
 	}
 	st := l.storage
 	residual := st.grouped()
 	if residual {
 		st = residualStorage
 	}
-	s := l.addSegment(len(l.segs), l.newSegment(st, nil))
+	l.segs = append(l.segs, l.newSegment(st, nil))
+	s := &l.segs[len(l.segs)-1]
 	s.residual = residual
 	return s
+}
+
+// tailSegment is the segment that decode can go on in, nil where it begins a new one.
+func (l *Lane) tailSegment() *segment {
+	if n := len(l.segs); n > 0 {
+		if s := &l.segs[n-1]; s.channels == nil && !s.demoted && (s.residual || !s.storage.grouped() && s.storage == l.storage) {
+			return s
+		}
+	}
+	return nil
 }
 
 // extend encodes entries behind those of a segment, all or none. Pages come from spare first; what is left of them is

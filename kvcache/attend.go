@@ -136,17 +136,26 @@ func (l *Lane) AttendPiece(p *Partial, i int, q *Query, s *AttendScratch, weight
 	}
 	scores = scores[:g*PieceSlots]
 	partly := q.Lo > 0 || q.Spans != nil
+	packed := q.Spans != nil && weights == nil // what is read of the piece lies together in scores
 	if partly || weights != nil {
-		clear(scores)
-	}
-	if partly {
-		any := false
-		l.visible(lo, hi, q, func(*segment, int, int, int) { any = true })
-		if !any {
+		read := 0
+		l.visible(lo, hi, q, packed, func(s *segment, _, from, to int) {
+			read += to - from
+			if q.Spans != nil { // short stretches far apart: the processor does not see the next one coming
+				s.keys.ask(l.cache.pool, from, to)
+				s.values.ask(l.cache.pool, from, to)
+			}
+		})
+		if packed {
+			n = read
+		} else {
+			clear(scores)
+		}
+		if read == 0 {
 			return
 		}
 	}
-	l.scores(scores, lo, hi, q, s)
+	l.scores(scores, lo, hi, q, packed, s)
 	for h := range g {
 		row := scores[h*PieceSlots : h*PieceSlots+n]
 		kernel.Scale(row, q.Scale)
@@ -154,29 +163,39 @@ func (l *Lane) AttendPiece(p *Partial, i int, q *Query, s *AttendScratch, weight
 			kernel.SoftCap(row, q.SoftCap)
 		}
 	}
-	if partly {
+	if partly && !packed {
 		l.hide(scores, lo, hi, q)
 	}
 	for h := range g {
 		p.Max[h], p.Sum[h] = kernel.SoftmaxStats(scores[h*PieceSlots : h*PieceSlots+n])
 	}
-	l.accumulate(p.Acc, scores, lo, hi, q, s)
+	l.accumulate(p.Acc, scores, lo, hi, q, packed, s)
 }
 
 // visible calls f with the stretches of slots in [lo, hi) that the query may see: of its spans, in each segment what lies before
-// Sinks and from Lo on. from and to are slots of the segment, base is the lane's slot of its first entry.
-func (l *Lane) visible(lo, hi int, q *Query, f func(s *segment, base, from, to int)) {
+// Sinks and from Lo on. from and to are slots of the segment, at is the place of the first in a row of scores: its distance from lo, or,
+// packed, the number of slots seen before it.
+func (l *Lane) visible(lo, hi int, q *Query, packed bool, f func(s *segment, at, from, to int)) {
+	seen := 0
+	each := func(s *segment, base, from, to int) {
+		at := base + from - lo
+		if packed {
+			at = seen
+		}
+		f(s, at, from, to)
+		seen += to - from
+	}
 	if q.Spans == nil {
-		l.inRange(lo, hi, q, f)
+		l.inRange(lo, hi, q, each)
 		return
 	}
 	i := sort.Search(len(q.Spans), func(i int) bool { return q.Spans[i].Hi > lo })
 	for ; i < len(q.Spans) && q.Spans[i].Lo < hi; i++ {
-		l.inRange(max(lo, q.Spans[i].Lo), min(hi, q.Spans[i].Hi), q, f)
+		l.inRange(max(lo, q.Spans[i].Lo), min(hi, q.Spans[i].Hi), q, each)
 	}
 }
 
-// inRange is visible without spans.
+// inRange is visible without spans; base is the lane's slot of the segment's first entry.
 func (l *Lane) inRange(lo, hi int, q *Query, f func(s *segment, base, from, to int)) {
 	base := 0
 	for i := range l.segs {
@@ -200,10 +219,10 @@ func (l *Lane) inRange(lo, hi int, q *Query, f func(s *segment, base, from, to i
 }
 
 // scores writes the products of the queries with the visible keys of slots [lo, hi) to dst [Group, PieceSlots].
-func (l *Lane) scores(dst []float32, lo, hi int, q *Query, sc *AttendScratch) {
+func (l *Lane) scores(dst []float32, lo, hi int, q *Query, packed bool, sc *AttendScratch) {
 	g, d := q.Group, l.HeadDim()
 	tmp := floats(&sc.tmp, g*64)
-	l.visible(lo, hi, q, func(s *segment, base, from, to int) {
+	l.visible(lo, hi, q, packed, func(s *segment, at, from, to int) {
 		x := q.Q[:g*d]
 		if s.channels != nil {
 			x = gatherChannels(floats(&sc.q, g*len(s.channels)), q.Q, s.channels, g, d)
@@ -211,36 +230,36 @@ func (l *Lane) scores(dst []float32, lo, hi int, q *Query, sc *AttendScratch) {
 		if !s.keys.grouped {
 			f := rowFormat(s.keys.format)
 			for slot := from; slot < to; {
-				rows, next, n := s.keys.rows(l.cache.pool, slot, to)
-				kernel.DotRowsNext(dst[base+slot-lo:], PieceSlots, x, rows, next, g, n, s.keys.dims, f)
+				rows, next, n := s.keys.rows(l.cache.pool, slot, to, q.Spans == nil)
+				kernel.DotRowsNext(dst[at+slot-from:], PieceSlots, x, rows, next, g, n, s.keys.dims, f)
 				slot += n
 			}
 			return
 		}
 		for c := s.keys.from(l.cache.pool, from, &sc.keys); c.slot < to; {
 			r, slot, _ := c.next(to - c.slot)
-			dotRun(&s.keys.layout, &r, dst[base+slot-lo:], PieceSlots, x, tmp, g)
+			dotRun(&s.keys.layout, &r, dst[at+slot-from:], PieceSlots, x, tmp, g)
 		}
 	})
 }
 
 // accumulate adds the visible values of slots [lo, hi), weighted, to acc [Group, HeadDim].
-func (l *Lane) accumulate(acc, weights []float32, lo, hi int, q *Query, sc *AttendScratch) {
+func (l *Lane) accumulate(acc, weights []float32, lo, hi int, q *Query, packed bool, sc *AttendScratch) {
 	g := q.Group
 	tmp := floats(&sc.tmp, g*64)
-	l.visible(lo, hi, q, func(s *segment, base, from, to int) {
+	l.visible(lo, hi, q, packed, func(s *segment, at, from, to int) {
 		if !s.values.grouped {
 			f := rowFormat(s.values.format)
 			for slot := from; slot < to; {
-				rows, next, n := s.values.rows(l.cache.pool, slot, to)
-				kernel.AccumulateRowsNext(acc, weights[base+slot-lo:], PieceSlots, rows, next, g, n, s.values.dims, f)
+				rows, next, n := s.values.rows(l.cache.pool, slot, to, q.Spans == nil)
+				kernel.AccumulateRowsNext(acc, weights[at+slot-from:], PieceSlots, rows, next, g, n, s.values.dims, f)
 				slot += n
 			}
 			return
 		}
 		for c := s.valuesFrom(l.cache.pool, from, &sc.values); c.slot < to; {
 			r, slot, _ := c.next(to - c.slot)
-			accumulateRun(&s.values.layout, &r, acc, weights[base+slot-lo:], PieceSlots, tmp, g)
+			accumulateRun(&s.values.layout, &r, acc, weights[at+slot-from:], PieceSlots, tmp, g)
 		}
 	})
 }
@@ -249,20 +268,20 @@ func (l *Lane) accumulate(acc, weights []float32, lo, hi int, q *Query, sc *Atte
 // them back.
 func (l *Lane) hide(scores []float32, lo, hi int, q *Query) {
 	minus := float32(math.Inf(-1))
-	at := lo
+	done := 0
 	fill := func(to int) {
 		for h := range q.Group {
 			row := scores[h*PieceSlots:]
-			for j := at; j < to; j++ {
-				row[j-lo] = minus
+			for j := done; j < to; j++ {
+				row[j] = minus
 			}
 		}
 	}
-	l.visible(lo, hi, q, func(_ *segment, base, from, to int) {
-		fill(base + from)
-		at = base + to
+	l.visible(lo, hi, q, false, func(_ *segment, at, from, to int) {
+		fill(at)
+		done = at + to - from
 	})
-	fill(hi)
+	fill(hi - lo)
 }
 
 // Mass writes to mass the probability of each slot of a piece, summed over the query heads: weights and part are what AttendPiece

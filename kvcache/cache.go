@@ -163,5 +163,22 @@ func (c *Cache) give(ids []pageID) {
 	c.pages.Add(-int64(len(ids)))
 }
 
+// chargeSide counts bytes that describe a segment and do not lie in pages; negative ones go back. With ErrBudget nothing has changed.
+func (c *Cache) chargeSide(bytes int) error {
+	if bytes == 0 {
+		return nil
+	}
+	p, r := c.pool, c.reserve
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if bytes < 0 {
+		p.refund(int64(-bytes), r)
+	} else if err := p.charge(int64(bytes), r); err != nil {
+		return err
+	}
+	c.side.Add(int64(bytes))
+	return nil
+}
+
 // Storage is how NewCache was told to store entries.
 func (c *Cache) Storage() Storage { return c.storage }

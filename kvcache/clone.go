@@ -10,8 +10,13 @@ import (
 func (c *Cache) Clone(r *Reservation) (*Cache, error) {
 	o := &Cache{pool: c.pool, shape: c.shape, storage: c.storage, columns: c.columns, widths: c.widths, bounds: c.bounds,
 		lanes: make([]Lane, len(c.lanes)), reserve: r}
+	lists := int(c.side.Load())
+	if err := o.chargeSide(lists); err != nil {
+		return nil, fmt.Errorf("kvcache: clone: %w", err)
+	}
 	ids, err := o.take(nil, int(c.pages.Load()))
 	if err != nil {
+		_ = o.chargeSide(-lists)
 		return nil, fmt.Errorf("kvcache: clone: %w", err)
 	}
 	for i := range c.lanes {
@@ -21,7 +26,6 @@ func (c *Cache) Clone(r *Reservation) (*Cache, error) {
 			s := &to.segs[j]
 			s.bounds = slices.Clone(s.bounds)
 			s.keys.recs = slices.Clone(s.keys.recs)
-			to.chargeSide(2 * len(s.channels))
 			for y := range s.each(0) {
 				for k, id := range y.ids {
 					copy(o.pool.page(ids[k]), c.pool.page(id))

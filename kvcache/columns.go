@@ -72,8 +72,9 @@ func (l *Lane) WriteColumn(c int, src []float32) {
 	}
 }
 
-// AddColumn adds src [Len] to side column c, slot by slot: what a decode step does with the mass that Attend returned.
-func (l *Lane) AddColumn(c int, src []float32) {
+// AddColumn turns side column c into keep times what it was plus src [Len], slot by slot: what a decode step does with the mass that Attend
+// returned.
+func (l *Lane) AddColumn(c int, keep float32, src []float32) {
 	kind := l.cache.columns[c].Kind
 	w := kind.bytes()
 	base := 0
@@ -83,7 +84,7 @@ func (l *Lane) AddColumn(c int, src []float32) {
 			var one [1]float32
 			for j := 0; j < len(data)/w; j++ {
 				kind.load(one[:], data[j*w:(j+1)*w])
-				one[0] += src[base+at+j]
+				one[0] = keep*one[0] + src[base+at+j]
 				kind.store(data[j*w:(j+1)*w], one[:])
 			}
 		})

@@ -1,5 +1,43 @@
 package kvcache
 
+import (
+	"fmt"
+	"slices"
+)
+
+// AppendDemoted stores rows pick, ascending, of n entries in contiguous scratch with storage st, in a segment of their own beside what
+// AppendSelected has taken of the same scratch; their positions may lie among those that the lane holds. Entries so encoded once take
+// exactly what they would take alone, where Demote leaves groups behind that have lost members. All or, with ErrBudget, none.
+func (l *Lane) AppendDemoted(pos []Position, k, v []float32, pick []int32, st Storage) error {
+	if err := ascending(pick, len(pos)); err != nil {
+		return fmt.Errorf("kvcache: append demoted: %w", err)
+	}
+	if err := l.cache.check(st); err != nil || len(pick) == 0 {
+		return err
+	}
+	var e entries
+	for _, p := range pick {
+		e.add(&entries{pos: pos, k: k, v: v}, int(p), l.HeadDim(), nil)
+	}
+	at := len(l.segs)
+	for i := range l.segs {
+		s := &l.segs[i]
+		switch {
+		case s.residual:
+			at = i
+		case s.demoted && s.storage == st && slices.Equal(s.channels, l.channels) && s.last(l.cache.pool) < e.pos[0]:
+			return l.extend(s, e.pos, e.k, e.v, nil)
+		}
+	}
+	fresh := l.newSegment(st, l.channels)
+	fresh.demoted = true
+	s, err := l.addSegment(at, fresh)
+	if err != nil {
+		return err
+	}
+	return l.extend(s, e.pos, e.k, e.v, nil)
+}
+
 // demote does what Demote says. It lifts the entries, compacts what stays, and stores the lifted ones with the pages that this has
 // freed before it asks for others.
 func (l *Lane) demote(slots []int32, st Storage) error {
@@ -8,7 +46,7 @@ func (l *Lane) demote(slots []int32, st Storage) error {
 	base := make([]int, len(l.segs)+1)
 	for i := range l.segs {
 		base[i+1] = base[i] + l.segs[i].len()
-		if l.segs[i].demoted && l.segs[i].storage == st {
+		if l.segs[i].demoted && l.segs[i].storage == st && l.segs[i].channels == nil {
 			target = i
 		}
 	}
@@ -77,7 +115,8 @@ func (l *Lane) demote(slots []int32, st Storage) error {
 	if at > 0 && l.segs[at-1].residual {
 		at--
 	}
-	s := l.addSegment(at, fresh)
+	s, err := l.addSegment(at, fresh)
+	invariant(err == nil, "a segment with all channels costs nothing by itself")
 	err = l.put(s, e, &spare)
 	invariant(err == nil, "demote ran out of the pages it had counted")
 	l.cache.give(spare)

@@ -108,21 +108,8 @@ func (l *Lane) Clear() {
 // drop hands back the memory of a segment.
 func (l *Lane) drop(s *segment) {
 	l.cache.give(s.release(nil))
-	l.chargeSide(-2 * len(s.channels))
+	_ = l.cache.chargeSide(-2 * len(s.channels)) // giving back cannot fail
 	s.channels = nil
-}
-
-// chargeSide counts bytes that describe a segment and do not lie in pages. It may exceed the budget by the few hundred bytes of one
-// list; the page that follows is checked.
-func (l *Lane) chargeSide(bytes int) {
-	if bytes == 0 {
-		return
-	}
-	p := l.cache.pool
-	p.mu.Lock()
-	p.used += int64(bytes)
-	p.mu.Unlock()
-	l.cache.side.Add(int64(bytes))
 }
 
 // checkEntries validates what an append is given.

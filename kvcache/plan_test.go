@@ -141,7 +141,7 @@ func TestDecodeStepAllocatesNothing(t *testing.T) {
 			}
 			next++
 			l.Attend(out, q, g, 0.125, 0, 5, &s, mass[:l.Len()])
-			l.AddColumn(0, mass[:l.Len()])
+			l.AddColumn(0, 1, mass[:l.Len()])
 		}
 		if err := l.AppendTail(count(600 + 1500)[1500:], normal(r, 600*d), normal(r, 600*d)); err != nil {
 			t.Fatal(err)

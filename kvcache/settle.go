@@ -60,7 +60,10 @@ func (l *Lane) Settle(keep int) error {
 
 // settle encodes the oldest move entries of the residual, and then the given ones, into the lane's storage, all or none.
 func (l *Lane) settle(move int, pos []Position, k, v []float32) error {
-	main := l.target()
+	main, err := l.target()
+	if err != nil {
+		return err
+	}
 	tail := &l.segs[len(l.segs)-1]
 	n := tail.len()
 	e := l.lift(tail, 0, move)
@@ -121,12 +124,11 @@ func (l *Lane) Recode(st Storage) error {
 	for i := range l.segs {
 		s := &l.segs[i]
 		spare = s.release(spare)
-		l.chargeSide(-2 * len(s.channels))
 	}
 	l.segs, l.storage = nil, st
-	for i := range parts {
-		s := l.addSegment(len(l.segs), parts[i].s)
-		if err := l.put(s, parts[i].e, &spare); err != nil {
+	for i := range parts { // channel lists, counted already, go on to the new segments
+		l.segs = append(l.segs, parts[i].s)
+		if err := l.put(&l.segs[len(l.segs)-1], parts[i].e, &spare); err != nil {
 			return fmt.Errorf("kvcache: recode: %w", err) // unreachable: the pages were counted
 		}
 	}

@@ -55,28 +55,6 @@ func BytesFor(n, headDim int, s Storage, pageBytes int, columns ...Column) int64
 	return int64(keys.pages(n)+values.pages(n)) * int64(pageBytes)
 }
 
-// BytesWithTail is what one lane takes that holds prompt entries, appended at once, and tail entries that decode has added: in
-// grouped storages those lie in f16 until [Lane.Settle].
-func BytesWithTail(prompt, tail, headDim int, s Storage, pageBytes int, columns ...Column) int64 {
-	if !s.grouped() {
-		return BytesFor(prompt+tail, headDim, s, pageBytes, columns...)
-	}
-	return BytesFor(prompt, headDim, s, pageBytes, columns...) + BytesFor(tail, headDim, residualStorage, pageBytes, columns...)
-}
-
-// BoundsFor is what the bounds of n entries take on top, for each level of [Cache.SetBounds].
-func BoundsFor(n, headDim int, s Storage, pageBytes int, spans ...int) int64 {
-	pages := 0
-	for _, span := range spans {
-		b := newBounds(pageBytes, s.Keys, headDim, span)
-		if !b.fits() {
-			return 1<<63 - 1
-		}
-		pages += b.pages(blocks(n, span))
-	}
-	return int64(pages) * int64(pageBytes)
-}
-
 // EntriesFor is the inverse: the largest number of entries that a lane of at most bytes bytes holds.
 func EntriesFor(bytes int64, headDim int, s Storage, pageBytes int, columns ...Column) int {
 	limit := int(min(bytes, 1<<40)) / max(1, headDim*(s.Keys.Bits()+s.Values.Bits())/8) // an entry takes more than its codes

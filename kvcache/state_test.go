@@ -213,6 +213,30 @@ func (h *history) actions() map[string]func(*rapid.T) {
 			h.t = t
 			h.append(1, func(l *Lane, p []Position, k, v []float32) error { return l.AppendOne(p[0], k, v) })
 		},
+		"split": func(t *rapid.T) { // some entries in full, those between in fewer bits
+			n := draw(t, 150)
+			st := rapid.SampledFrom([]Storage{Uniform(Q8), Uniform(Q4), Uniform(Q2)}).Draw(t, "to")
+			pos, k, v := h.positions(n), normal(h.rng, n*h.d), normal(h.rng, n*h.d)
+			var picks [2][]int32
+			for i := range int32(n) {
+				to := h.rng.IntN(2)
+				picks[to] = append(picks[to], i)
+			}
+			for to, op := range []func(l *Lane) error{
+				func(l *Lane) error { return l.AppendSelected(pos, k, v, picks[0]) },
+				func(l *Lane) error { return l.AppendDemoted(pos, k, v, picks[1], st) },
+			} {
+				if !h.each(op) {
+					continue
+				}
+				var part model
+				for _, i := range picks[to] {
+					part.pos = append(part.pos, pos[i])
+					part.k, part.v = append(part.k, k[int(i)*h.d:int(i+1)*h.d]...), append(part.v, v[int(i)*h.d:int(i+1)*h.d]...)
+				}
+				h.adopt(part.pos, part.k, part.v)
+			}
+		},
 		"keep": func(t *rapid.T) {
 			h.t = t
 			slots := some(t)

@@ -157,6 +157,52 @@ func TestPagesWasteLittle(t *testing.T) {
 	}
 }
 
+// Lanes of quantised storage, alone and beside entries in more bits, take within three per cent what codes, steps, minima and positions take.
+func TestQuantisedLanesTakeTheBytesOfTheirFormula(t *testing.T) {
+	bits := func(st Storage, d, n int) float64 {
+		sum := 32.0 // position
+		for i, f := range []Format{st.Keys, st.Values} {
+			sum += float64(d * f.Bits())
+			switch {
+			case f == Q8: // f16 for every 32 channels
+				sum += float64(d) / 2
+			case f.Grouped() && i == 0: // step and minimum of every channel, for a group of tokens
+				sum += 32 * float64(d) / float64(f.GroupTokens())
+			case f.Grouped(): // of every group of channels, for a token
+				sum += 32 * math.Ceil(float64(d)/float64(f.GroupTokens()))
+			}
+		}
+		return sum * float64(n)
+	}
+	for _, d := range []int{64, 128} {
+		for _, st := range []Storage{Uniform(Q8), Uniform(Q4), Uniform(Q3), Uniform(Q2), {Q4, Q3}} {
+			for _, high := range []int{0, 2048} { // MiKV: a quarter stays in f16
+				const n = 8192
+				l := oneLane(t, NewPool(PageBytes(d, st), 0), d, Uniform(F16))
+				k, pos := make([]float32, n*d), count(n)
+				var picks [2][]int32
+				for i := range int32(n) {
+					to := 1
+					if int(i)%4 == 0 && high > 0 {
+						to = 0
+					}
+					picks[to] = append(picks[to], i)
+				}
+				if err := l.AppendSelected(pos, k, k, picks[0]); err != nil {
+					t.Fatal(err)
+				}
+				if err := l.AppendDemoted(pos, k, k, picks[1], st); err != nil {
+					t.Fatal(err)
+				}
+				computed := (bits(Uniform(F16), d, len(picks[0])) + bits(st, d, len(picks[1]))) / 8
+				if got := float64(l.Bytes()); math.Abs(got/computed-1) > 0.03 {
+					t.Errorf("%d channels, %v, %d entries in f16: %.0f bytes measured, %.0f computed", d, st, high, got, computed)
+				}
+			}
+		}
+	}
+}
+
 func TestOverflowTurnsTheLaneToBF16(t *testing.T) {
 	const d, n = 64, 100
 	r := rand.New(rand.NewPCG(1, 2))
@@ -241,7 +287,8 @@ func TestTailAndBoundsAreComputedAsHeld(t *testing.T) {
 			if err := l.Append(count(prompt), make([]float32, prompt*d), make([]float32, prompt*d)); err != nil {
 				t.Fatal(err)
 			}
-			want := BytesFor(prompt, d, st, page) + BoundsFor(prompt, d, st, page, 16, 256)
+			load := Load{HeadDim: d, Storage: st, Levels: []int{16, 256}, Prompt: prompt}
+			want := load.Bytes(page)
 			if c.Bytes() != want {
 				t.Errorf("%v, %d channels: %d bytes held, %d computed", st, d, c.Bytes(), want)
 			}
@@ -250,12 +297,8 @@ func TestTailAndBoundsAreComputedAsHeld(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			want = BytesWithTail(prompt, tail, d, st, page)
-			if st.grouped() {
-				want += BoundsFor(prompt, d, st, page, 16, 256) + BoundsFor(tail, d, st, page, 16, 256)
-			} else {
-				want += BoundsFor(prompt+tail, d, st, page, 16, 256)
-			}
+			load.Tail = tail
+			want = load.Bytes(page)
 			if c.Bytes() != want {
 				t.Errorf("%v, %d channels: %d bytes held with a tail, %d computed", st, d, c.Bytes(), want)
 			}

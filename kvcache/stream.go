@@ -60,6 +60,15 @@ func (s *stream) ahead(pool *Pool, off, n int) {
 	}
 }
 
+// ask asks for the rows of slots [from, to), which calls to come will read, all at once. Grouped streams are read in longer stretches.
+func (s *stream) ask(pool *Pool, from, to int) {
+	for !s.grouped && from < to {
+		rows, _, n := s.rows(pool, from, to, false)
+		kernel.Prefetch(rows)
+		from += n
+	}
+}
+
 // write stores data at off of the stream's bytes. What view returned in place may be written there again.
 func (s *stream) write(pool *Pool, off int, data []byte) {
 	page, at := off/s.pageBytes, off%s.pageBytes
@@ -130,12 +139,12 @@ func (c *cursor) next(limit int) (r run, slot int, ok bool) {
 }
 
 // rows is the memory of the entries of a row stream from slot on that lie together, n of them, none from limit on; next is that of the
-// page that follows, nil behind the last.
-func (s *stream) rows(pool *Pool, slot, limit int) (rows, next []byte, n int) {
+// page that follows, nil behind the last and where the reader, who does not read on, stops within this page.
+func (s *stream) rows(pool *Pool, slot, limit int, on bool) (rows, next []byte, n int) {
 	page := slot / s.per
 	lo := slot - page*s.per
 	hi := min(s.per, limit-page*s.per)
-	if page+1 < len(s.ids) {
+	if page+1 < len(s.ids) && (on || limit > (page+1)*s.per) {
 		next = pool.page(s.ids[page+1])[s.rowsAt:]
 	}
 	return pool.page(s.ids[page])[s.rowsAt+lo*s.rowBytes : s.rowsAt+hi*s.rowBytes], next, hi - lo

@@ -3,6 +3,7 @@ package method_test
 import (
 	"compress/gzip"
 	"context"
+	"fmt"
 	"io"
 	"math"
 	"os"
@@ -114,6 +115,8 @@ func text(n int) []int32 {
 // outcome is what a recipe made of a prompt: lanes, and the logits that follow.
 type outcome struct {
 	kept   [][][]kvcache.Position // [layer][head]
+	seen   [][]kvcache.Position   // [layer], of the rows that reached it
+	scored []*policy.Scored       // by layer; nil where nothing was scored
 	high   int                    // entries of deciding layers that are not demoted
 	bytes  int64
 	logits [][]float32
@@ -137,15 +140,17 @@ func run(t *testing.T, e *engine.Engine, spec, keep string, ids, feed []int32) o
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := e.NewPrefill(ids, engine.PrefillOptions{Compress: true, Extra: len(feed)}, s)
+	c := e.Config()
+	o := outcome{scored: make([]*policy.Scored, c.Layers)}
+	p, err := e.NewPrefill(ids, engine.PrefillOptions{Compress: true, Extra: len(feed),
+		Seen:   func(_ int, pos []kvcache.Position) { o.seen = append(o.seen, slices.Clone(pos)) },
+		Scores: func(s *policy.Scored) { o.scored[s.Layer] = s }}, s)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := p.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	var o outcome
-	c := e.Config()
 	for l := range c.Layers {
 		var heads [][]kvcache.Position
 		for h := range c.KVHeads {
@@ -168,10 +173,56 @@ func run(t *testing.T, e *engine.Engine, spec, keep string, ids, feed []int32) o
 		o.logits = append(o.logits, slices.Clone(s.Logits()))
 	}
 	s.Close()
-	if used, _, _ := e.PoolUse(); used != before {
+	used, _, _ := e.PoolUse()
+	if used != before {
 		t.Errorf("%s: %d bytes of the pool are not returned", spec, used-before)
 	}
+	if left := e.PoolResident() - used; left > 1<<20 { // free pages go back a mebibyte at a time
+		t.Errorf("%s: %d bytes are not returned to the operating system", spec, left)
+	}
 	return o
+}
+
+// stepwise prefills under a recipe and feeds a continuation token by token.
+func stepwise(t *testing.T, e *engine.Engine, spec, keep string, ids, feed []int32) [][]float32 {
+	t.Helper()
+	s := prefilled(t, e, spec, keep, ids, len(feed))
+	defer s.Close()
+	var logits [][]float32
+	for _, id := range feed {
+		if err := e.Step([]*engine.Sequence{s}, []int32{id}); err != nil {
+			t.Fatal(err)
+		}
+		logits = append(logits, slices.Clone(s.Logits()))
+	}
+	return logits
+}
+
+// prefilled is a sequence that has read a prompt under a recipe, with room for so many tokens.
+func prefilled(t *testing.T, e *engine.Engine, spec, keep string, ids []int32, room int) *engine.Sequence {
+	t.Helper()
+	r, err := policy.Parse(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := policy.Budget{}
+	if keep != "" {
+		if b.Keep, err = policy.ParseShare(keep); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := e.NewSequence(r, b, len(ids)+room)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := e.NewPrefill(ids, engine.PrefillOptions{Compress: true, Extra: room}, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func sameLogits(a, b [][]float32) bool {
@@ -199,6 +250,7 @@ func TestEveryMethodKeepsItsBudget(t *testing.T) {
 						if r.Rest != nil && len(kept) > base && len(kept) != len(ids) {
 							t.Errorf("%s %s %s: layer %d head %d: %d entries with the demoted ones, %d came in", model, spec, keep, l, h, len(kept), len(ids))
 						}
+						checkPins(t, spec+" "+keep, o, l, h)
 						for i, p := range kept {
 							if i > 0 && p <= kept[i-1] || p < 0 || int(p) >= len(ids) {
 								t.Fatalf("%s %s %s: layer %d head %d: position %d at %d after %v", model, spec, keep, l, h, p, i, kept[max(0, i-1)])
@@ -223,6 +275,29 @@ func TestEveryMethodKeepsItsBudget(t *testing.T) {
 	}
 }
 
+// checkPins demands that a head holds the sinks and the newest entries that the score, or the allocator for this head, has declared; where
+// they alone exceed the head's count, the first come first.
+func checkPins(t *testing.T, what string, o outcome, layer, head int) {
+	t.Helper()
+	s := o.scored[layer]
+	if s == nil {
+		return
+	}
+	sinks, recent := s.Sinks, s.Recent
+	if s.Pins != nil {
+		sinks, recent = s.Pins[head].Sinks, s.Pins[head].Recent
+	}
+	kept, n := o.kept[layer][head], len(o.seen[layer])
+	sinks = min(sinks, len(kept))
+	recent = min(recent, len(kept)-sinks)
+	for j, p := range o.seen[layer] {
+		if _, held := slices.BinarySearch(kept, p); !held && (j < sinks || j >= n-recent) {
+			t.Errorf("%s: layer %d head %d: entry %d of %d is dropped, %d sinks and the newest %d are pinned", what, layer, head, j, n, sinks, recent)
+			return
+		}
+	}
+}
+
 // checkBytes demands that a share of bytes is one of what f16 takes, and that pages are used as far as lanes of whole pages can.
 func checkBytes(t *testing.T, e *engine.Engine, spec string, share policy.Share, n, total int, o outcome) {
 	t.Helper()
@@ -236,25 +311,36 @@ func checkBytes(t *testing.T, e *engine.Engine, spec string, share policy.Share,
 	}
 }
 
+// Keeping all is the full cache in the same storage, bit for bit. Recipes that act while tokens are generated are fed token by token; of
+// those that then cut back to what the prompt had, the first row is compared.
 func TestEveryMethodThatKeepsAllIsTheFullCache(t *testing.T) {
 	for _, model := range tinyModels {
 		e := openTiny(t, model, engine.Options{Exact: true, Threads: 2})
 		ids, feed := text(200), text(20)
-		full := run(t, e, "full", "", ids, feed)
+		whole, steps := map[string][][]float32{}, map[string][][]float32{} // by plain storage
 		for _, spec := range conformanceSpecs(t) {
 			r, _ := policy.Parse(spec)
-			if !r.Lossless() || r.InBytes { // all bytes of f16 are fewer entries in f32
+			if r.InBytes || r.Fit != nil || r.Thin != nil || r.Adapt != nil { // these change what is stored, whatever is kept
 				continue
 			}
-			rows := len(full.logits)
-			if r.When.Steps > 0 {
-				rows = 0 // generated entries compete for the budget; the prefill is compared elsewhere
+			plain := "full"
+			if st := r.Store; st.Given {
+				plain = fmt.Sprintf("%v(values=%v)", st.Storage.Keys, st.Storage.Values)
 			}
-			if r.Read != nil { // fed token by token: another arithmetic than a prefill's
-				rows = 0
+			if whole[plain] == nil {
+				whole[plain], steps[plain] = run(t, e, plain, "", ids, feed).logits[:len(feed)], stepwise(t, e, plain, "", ids, feed)
 			}
-			if o := run(t, e, spec, "100%", ids, feed); !sameLogits(o.logits[:rows], full.logits[:rows]) {
-				t.Errorf("%s %s: keeping all changes the logits", model, spec)
+			got, want := [][]float32(nil), whole[plain]
+			if r.ActsInDecode() {
+				got, want = stepwise(t, e, spec, "100%", ids, feed), steps[plain]
+				if r.When.Steps > 0 {
+					got, want = got[:1], want[:1]
+				}
+			} else {
+				got = run(t, e, spec, "100%", ids, feed).logits[:len(feed)]
+			}
+			if !sameLogits(got, want) {
+				t.Errorf("%s %s: keeping all changes the logits of %s", model, spec, plain)
 			}
 		}
 	}
@@ -291,33 +377,31 @@ func stepped(t *testing.T, e *engine.Engine, spec, keep string, ids, feed []int3
 	return run(t, e, spec, keep, ids, feed).logits
 }
 
+// Every recipe that acts while tokens are generated holds at most what its budget and its number of steps allow, in every lane after every
+// step.
 func TestDecodeTimeEvictionKeepsMemoryFlat(t *testing.T) {
 	e := openTiny(t, "llama-tied-f32", engine.Options{Exact: true, Threads: 2})
-	for spec, steps := range map[string]int{"h2o(when=decode)": 1, "tova(when=decode)": 1, "streamingllm(when=decode)": 1,
-		"snapkv(window=8)+every(steps=10)": 10, "knorm(sinks=2,recent=8)+every(steps=5)+q8": 5} {
+	specs := []string{"snapkv(window=8)+every(steps=10)", "knorm(sinks=2,recent=8)+every(steps=5)+q8", "h2o(when=decode)+q4"}
+	for _, spec := range append(specs, conformanceSpecs(t)...) {
 		r, err := policy.Parse(spec)
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := e.NewSequence(r, policy.Budget{Keep: policy.Entries(40)}, 900)
-		if err != nil {
-			t.Fatal(err)
+		steps := r.When.Steps
+		if steps == 0 {
+			continue
 		}
-		p, err := e.NewPrefill(text(200), engine.PrefillOptions{Compress: true, Extra: 500}, s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := p.Run(context.Background()); err != nil {
-			t.Fatal(err)
-		}
+		s := prefilled(t, e, spec, "40", text(200), 500)
 		most := s.Bytes()
 		for i := range 300 {
 			if err := e.Step([]*engine.Sequence{s}, []int32{int32(i*7) % 300}); err != nil {
 				t.Fatal(err)
 			}
 			for l := range e.Config().Layers {
-				if n, _ := s.Held(l, 0); n > 40+steps-1 {
-					t.Fatalf("%s: step %d, layer %d: %d entries held, the budget is 40", spec, i, l, n)
+				for h := range e.Config().KVHeads {
+					if n, _ := s.Held(l, h); n > 40+steps-1 {
+						t.Fatalf("%s: step %d, layer %d: %d entries held, the budget is 40", spec, i, l, n)
+					}
 				}
 			}
 			if i == 2*steps {
@@ -379,6 +463,7 @@ func TestEveryMethodIsTheSameForAnyChunkAndThreads(t *testing.T) {
 	}
 }
 
+// One prefill for all and one batch of decode steps give each sequence the bits that it would have alone.
 func TestSharedPrefillEqualsSingle(t *testing.T) {
 	e := openTiny(t, "llama-tied-f32", engine.Options{Exact: true, Threads: 2})
 	ids, feed := text(260), text(10)
@@ -403,14 +488,26 @@ func TestSharedPrefillEqualsSingle(t *testing.T) {
 	if err := p.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
+	single := make([]outcome, len(seqs))
 	for i, s := range seqs {
 		got, err := e.Feed(s, feed)
 		if err != nil {
 			t.Fatal(err)
 		}
-		single := run(t, e, specs[i], "30%", ids, feed)
-		if !sameLogits(got, single.logits[:len(feed)]) {
+		single[i] = run(t, e, specs[i], "30%", ids, feed)
+		if !sameLogits(got, single[i].logits[:len(feed)]) {
 			t.Errorf("%s: sharing a prefill changes the logits", specs[i])
+		}
+	}
+	next := slices.Repeat([]int32{7}, len(seqs)) // what run feeds
+	for step := range 3 {
+		if err := e.Step(seqs, next); err != nil {
+			t.Fatal(err)
+		}
+		for i, s := range seqs {
+			if !slices.Equal(s.Logits(), single[i].logits[len(feed)+step]) {
+				t.Errorf("%s: decoding in a batch changes the logits of step %d", specs[i], step)
+			}
 		}
 	}
 }
@@ -436,6 +533,13 @@ func TestSpecStringsRoundTrip(t *testing.T) {
 			t.Errorf("%s reads back as %s", spec, got)
 		}
 	}
+	for _, spec := range conformanceSpecs(t) {
+		r, _ := policy.Parse(spec)
+		again, err := policy.Parse(r.Canonical())
+		if err != nil || again.Canonical() != r.Canonical() || again.Span() != r.Span() || again.Signals() != r.Signals() {
+			t.Errorf("%s reads back as another recipe: %v", spec, err)
+		}
+	}
 }
 
 func TestCombinationsWithoutSenseAreRefused(t *testing.T) {
@@ -455,6 +559,8 @@ func TestCombinationsWithoutSenseAreRefused(t *testing.T) {
 		"snapvk":                    "snapkv is meant",
 		"snapkv(window=8,window=9)": "twice",
 		"":                          "no method name",
+		"relevance+snapkv":          "whole until then",
+		"relevance+think":           "whole until then",
 	} {
 		_, err := policy.Parse(spec)
 		if err == nil || !strings.Contains(err.Error(), reason) {

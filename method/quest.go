@@ -88,7 +88,7 @@ func init() {
 		Bad:   "a needle in a dull super-page can be missed; widen with narrow",
 		Params: []policy.Param{page, dense,
 			{Name: "pages", Default: "16", Min: 2, Max: 1024, Whole: true, Meaning: "pages of a super-page"},
-			{Name: "narrow", Default: "4", Min: 1, Max: 64, Whole: true, Meaning: "how many times the budget the super-pages may hold"}},
+			{Name: "narrow", Default: "8", Min: 1, Max: 64, Whole: true, Meaning: "how many times the budget the super-pages may hold"}},
 		New: func(a policy.Args) (policy.Parts, error) {
 			page := a.Int("page")
 			return policy.Parts{Read: paged{levels: []int{page, page * a.Int("pages")}, dense: a.Int("dense"), narrow: a.Int("narrow")}}, nil

@@ -78,6 +78,7 @@ func (r *Recipe) add(name string, p Parts, owner map[string]string) error {
 		take("what becomes of the rest", p.Rest != nil, func() { r.Rest = p.Rest }),
 		take("how entries are fitted", p.Fit != nil, func() { r.Fit = p.Fit }),
 		take("which key channels are stored", p.Thin != nil, func() { r.Thin = p.Thin }),
+		take("what goes under pressure", p.Yield != nil, func() { r.Yield = p.Yield }),
 		take("what a decode step reads", p.Read != nil, func() { r.Read = p.Read }),
 		take("when to act again", p.When.Steps > 0, func() { r.When.Steps = p.When.Steps }),
 		take("in what blocks a layer is decided", p.When.Block > 0, func() { r.When.Block = p.When.Block }),
@@ -91,6 +92,9 @@ func (r *Recipe) add(name string, p Parts, owner map[string]string) error {
 func (r *Recipe) check() error {
 	if r.Score == nil && (r.Refine != nil || r.Allocate != nil || r.Select != nil || r.Propagate != nil || r.Rest != nil || r.InBytes || r.When != When{}) {
 		return errors.New("nothing scores the entries; add a score such as snapkv")
+	}
+	if r.Yield != nil && (r.Score != nil || r.Fit != nil || r.Thin != nil) {
+		return errors.New("what yields under pressure keeps every entry whole until then; it goes with a storage and a way of reading only")
 	}
 	if r.Prober() != nil && (r.Propagate != nil || r.Refine != nil || r.Rest != nil) {
 		return errors.New("a score that needs a second pass knows nothing while the first one runs: it can neither propagate nor be refined, and the rest is gone")
@@ -158,12 +162,16 @@ func (r *Recipe) Terms() []Term { return r.terms }
 // Evicts reports whether the recipe drops entries, so that it has a use for a budget.
 func (r *Recipe) Evicts() bool { return r.Score != nil }
 
-// HasBudget reports whether a share or a cap means anything to the recipe: entries that are kept, or that a step reads.
-func (r *Recipe) HasBudget() bool { return r.Evicts() || r.Read != nil }
+// HasBudget reports whether a share or a cap means anything to the recipe: entries that are kept, or that a step reads, or that are
+// kept at least.
+func (r *Recipe) HasBudget() bool { return r.Evicts() || r.Read != nil || r.Yield != nil }
 
 // ActsInDecode reports whether a decode step does more than read every entry and add one: such a recipe must be fed token by token
 // to be seen at work.
-func (r *Recipe) ActsInDecode() bool { return r.Read != nil || r.When.Steps > 0 }
+func (r *Recipe) ActsInDecode() bool { return r.Read != nil || r.When.Steps > 0 || r.Yield != nil }
+
+// Shrinks reports whether the recipe can make a cache smaller than its entries: by dropping some at once, or when it must.
+func (r *Recipe) Shrinks() bool { return r.Evicts() || r.Yield != nil }
 
 // Lossless reports whether whatever the recipe keeps comes back bit for bit.
 func (r *Recipe) Lossless() bool {
@@ -195,6 +203,9 @@ func (r *Recipe) Signals() Signals {
 	}
 	if r.Thin != nil {
 		s = s.Union(r.Thin.Signals())
+	}
+	if r.Yield != nil {
+		s = s.Union(r.Yield.Signals())
 	}
 	s.Queries = s.Queries || r.When.Block > 0 && s.Window > 0 // every block ends in a window
 	return s

@@ -42,6 +42,7 @@ type Parts struct {
 	Fit       Fitter
 	Thin      Thinner
 	Read      Reader
+	Yield     Yielder // instead of a score: nothing is decided before memory runs short
 	Store     Store
 	When      When
 	InBytes   bool    // a share is one of the f16 cache's bytes, not of its entries

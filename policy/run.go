@@ -121,12 +121,15 @@ func (run *Run) blank(l *Layer, score Scorer) *Scored {
 		Sinks: sinks, Recent: recent, Held: held}
 }
 
-func (run *Run) score(l *Layer) (*Scored, error) {
-	values, err := run.recipe.Score.Score(l)
+func (run *Run) score(l *Layer) (*Scored, error) { return run.ScoreBy(l, run.recipe.Score) }
+
+// ScoreBy scores a layer and refuses what is no score.
+func (run *Run) ScoreBy(l *Layer, by Scorer) (*Scored, error) {
+	values, err := by.Score(l)
 	if err != nil {
 		return nil, err
 	}
-	s := run.blank(l, run.recipe.Score)
+	s := run.blank(l, by)
 	s.Scores = values
 	for h := range values {
 		if len(values[h]) != l.Tokens {

@@ -13,7 +13,7 @@ import (
 const root = "../.."
 
 // folders holds the packages whose folder is not their name.
-var folders = map[string]string{"jinja": "chat/jinja", "metric": "eval/metric", "ruler": "eval/ruler", "deptest": "internal/deptest"}
+var folders = map[string]string{"jinja": "chat/jinja", "metric": "eval/metric", "ruler": "eval/ruler", "acceptance": "eval/acceptance", "deptest": "internal/deptest"}
 
 var (
 	testName = regexp.MustCompile("`([a-z]+)\\.((?:Test|Fuzz|Benchmark)[A-Z]\\w*)")

@@ -1,0 +1,153 @@
+//go:build unix
+
+package engine
+
+import (
+	"context"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"pith/gguf"
+	_ "pith/method"
+	"pith/policy"
+
+	"pith/kvcache"
+)
+
+// These benchmarks go beyond the context of SmolLM2: times and bytes do not depend on what the tokens mean. They report processor time, so that
+// a busy machine disturbs them little: run them with -benchtime 1x.
+
+func smollm2(b *testing.B) *Engine {
+	b.Helper()
+	var found string
+	_ = filepath.WalkDir(os.Getenv("PITH_MODELS"), func(path string, entry os.DirEntry, err error) error {
+		if err == nil && strings.Contains(entry.Name(), "SmolLM2-135M-Instruct.Q4_1") && strings.HasSuffix(path, ".gguf") {
+			found = path
+		}
+		return nil
+	})
+	if os.Getenv("PITH_MODELS") == "" || found == "" {
+		b.Skip("left out: no SmolLM2-135M-Instruct.Q4_1.gguf in $PITH_MODELS")
+	}
+	f, err := gguf.Open(found)
+	if err != nil {
+		b.Fatal(err)
+	}
+	e, err := New(f, Options{Threads: 1})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { e.Close() })
+	return e
+}
+
+// long is a sequence for more tokens than the model's context.
+func long(b *testing.B, e *Engine, spec, keep string, n int) *Sequence {
+	b.Helper()
+	r, budget, err := policy.ParseCaching(spec, keep, "")
+	if err != nil {
+		b.Fatal(err)
+	}
+	s, err := e.NewSequence(r, budget, e.Config().Context)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(s.Close)
+	s.maxLen = n
+	return s
+}
+
+func cpuSeconds() float64 {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic(err)
+	}
+	return float64(u.Utime.Nano()) / 1e9
+}
+
+// BenchmarkFirstToken16K is the time to the first token of 16,384 tokens.
+func BenchmarkFirstToken16K(b *testing.B) {
+	const n = 16384
+	e := smollm2(b)
+	random := rand.New(rand.NewPCG(1, 2))
+	ids := make([]int32, n)
+	for i := range ids {
+		ids[i] = random.Int32N(int32(e.Config().Vocab))
+	}
+	seconds := map[string]float64{}
+	for b.Loop() {
+		for _, c := range [][2]string{{"full", ""}, {"fastkv", "10%"}} {
+			s := long(b, e, c[0], c[1], n+1)
+			p, err := e.NewPrefill(ids, PrefillOptions{Compress: true}, s)
+			if err != nil {
+				b.Fatal(err)
+			}
+			start := cpuSeconds()
+			if err := p.Run(context.Background()); err != nil {
+				b.Fatal(err)
+			}
+			seconds[c[0]] += cpuSeconds() - start
+			b.ReportMetric(float64(s.Bytes())/(1<<20), c[0]+"-MiB")
+			s.Close()
+		}
+	}
+	b.ReportMetric(seconds["full"]/seconds["fastkv"], "times-sooner")
+	b.ReportMetric(seconds["full"]/float64(b.N), "full-s")
+}
+
+// BenchmarkDecodeAtDepth32K is the time of a decode step behind 32,768 entries, which are random and were not read by a prefill: all of them in f16, the
+// share of them that a span leaves, and all of them read by bounds.
+func BenchmarkDecodeAtDepth32K(b *testing.B) {
+	const depth = 32768
+	e := smollm2(b)
+	type run struct {
+		name, spec, keep string
+		held             int
+		s                *Sequence
+		least            float64
+	}
+	runs := []*run{{name: "full", spec: "full", held: depth}, {name: "span60", spec: "full", held: depth * 60 / 100}, {name: "span30", spec: "full", held: depth * 30 / 100},
+		{name: "span10", spec: "full", held: depth / 10}, {name: "quest", spec: "quest", keep: "12.5%", held: depth}, {name: "hierarchy", spec: "hierarchy", keep: "12.5%", held: depth}}
+	c := e.Config()
+	random := rand.New(rand.NewPCG(3, 4))
+	values := make([]float32, depth*c.HeadDim)
+	for i := range values {
+		values[i] = float32(random.NormFloat64())
+	}
+	pos := make([]kvcache.Position, depth)
+	for i := range pos {
+		pos[i] = kvcache.Position(i)
+	}
+	for b.Loop() {
+		for _, r := range runs {
+			r.s = long(b, e, r.spec, r.keep, depth+64)
+			for l := range c.Layers {
+				for h := range c.KVHeads {
+					if err := r.s.cache.Lane(l, h).Append(pos[depth-r.held:], values[:r.held*c.HeadDim], values[:r.held*c.HeadDim]); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			r.s.next = depth
+			for step := range 12 {
+				start := cpuSeconds()
+				if err := e.Step([]*Sequence{r.s}, []int32{int32(step)}); err != nil {
+					b.Fatal(err)
+				}
+				if took := 1000 * (cpuSeconds() - start); step > 1 && (r.least == 0 || took < r.least) {
+					r.least = took
+				}
+			}
+			r.s.Close()
+		}
+	}
+	for _, r := range runs {
+		b.ReportMetric(r.least, r.name+"-ms")
+	}
+	b.ReportMetric(runs[0].least/runs[4].least, "quest-times")
+	b.ReportMetric(runs[0].least/runs[5].least, "hierarchy-times")
+}

@@ -1,0 +1,95 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"pith/engine"
+	"pith/policy"
+)
+
+// Requests of all kinds and sizes share a pool that holds a fraction of what they want, some are cancelled, some have caps of their own:
+// nobody fails, the cap holds, and nothing is left behind.
+func TestRelevanceKeepsTheCapUnderAnyLoad(t *testing.T) {
+	specs := []string{"relevance", "relevance(block=1)", "relevance+q8", "relevance+q4", "relevance+quest", "full", "snapkv(window=8)", "h2o(when=decode)"}
+	for _, model := range []string{"llama-rope3-untied-f32", "gemma3-linear-f32"} {
+		for seed := range uint64(3) {
+			const limit = 3 << 19
+			e := open(t, model, engine.Options{Threads: 2, Memory: limit})
+			r := rand.New(rand.NewPCG(seed, 5))
+			var wg sync.WaitGroup
+			var served atomic.Int32
+			for i := range 24 {
+				request := engine.Request{Tokens: prompt(20+r.IntN(380), i), MaxTokens: 1 + r.IntN(120), IgnoreEnd: true,
+					Recipe: recipe(t, specs[r.IntN(len(specs))]), Budget: policy.Budget{Keep: policy.Percent(20 + r.IntN(40))}}
+				if request.Recipe.Evicts() && r.IntN(3) == 0 || request.Recipe.Yield != nil && r.IntN(3) == 0 {
+					request.Budget.Bytes = 400 << 10
+				}
+				again, stop := r.IntN(3) == 0, errors.New("enough")
+				quits := r.IntN(8) == 0
+				wg.Go(func() {
+					request.Keep = again
+					res, err := e.Generate(context.Background(), request, func(engine.Event) error {
+						if quits {
+							return stop
+						}
+						return nil
+					})
+					if err != nil {
+						if !errors.Is(err, stop) && !errors.As(err, new(*engine.MemoryError)) {
+							t.Errorf("%s seed %d, request %d (%s): %v", model, seed, i, request.Recipe, err)
+						}
+						return
+					}
+					served.Add(1)
+					if again {
+						defer res.Sequence.Close()
+						if b := request.Budget.Bytes; b > 0 && res.Sequence.Bytes() > b {
+							t.Errorf("request %d (%s): %d bytes, its cap is %d", i, request.Recipe, res.Sequence.Bytes(), b)
+						}
+					}
+				})
+			}
+			wg.Wait()
+			used, peak, _ := e.PoolUse()
+			if peak > limit || used != 0 || served.Load() < 16 {
+				t.Errorf("%s seed %d: %d of 24 served, peak %d of %d bytes, %d left behind", model, seed, served.Load(), peak, limit, used)
+			}
+		}
+	}
+}
+
+// together counts how many replies a bounded pool holds at the same time.
+func together(t *testing.T, spec string, keep policy.Share) int {
+	e := open(t, "llama-rope3-untied-f32", engine.Options{Threads: 2, Memory: 2 << 20})
+	var wg sync.WaitGroup
+	var most, first atomic.Int32
+	for i := range 16 {
+		wg.Go(func() {
+			_, err := e.Generate(context.Background(), engine.Request{Tokens: prompt(400, i), MaxTokens: 60, IgnoreEnd: true, Recipe: recipe(t, spec),
+				Budget: policy.Budget{Keep: keep}}, func(engine.Event) error {
+				_, decoding := e.Load()
+				most.Store(max(most.Load(), int32(decoding)))
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+			first.Add(1)
+		})
+	}
+	wg.Wait()
+	return int(most.Load())
+}
+
+func TestRelevanceServesMoreSequencesTogether(t *testing.T) {
+	full, half := together(t, "full", policy.Share{}), together(t, "relevance", policy.Percent(50))
+	t.Logf("%d sequences in full, %d that may yield half", full, half)
+	if full < 2 || 2*half < 3*full {
+		t.Errorf("%d sequences that may yield half share the pool, %d in full", half, full)
+	}
+}

@@ -1,0 +1,137 @@
+package engine
+
+import (
+	"pith/kvcache"
+	"pith/policy"
+)
+
+// execute carries out a plan on one sequence's lanes. Layers that are not decided yet wait outside the sequence's cache, so that its
+// cap holds at every moment and entries are encoded once, when it is known which.
+func (p *Prefill) execute(t *target, plan policy.Plan) error {
+	for _, k := range plan.Keep {
+		if p.full != nil && t.run.Recipe().Prober() != nil {
+			if k.Final {
+				if err := p.takeFromFull(t, k); err != nil {
+					return err
+				}
+			}
+			continue
+		}
+		held, waiting := t.held[k.Layer]
+		for h, entries := range k.Heads {
+			var err error
+			switch {
+			case !waiting && k.Final:
+				err = p.store(t.seq, h, entries, k)
+			case !waiting:
+				err = p.appendEntries(t.waiting(p.e).Lane(k.Layer, h), h, entries, nil)
+			default:
+				lane := t.staged.Lane(k.Layer, h)
+				if err = lane.Keep(slotsOf(held[h], entries)); err == nil && k.Final {
+					err = p.settle(t.seq.cache.Lane(k.Layer, h), lane, h, k.Fit)
+				}
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if k.Final {
+			delete(t.held, k.Layer)
+		} else {
+			t.held[k.Layer] = k.Heads
+		}
+	}
+	return nil
+}
+
+// store encodes what one head of the current layer keeps: its entries with what others add to them, the entries that stay in fewer
+// bits, and the side columns that the recipe wants.
+func (p *Prefill) store(s *Sequence, head int, entries []int32, k policy.LayerKeep) error {
+	lane := s.cache.Lane(k.Layer, head)
+	if k.Channels != nil {
+		if err := lane.SetChannels(k.Channels[head]); err != nil {
+			return err
+		}
+	}
+	var merges []kvcache.Merge
+	if k.Merges != nil {
+		merges = k.Merges[head]
+	}
+	before := lane.Len()
+	if k.Fit != nil {
+		d := lane.HeadDim()
+		from := p.prefix[head] * d
+		if err := appendFitted(lane, head, entries, p.rows.Pos[:p.n], p.keys[head][from:from+p.n*d], p.values[head][from:from+p.n*d], k.Fit); err != nil {
+			return err
+		}
+		return s.seedMass(lane, before, entries, p.tap.sums, head)
+	}
+	if k.Demoted != nil && len(k.Demoted[head]) > 0 {
+		if err := p.appendEntries(lane, head, entries, nil); err != nil {
+			return err
+		}
+		from := p.prefix[head] * lane.HeadDim()
+		return lane.AppendDemoted(p.rows.Pos[:p.n], p.keys[head][from:], p.values[head][from:], k.Demoted[head], k.DemoteTo)
+	}
+	if err := p.appendEntries(lane, head, entries, merges); err != nil {
+		return err
+	}
+	return s.seedMass(lane, before, entries, p.tap.sums, head)
+}
+
+// appendFitted stores entries after a recipe has changed them.
+func appendFitted(lane *kvcache.Lane, head int, entries []int32, pos []kvcache.Position, keys, values []float32, fit policy.Fit) error {
+	d := lane.HeadDim()
+	at, k, v := make([]kvcache.Position, len(entries)), make([]float32, len(entries)*d), make([]float32, len(entries)*d)
+	for i, e := range entries {
+		at[i] = pos[e]
+		copy(k[i*d:(i+1)*d], keys[int(e)*d:])
+		copy(v[i*d:(i+1)*d], values[int(e)*d:])
+	}
+	fit(head, k, v, lane.Storage())
+	return lane.Append(at, k, v)
+}
+
+// appendEntries encodes entries of the current layer's scratch into a lane.
+func (p *Prefill) appendEntries(lane *kvcache.Lane, head int, entries []int32, merges []kvcache.Merge) error {
+	d := p.e.model.Config().HeadDim
+	from := p.prefix[head] * d
+	if !p.options.Compress && p.probe == nil && len(entries) == p.n {
+		// What comes on top of a compressed context stays whole until decode settles it.
+		return lane.AppendTail(p.rows.Pos[:p.n], p.keys[head][from:from+p.n*d], p.values[head][from:from+p.n*d])
+	}
+	return lane.AppendMerged(p.rows.Pos[:p.n], p.keys[head][from:], p.values[head][from:], entries, merges)
+}
+
+// settle moves a decided lane from where it waited into the sequence's cache.
+func (p *Prefill) settle(to, from *kvcache.Lane, head int, fit policy.Fit) error {
+	n, d := from.Len(), p.e.model.Config().HeadDim
+	keys, values, pos := make([]float32, n*d), make([]float32, n*d), make([]kvcache.Position, n)
+	from.Gather(keys, values, pos)
+	if fit != nil {
+		fit(head, keys, values, to.Storage())
+	}
+	if err := to.Append(pos, keys, values); err != nil {
+		return err
+	}
+	return from.Keep(nil)
+}
+
+// waiting is the cache in which undecided layers of the target wait.
+func (t *target) waiting(e *Engine) *kvcache.Cache {
+	if t.staged == nil {
+		t.staged = e.staging.NewCache(t.seq.cache.Shape(), e.storage)
+	}
+	return t.staged
+}
+
+// slotsOf turns entries that stay into slots of a lane that holds others too, both ascending.
+func slotsOf(held, stay []int32) []int32 {
+	slots := make([]int32, 0, len(stay))
+	for s, entry := range held {
+		if len(slots) < len(stay) && stay[len(slots)] == entry {
+			slots = append(slots, int32(s))
+		}
+	}
+	return slots
+}

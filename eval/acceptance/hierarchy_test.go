@@ -1,0 +1,110 @@
+package acceptance
+
+import (
+	"slices"
+	"testing"
+
+	"pith/engine"
+	"pith/kvcache"
+	"pith/policy"
+)
+
+// A reach says what a reading recipe reads for the newest row of a prompt, a mean over the heads of the layers that it does not read whole.
+type reach struct {
+	spec  string
+	mass  float64 // share of the attention that lies in what is read
+	best  float64 // the most that as many whole blocks can hold
+	bytes float64 // share of the cache's bytes that is touched, bounds included
+	heads float64
+}
+
+// look adds the heads of one layer. The keys lie in lanes as the engine's do, and the recipe sees the bounds of those.
+func (r *reach) look(t *testing.T, l *policy.Layer, share policy.Share) {
+	t.Helper()
+	recipe, err := policy.Parse(r.spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, d, n := l.Group(), l.HeadDim, l.Tokens
+	for h := range l.KVHeads {
+		c := kvcache.NewPool(4096, 0).NewCache(kvcache.Shape{Layers: 1, KVHeads: 1, HeadDim: d}, kvcache.Uniform(kvcache.F16))
+		if err := c.SetBounds(recipe.Read.Levels()...); err != nil {
+			t.Fatal(err)
+		}
+		lane := c.Lane(0, 0)
+		if err := lane.Append(l.Positions, l.Keys[h], l.Values[h]); err != nil {
+			t.Fatal(err)
+		}
+		q := kvcache.Query{Q: l.LastQueries[(len(l.LastQueries)/d-l.QHeads+h*g)*d:][:g*d], Group: g, Scale: l.Scale}
+		touched := 0
+		spans := recipe.Read.Read(&policy.Reading{Layer: l.Index, Entries: n, Budget: share.Of(n), Group: g, Blocks: lane.Blocks, Span: lane.BlockSpan,
+			Bound: func(level int) []float32 {
+				m := lane.Blocks(level)
+				touched += m * 4 * d // the smallest and the largest of every channel, f16
+				bounds := make([]float32, m*g)
+				lane.Bound(bounds, m, level, &q, new(kvcache.AttendScratch))
+				for i := 1; i < g; i++ {
+					for b := range m {
+						bounds[b] = max(bounds[b], bounds[i*m+b])
+					}
+				}
+				return bounds[:m]
+			}})
+		if spans == nil {
+			c.Free()
+			continue // a layer that is read whole
+		}
+		probs, err := l.WindowProbs(h, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		blocks := make([]float64, lane.Blocks(0)) // mass of each, over the group
+		of := func(slot int) int { return slot / recipe.Read.Levels()[0] }
+		read := 0
+		for i, p := range probs {
+			blocks[of(i%n)] += float64(p) / float64(g)
+		}
+		for _, s := range spans {
+			read += s.Hi - s.Lo
+			for b := of(s.Lo); b <= of(s.Hi-1); b++ {
+				r.mass += blocks[b]
+			}
+		}
+		slices.Sort(blocks)
+		for _, m := range blocks[len(blocks)-(read+recipe.Read.Levels()[0]-1)/recipe.Read.Levels()[0]:] {
+			r.best += m
+		}
+		r.bytes += float64(touched+read*4*d) / float64(n*4*d)
+		r.heads++
+		c.Free()
+	}
+}
+
+// An eighth of the entries, chosen by bounds, holds nearly the attention that the best eighth of whole blocks holds, and with the bounds a quarter
+// of the bytes are touched.
+func TestSeed8BoundsFindTheAttention(t *testing.T) {
+	e := real(t)
+	share, err := policy.ParseShare("12.5%")
+	if err != nil {
+		t.Fatal(err)
+	}
+	reaches := []*reach{{spec: "quest"}, {spec: "hierarchy"}}
+	for seed := range seeds {
+		prompt, _, _ := window(t, e, seed, 2000, 1)
+		full := at("full", policy.Budget{})
+		read(t, e, prompt, engine.PrefillOptions{Signals: policy.Signals{Window: 1}, Layer: func(l *policy.Layer) error {
+			for _, r := range reaches {
+				r.look(t, l, share)
+			}
+			return nil
+		}}, 1, full)
+		full.seq.Close()
+	}
+	for _, r := range reaches {
+		mass, best, bytes := r.mass/r.heads, r.best/r.heads, r.bytes/r.heads
+		t.Logf("%s: %.3f of the attention, %.3f at best; %.1f%% of the bytes", r.spec, mass, best, 100*bytes)
+		if bytes > 0.25 || mass < 0.9*best {
+			t.Errorf("%s: %.3f of the attention in %.1f%% of the bytes, %.3f at best", r.spec, mass, 100*bytes, best)
+		}
+	}
+}
