@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"pith/engine"
 	"pith/kvcache"
 	"pith/policy"
 )
@@ -198,6 +199,25 @@ func TestMatchServesQueriesThatItHasNotSeen(t *testing.T) {
 		matched, shifted := m.loss(m.k, m.v)
 		if matched > 0.7*output || shifted > 0.5*mass {
 			t.Errorf("head %d: error of outputs %.3g, matched %.3g; of masses %.3g, %.3g", h, output, matched, mass, shifted)
+		}
+	}
+}
+
+// What a fit holds until its layer is decided is memory of the prefill: one layer's, with a second pass all layers'.
+func TestPrefillBytesCountWhatFitsHold(t *testing.T) {
+	e := openTiny(t, "llama-tied-f32", engine.Options{Threads: 1})
+	c := e.Config()
+	bytes := func(spec string) int64 {
+		r, err := policy.Parse(spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e.PrefillBytes(700, r)
+	}
+	layer := int64(4 * 90 * c.QHeads * (2*c.HeadDim + 1))
+	for spec, want := range map[string]int64{"expected+q4": layer, "kvzip+q4": int64(c.Layers) * layer, "expected+global+q4": int64(c.Layers) * layer} {
+		if got := bytes(spec+"+match(rows=100)") - bytes(spec+"+match(rows=10)"); got != want {
+			t.Errorf("%s: 90 rows more cost %d bytes, they hold %d", spec, got, want)
 		}
 	}
 }
