@@ -38,7 +38,7 @@ func (e *Engine) cacheBytes(decided, window kvcache.Load) int64 {
 const windowSlack = 64
 
 // PrefillBytes is the memory that a prefill of n tokens works in beside weights and cache: hidden states, the keys and values of one
-// layer, and what the recipe's signals retain.
+// layer, and what the recipe's signals and what it fits retain.
 func (e *Engine) PrefillBytes(n int, r *policy.Recipe) int64 {
 	c := e.model.Config()
 	row := int64(c.Dim) + 2*int64(c.KVHeads*c.HeadDim)
@@ -53,6 +53,13 @@ func (e *Engine) PrefillBytes(n int, r *policy.Recipe) int64 {
 	bytes += 4 * int64(min(n, signals.Window)) * int64(c.QHeads*c.HeadDim)
 	if signals.Window > 0 {
 		bytes += 4 * int64(signals.Window) * int64(n) * int64(c.QHeads) // the window's probabilities
+	}
+	if r := recipeOrFull(r); r.Fit != nil {
+		layers := 1
+		if r.Span() != 1 || r.Prober() != nil {
+			layers = len(e.decided)
+		}
+		bytes += int64(layers) * r.Fit.Retains(n, c.QHeads, c.KVHeads, c.HeadDim)
 	}
 	return bytes
 }

@@ -36,7 +36,7 @@ type probe struct {
 
 func (p *Prefill) newSecondPass() (*secondPass, error) {
 	s := &secondPass{p: p}
-	byTerm := map[string]*probedScore{}
+	byKey := map[any]*probedScore{}
 	prompt := p.options.Prompt
 	prompt.Tokens = p.ids
 	prompt.Encode = func(text string) ([]int32, error) { return p.e.tok.Encode(text, tokenizer.Options{Special: true}) }
@@ -45,8 +45,8 @@ func (p *Prefill) newSecondPass() (*secondPass, error) {
 		if prober == nil {
 			continue
 		}
-		key := t.run.Recipe().ScoreTerm().String()
-		score := byTerm[key]
+		key := t.run.Recipe().ProbeKey()
+		score := byKey[key]
 		if score == nil {
 			probes, err := prober.Probes(prompt)
 			if err != nil {
@@ -59,7 +59,7 @@ func (p *Prefill) newSecondPass() (*secondPass, error) {
 					score.scores[l][h] = make([]float32, p.total)
 				}
 			}
-			byTerm[key] = score
+			byKey[key] = score
 			s.scores = append(s.scores, score)
 		}
 		score.targets = append(score.targets, t)
@@ -175,15 +175,16 @@ func (p *Prefill) holdAll() error {
 // takeFromFull encodes the entries that one layer keeps, from where everything was held.
 func (p *Prefill) takeFromFull(t *target, k policy.LayerKeep) error {
 	d := p.e.model.Config().HeadDim
+	if k.Fit != nil {
+		return p.storeFitted(t.seq, k, func(head int) ([]kvcache.Position, []float32, []float32) {
+			keys, values, pos := make([]float32, p.total*d), make([]float32, p.total*d), make([]kvcache.Position, p.total)
+			p.full.Lane(k.Layer, head).Gather(keys, values, pos)
+			return pos, keys, values
+		})
+	}
 	keys, values, pos := make([]float32, p.total*d), make([]float32, p.total*d), make([]kvcache.Position, p.total)
 	for h, entries := range k.Heads {
 		p.full.Lane(k.Layer, h).Gather(keys, values, pos)
-		if k.Fit != nil {
-			if err := appendFitted(t.seq.cache.Lane(k.Layer, h), h, entries, pos, keys, values, k.Fit); err != nil {
-				return err
-			}
-			continue
-		}
 		if err := t.seq.cache.Lane(k.Layer, h).AppendSelected(pos, keys, values, entries); err != nil {
 			return err
 		}

@@ -18,6 +18,12 @@ func (p *Prefill) execute(t *target, plan policy.Plan) error {
 			continue
 		}
 		held, waiting := t.held[k.Layer]
+		if k.Fit != nil && !waiting {
+			if err := p.storeFitted(t.seq, k, p.ownRows); err != nil {
+				return err
+			}
+			continue
+		}
 		for h, entries := range k.Heads {
 			var err error
 			switch {
@@ -44,6 +50,13 @@ func (p *Prefill) execute(t *target, plan policy.Plan) error {
 	return nil
 }
 
+// ownRows are the rows of the current layer.
+func (p *Prefill) ownRows(head int) (pos []kvcache.Position, keys, values []float32) {
+	d := p.e.model.Config().HeadDim
+	from, to := p.prefix[head]*d, (p.prefix[head]+p.n)*d
+	return p.rows.Pos[:p.n], p.keys[head][from:to], p.values[head][from:to]
+}
+
 // store encodes what one head of the current layer keeps: its entries with what others add to them, the entries that stay in fewer
 // bits, and the side columns that the recipe wants.
 func (p *Prefill) store(s *Sequence, head int, entries []int32, k policy.LayerKeep) error {
@@ -58,14 +71,6 @@ func (p *Prefill) store(s *Sequence, head int, entries []int32, k policy.LayerKe
 		merges = k.Merges[head]
 	}
 	before := lane.Len()
-	if k.Fit != nil {
-		d := lane.HeadDim()
-		from := p.prefix[head] * d
-		if err := appendFitted(lane, head, entries, p.rows.Pos[:p.n], p.keys[head][from:from+p.n*d], p.values[head][from:from+p.n*d], k.Fit); err != nil {
-			return err
-		}
-		return s.seedMass(lane, before, entries, p.tap.sums, head)
-	}
 	if k.Demoted != nil && len(k.Demoted[head]) > 0 {
 		if err := p.appendEntries(lane, head, entries, nil); err != nil {
 			return err
@@ -79,17 +84,33 @@ func (p *Prefill) store(s *Sequence, head int, entries []int32, k policy.LayerKe
 	return s.seedMass(lane, before, entries, p.tap.sums, head)
 }
 
-// appendFitted stores entries after a recipe has changed them.
-func appendFitted(lane *kvcache.Lane, head int, entries []int32, pos []kvcache.Position, keys, values []float32, fit policy.Fit) error {
-	d := lane.HeadDim()
-	at, k, v := make([]kvcache.Position, len(entries)), make([]float32, len(entries)*d), make([]float32, len(entries)*d)
-	for i, e := range entries {
-		at[i] = pos[e]
-		copy(k[i*d:(i+1)*d], keys[int(e)*d:])
-		copy(v[i*d:(i+1)*d], values[int(e)*d:])
+// storeFitted stores a layer's entries after a recipe has changed them, all heads at once: from shows a head's positions, keys and values, among
+// which entries are indices.
+func (p *Prefill) storeFitted(s *Sequence, k policy.LayerKeep, from func(head int) (pos []kvcache.Position, keys, values []float32)) error {
+	d := p.e.model.Config().HeadDim
+	type fitted struct {
+		pos          []kvcache.Position
+		keys, values []float32
 	}
-	fit(head, k, v, lane.Storage())
-	return lane.Append(at, k, v)
+	heads := make([]fitted, len(k.Heads))
+	p.e.parallel(len(heads), func(h int) {
+		entries := k.Heads[h]
+		pos, keys, values := from(h)
+		f := fitted{make([]kvcache.Position, len(entries)), make([]float32, len(entries)*d), make([]float32, len(entries)*d)}
+		for i, e := range entries {
+			f.pos[i] = pos[e]
+			copy(f.keys[i*d:(i+1)*d], keys[int(e)*d:])
+			copy(f.values[i*d:(i+1)*d], values[int(e)*d:])
+		}
+		k.Fit(h, f.keys, f.values, s.cache.Lane(k.Layer, h).Storage())
+		heads[h] = f
+	})
+	for h, f := range heads {
+		if err := s.cache.Lane(k.Layer, h).Append(f.pos, f.keys, f.values); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // appendEntries encodes entries of the current layer's scratch into a lane.

@@ -2,9 +2,12 @@ package eval
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
+
+	"pith/policy"
 )
 
 // Marks in a document between which FillTables writes. What follows the first one are words such as "fidelity arithmetic=exact".
@@ -31,8 +34,9 @@ var tableKinds = map[string]func(w *markdown, rows []Row, ask map[string]string)
 //
 //	<!-- table: KIND NAME=VALUE... -->
 //
-// and the next line <!-- /table -->. Kinds are likelihood, fidelity, agreement, needle, scores, costs and recipes; arithmetic=, task=, mode= and
-// model= (the beginning of its name) choose rows. Equal rows give equal bytes. Tables that find no rows are an error.
+// and the next line <!-- /table -->. Kinds are likelihood, fidelity, agreement, needle, scores, costs and recipes; arithmetic=, task=, mode=, model= (the
+// beginning of its name) and bytes= (yes: recipes whose share is one of bytes; no: the others) choose rows. Equal rows give equal bytes. Tables that
+// find no rows are an error.
 func FillTables(document []byte, rows []Row) ([]byte, error) {
 	var out bytes.Buffer
 	lines := strings.SplitAfter(string(document), "\n")
@@ -75,8 +79,14 @@ func chosen(rows []Row, ask map[string]string) []Row {
 	return slices.DeleteFunc(slices.Clone(rows), func(r Row) bool {
 		return ask["arithmetic"] != "" && r.Arithmetic != ask["arithmetic"] && r.Arithmetic != ReferenceArithmetic ||
 			ask["task"] != "" && r.Task != ask["task"] || ask["mode"] != "" && r.Mode != ask["mode"] ||
-			!strings.HasPrefix(r.Model, ask["model"])
+			!strings.HasPrefix(r.Model, ask["model"]) || ask["bytes"] != "" && r.inBytes() != (ask["bytes"] == "yes")
 	})
+}
+
+// inBytes reports whether the row's share is one of bytes: recipes are comparable at equal shares only if all of theirs are.
+func (r *Row) inBytes() bool {
+	terms, err := policy.ParseTerms(cmp.Or(r.Recipe, r.KV))
+	return err == nil && slices.ContainsFunc(terms, func(t policy.Term) bool { return t.Name == "bytes" })
 }
 
 // markdown writes one table.

@@ -17,6 +17,7 @@ func fidelityTable(w *markdown, rows []Row, ask map[string]string) error {
 	}
 	kl := func(r *Row) *float64 { return r.KLMean }
 	pairs, above := 0, 0
+	windows := map[string]bool{}
 	cells := map[cellKey]string{}
 	order := map[string]float64{}
 	for k, ours := range p.ours {
@@ -32,6 +33,9 @@ func fidelityTable(w *markdown, rows []Row, ask map[string]string) error {
 		m, ok := means(ours, kl)
 		if !ok {
 			continue
+		}
+		for _, r := range ours {
+			windows[r.sampleID()] = true
 		}
 		text := fmt.Sprintf("%.4f", m)
 		if ref, ok := means(theirs, kl); ok {
@@ -63,6 +67,15 @@ func fidelityTable(w *markdown, rows []Row, ask map[string]string) error {
 			line = append(line, cells[cellKey{kv, keep}])
 		}
 		w.row(line...)
+	}
+	if ask["reference"] == "no" {
+		short := 0
+		for k := range cells {
+			if len(p.ours[k]) < len(windows) {
+				short++
+			}
+		}
+		w.text("%d windows; %d cells lack some of them.", len(windows), short)
 	}
 	if pairs > 0 {
 		w.text("%d pairs of recipe, budget and window; %d of them above the larger of 1.05 times and 0.005 more than the reference's mean KL.", pairs, above)

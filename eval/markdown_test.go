@@ -32,14 +32,20 @@ func tableRows() []Row {
 			rows = append(rows, Row{Key: Key{Task: TaskRULER, Set: "vt", KV: "full", Sample: &i, Length: 1024, Input: "s", Origin: o}, Score: finite(float64(i) / 2)})
 		}
 	}
+	o := Origin{Model: "Tiny", Digest: "d", Arithmetic: "default"}
+	for i := range 2 {
+		rows = append(rows, Row{Key: Key{Task: TaskFidelity, KV: "auto", Keep: "10%", Window: &i, Input: "x", Origin: o}, Recipe: "snapkv+q4+bytes",
+			KLMean: finite(0.125), Top1: finite(0.5), KVBytes: 2 << 20})
+	}
+	rows = append(rows, Row{Key: Key{Task: TaskFidelity, KV: "knorm+bytes", Keep: "10%", Window: new(int), Input: "x", Origin: o}, KLMean: finite(0.5), Top1: finite(0.25), KVBytes: 2 << 20})
 	return rows
 }
 
 func TestTablesAreFilledFromRows(t *testing.T) {
-	document := "# Title\n\n<!-- table: fidelity arithmetic=exact -->\nold\n<!-- /table -->\nbetween\n" +
+	document := "# Title\n\n<!-- table: fidelity arithmetic=exact bytes=no -->\nold\n<!-- /table -->\nbetween\n" +
 		"<!-- table: needle arithmetic=default mode=hidden -->\n<!-- /table -->\n<!-- table: likelihood -->\n<!-- /table -->\n" +
 		"<!-- table: scores task=ruler arithmetic=exact model=Ti -->\n<!-- /table -->\n<!-- table: needle arithmetic=exact reference=no -->\n<!-- /table -->\n" +
-		"<!-- table: agreement arithmetic=default -->\n<!-- /table -->\nend\n"
+		"<!-- table: fidelity bytes=yes reference=no -->\n<!-- /table -->\n<!-- table: agreement arithmetic=default -->\n<!-- /table -->\nend\n"
 	out, err := FillTables([]byte(document), tableRows())
 	if err != nil {
 		t.Fatal(err)
@@ -53,6 +59,7 @@ func TestTablesAreFilledFromRows(t *testing.T) {
 		"| exact | 2 | 256 | 3.0000 | 0.00100 | 0.00100 |\n| default | 2 | 256 | 3.0000 | 0.02600 | 0.02600 |",
 		"| `vt` | 0.50 (",
 		"| `snapkv` | 8 | 2 | 8 | 6 | 0.750 | 0.875 | 0.1250 | 0.1250 |\n| all | 8 | 2 | 8 | 6 |",
+		"| recipe | 10% |\n|---|---:|\n| `auto` | 0.1250, 0.500, 2.0 MiB |\n| `knorm+bytes` | 0.5000, 0.250, 2.0 MiB |\n\n2 windows; 1 cells lack some of them.\n",
 		"| `snapkv` | 25% | 8 | 1.00 (1.00 to 1.00) | 1.00 (1.00 to 1.00) | 1.000 | 1.0 |",
 	} {
 		if !strings.Contains(string(out), want) {

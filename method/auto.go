@@ -8,7 +8,8 @@ import "pith/policy"
 //	one pass:    a score learnt for the model (gate); without a calibration the union of expected attention and reach, Ada-KV across heads
 //	two passes:  KVzip's reconstruction, budgets across the whole model
 //
-// in 8 bits where there is room for them, below in 4 bits for keys, rounded for the queries to come, and 4 or 3 for values, which bear it better.
+// in 8 bits where there is room for them, below in 4 bits for keys and 4 or 3 for values, which bear it better, with what is kept matched to the
+// attention over the whole prompt.
 // A share is one of the f16 cache's bytes. Cost: that of the parts.
 type auto struct{ passes int }
 
@@ -16,19 +17,19 @@ type auto struct{ passes int }
 const (
 	autoEverything = 1.0
 	autoEightBits  = 0.30 // below, 4 bits; above they would keep nearly everything
-	autoThreeBits  = 0.15 // below, 3 bits for values
+	autoThreeBits  = 0.03 // below, 3 bits for values
 )
 
 // Recipe implements policy.Adapter.
 func (a auto) Recipe(fraction float64, c *policy.Calibration) string {
-	store := "q4+rounding"
+	store := "q4+match"
 	switch {
 	case fraction >= autoEverything:
 		return "f16"
 	case fraction >= autoEightBits:
 		store = "q8"
 	case fraction < autoThreeBits:
-		store = "q4(values=q3)+rounding"
+		store = "q4(values=q3)+match"
 	}
 	score := "union(first=expected,second=reach,weight=1)+adakv"
 	switch {

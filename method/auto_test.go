@@ -33,8 +33,8 @@ func TestAutoHoldsItsShareOfBytes(t *testing.T) {
 func TestAutoSaysWhatItChose(t *testing.T) {
 	e := openTiny(t, "llama-tied-f32", engine.Options{Threads: 1})
 	for budget, want := range map[policy.Budget]string{
-		{Keep: policy.Percent(100)}: "f16", {Keep: policy.Percent(50)}: "+q8+", {Keep: policy.Percent(5)}: "gate+q4(values=q3)+", {}: "gate+q4+",
-		{Bytes: 30 << 10}: "+q4(values=q3)+", {Bytes: 1 << 30}: "f16", {Keep: policy.Percent(5), Bytes: 1 << 30}: "+q4(values=q3)+",
+		{Keep: policy.Percent(100)}: "f16", {Keep: policy.Percent(50)}: "+q8+", {Keep: policy.Percent(5)}: "gate+q4+match+", {Keep: policy.Percent(2)}: "gate+q4(values=q3)+match+", {}: "gate+q4+",
+		{Bytes: 30 << 10}: "+q4+match+", {Bytes: 1 << 30}: "f16", {Keep: policy.Percent(2), Bytes: 1 << 30}: "+q4(values=q3)+",
 	} {
 		r, err := policy.Parse("auto")
 		if err != nil {
@@ -63,6 +63,8 @@ func TestAutoAndBytesRefuseWhatMakesNoSense(t *testing.T) {
 		"union(first=kvzip)":              "first=kvzip",
 		"duo+chunks":                      "units",
 		"keydiff+blockwise+adakv":         "block by block",
+		"snapkv+rounding+match":           "fitted",
+		"match+every+snapkv":              "decided again",
 		"kvzip+blockwise":                 "block by block",
 		"expected+blockwise":              "block by block",
 		"leverage+every":                  "do not exist",

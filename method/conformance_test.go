@@ -36,7 +36,7 @@ func conformanceSpecs(t *testing.T) []string {
 		}
 		specs = append(specs, spec)
 	}
-	return append(specs, "knorm(sinks=4,recent=16)+adakv+q8", "expected+global(alpha=0.1)", "h2o+pyramid+q4", "kvzip+q4", "kvzip(plus=yes,chunk=128)", "auto(pass=2)", "kvzip+q8+bytes", "gate+q4+rounding+bytes", "kvzap+q3+rounding", "kvzip+q4(values=q3)+rounding", "knorm+pyramid(beta=3)+q4+bytes", "dynamickv+bytes", "expected+adakv+q4+bytes",
+	return append(specs, "knorm(sinks=4,recent=16)+adakv+q8", "expected+global(alpha=0.1)", "h2o+pyramid+q4", "kvzip+q4", "kvzip(plus=yes,chunk=128)", "auto(pass=2)", "kvzip+q8+bytes", "gate+q4+rounding+bytes", "gate+q4(values=q3)+match(rows=64)+bytes", "kvzip+q4+match(rows=40)+bytes", "expected+global+match(rows=32)", "kvzap+q3+rounding", "kvzip+q4(values=q3)+rounding", "knorm+pyramid(beta=3)+q4+bytes", "dynamickv+bytes", "expected+adakv+q4+bytes",
 		"snapkv(window=8,kernel=13)+tsp(rate=0.5)+chunks(size=8)", "lagkv(lag=32)+critical", "tova(when=decode)", "h2o(when=decode)", "streamingllm(when=decode)", "knorm(sinks=4,recent=8)+merge+think(lambda=0.25)+q8")
 }
 

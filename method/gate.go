@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"unsafe"
 
 	"pith/kernel"
@@ -59,6 +60,16 @@ func (g gate) Score(l *policy.Layer) ([][]float32, error) {
 	if err := g.Ready(l.Calibration); err != nil {
 		return nil, err
 	}
+	g.pins = pins{} // of no matter here
+	scores, err := policy.Once(l, g, func() ([][]float32, error) { return g.predict(l) })
+	own := make([][]float32, len(scores))
+	for h := range scores {
+		own[h] = slices.Clone(scores[h])
+	}
+	return own, err
+}
+
+func (g gate) predict(l *policy.Layer) ([][]float32, error) {
 	w := g.weights(l.Calibration)
 	n, dim := l.Tokens, len(l.HiddenRows)/l.Tokens
 	inputs := dim + 1

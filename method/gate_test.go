@@ -53,7 +53,7 @@ func TestGateIsRefusedWithoutCalibration(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if got := s.Recipe().String(); got != "union(first=expected,second=reach,weight=1)+adakv+q4+rounding+bytes" {
+	if got := s.Recipe().String(); got != "union(first=expected,second=reach,weight=1)+adakv+q4+match+bytes" {
 		t.Errorf("auto chose %s", got)
 	}
 }

@@ -45,6 +45,9 @@ func (kvzip) Score(*policy.Layer) ([][]float32, error) {
 	return nil, fmt.Errorf("policy: kvzip: scored without its second pass")
 }
 
+// ProbeKey implements policy.ProbeSharer: what is pinned is no matter of the passes.
+func (k kvzip) ProbeKey() any { k.recent = 0; return k }
+
 // ProbeSignals implements policy.ProbeWatcher.
 func (k kvzip) ProbeSignals() policy.Signals {
 	return policy.Signals{Hidden: k.plus, OutputNorms: k.plus}

@@ -22,8 +22,21 @@ const roundingPositions = 64
 // Signals implements policy.Fitter.
 func (rounding) Signals() policy.Signals { return policy.Signals{Moments: true} }
 
+// Retains implements policy.Fitter.
+func (rounding) Retains(_, _, kvHeads, headDim int) int64 { return 4 * int64(kvHeads*headDim*headDim) }
+
 // Fit implements policy.Fitter.
 func (r rounding) Fit(l *policy.Layer) (policy.Fit, error) {
+	d := l.HeadDim
+	rounders, err := policy.Once(l, r, func() ([]*kernel.KeyRounding, error) { return r.rounders(l), nil })
+	return func(h int, keys, _ []float32, st kvcache.Storage) {
+		if st.Keys.Grouped() {
+			rounders[h].Round(keys, len(keys)/d, kernel.GroupFormat{Bits: st.Keys.Bits(), Group: st.Keys.GroupTokens()})
+		}
+	}, err
+}
+
+func (r rounding) rounders(l *policy.Layer) []*kernel.KeyRounding {
 	d, g := l.HeadDim, l.Group()
 	moments := l.Moments(min(4, l.Tokens-1))
 	rounders := make([]*kernel.KeyRounding, l.KVHeads)
@@ -39,11 +52,7 @@ func (r rounding) Fit(l *policy.Layer) (policy.Fit, error) {
 		}
 		rounders[h] = kernel.NewKeyRounding(r.turned(l, sum), spread(l.Keys[h], d), d)
 	})
-	return func(h int, keys, _ []float32, st kvcache.Storage) {
-		if st.Keys.Grouped() {
-			rounders[h].Round(keys, len(keys)/d, kernel.GroupFormat{Bits: st.Keys.Bits(), Group: st.Keys.GroupTokens()})
-		}
-	}, nil
+	return rounders
 }
 
 // turned averages R_p m R_pᵀ over future positions.

@@ -34,6 +34,24 @@ type Layer struct {
 	HiddenRows  []float32                  // [Tokens][Dim]
 	ProbeScores [][]float32                // [KVHeads][Tokens], what a second pass left (see Prober)
 	Parallel    func(n int, f func(i int)) // runs f(0..n-1) on the engine's threads; nil runs them here
+
+	made map[any]any // by Once
+}
+
+// Once returns what make returns, which is made only once for a layer however many recipes look at it. Key says what it is: a value of a type
+// that belongs to the caller. Neither the layer's budget nor anything that a recipe changes later may be in it.
+func Once[T any](l *Layer, key any, make func() (T, error)) (T, error) {
+	if v, ok := l.made[key]; ok {
+		return v.(T), nil
+	}
+	v, err := make()
+	if err == nil {
+		if l.made == nil {
+			l.made = map[any]any{}
+		}
+		l.made[key] = v
+	}
+	return v, err
 }
 
 // MaxMomentsSkip is how many of the first rows the statistics can leave out.

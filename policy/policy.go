@@ -121,9 +121,12 @@ type Fitter interface {
 	Signals() Signals
 	// Fit looks at a layer, before it is known which entries stay, and returns what will change them.
 	Fit(l *Layer) (Fit, error)
+	// Retains is the number of bytes that a Fit holds until its layer is decided.
+	Retains(tokens, qHeads, kvHeads, headDim int) int64
 }
 
-// Fit changes what one head keeps, keys and values [kept, HeadDim] in order, in place; it may be called after the layer is gone.
+// Fit changes what one head keeps, keys and values [kept, HeadDim] in order, in place; it may be called after the layer is gone, and for
+// several heads at once.
 type Fit func(head int, keys, values []float32, st kvcache.Storage)
 
 // A Demoter is a Rest that keeps every entry, some of them in fewer bits.

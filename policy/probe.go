@@ -20,6 +20,12 @@ type ProbeWatcher interface {
 	ProbeSignals() Signals
 }
 
+// A ProbeSharer is a Prober whose passes serve others too: those that return the same value.
+type ProbeSharer interface {
+	Prober
+	ProbeKey() any
+}
+
 // A Prompt is what is known of the text beside the layers.
 type Prompt struct {
 	Tokens []int32
@@ -54,8 +60,13 @@ func (r *Recipe) Prober() Prober {
 	return p
 }
 
-// ScoreTerm returns the term that brought the recipe's score: recipes with the same one can share the passes of a Prober.
-func (r *Recipe) ScoreTerm() Term { return r.scoreTerm }
+// ProbeKey tells recipes apart that need passes of their own.
+func (r *Recipe) ProbeKey() any {
+	if s, ok := r.Score.(ProbeSharer); ok {
+		return s.ProbeKey()
+	}
+	return r.scoreTerm.String()
+}
 
 // Probed decides every layer from the scores of a second pass, [layer seen, in order][KVHeads][Tokens].
 func (run *Run) Probed(scores [][][]float32) (Plan, error) {

@@ -34,6 +34,7 @@ func (run *Run) fitted(plan *Plan) {
 	for i := range plan.Keep {
 		if k := &plan.Keep[i]; k.Final {
 			k.Fit = run.fits[k.Layer]
+			delete(run.fits, k.Layer)
 		}
 	}
 }

@@ -29,7 +29,7 @@ func (l *Layer) Unrotated(h int) []float32 {
 func (l *Layer) Slice(from, to int) *Layer {
 	part := *l
 	part.Tokens, part.Base = to-from, min(l.Base, to-from)
-	part.ColumnSums, part.OutputNorms, part.ProbeScores, part.Moments = nil, nil, nil, nil
+	part.ColumnSums, part.OutputNorms, part.ProbeScores, part.Moments, part.made = nil, nil, nil, nil, nil
 	part.Keys, part.Values = make([][]float32, l.KVHeads), make([][]float32, l.KVHeads)
 	d := l.HeadDim
 	for h := range l.Keys {
