@@ -41,6 +41,15 @@ Decode (kernel/tile.go) without SDOT: eight stored rows times one row of 8-bit a
 
 Registers: v0 to v3 sums of four groups, folded to four dots in v0; v4 to v15 codes; v24 to v27 scales and offsets of the
 weights, v29 the zero point, v30 products.`},
+	"rows": {rows, `
+Rows of the cache (kernel/rows.go): products of up to four heads with n stored rows, and conversions.
+
+	rows     [n]                 rowBytes apart: d f32, f16 or bf16, or groups of f16 scale and 32 signed bytes
+	q, acc   [heads][d]          f32
+	weights  [heads][n]          f32, heads weightStride bytes apart; dst likewise
+
+Registers: v0 to v15 sums [head][4], v16 to v19 sixteen channels of a row, v20 and v21 as they were stored, v22 the scale of q8,
+v23 a weight, v24 to v27 a query.`},
 	"tile_dotprod": {func() { tiles("DotProd"); tileCodes("DotProd") }, `
 Decode with SDOT; see tile_neon_arm64.s for layouts and registers.`},
 }

@@ -66,6 +66,17 @@ func encodeActivations() {
 	v("fmul v21.4s, v21.4s, v17.s[0]")
 	o("FMOVD.P F20, 8(R3)")
 	o("FMOVS.P F21, 4(R2)")
+	narrow()
+	stp(24, 25, "R0", 0)
+	o("ADD $32, R0")
+	o("ADD $128, R6")
+	o("SUBS $1, R7")
+	o("BNE group")
+	o("RET")
+}
+
+// narrow leaves the 32 codes in v0 to v7 as bytes in v24 and v25, through v26 and v27.
+func narrow() {
 	for half := range 2 {
 		i := 4 * half
 		v("xtn v%d.4h, v%d.4s", 24+half, i)
@@ -75,12 +86,6 @@ func encodeActivations() {
 		v("xtn v%d.8b, v%d.8h", 24+half, 24+half)
 		v("xtn2 v%d.16b, v%d.8h", 24+half, 26+half)
 	}
-	stp(24, 25, "R0", 0)
-	o("ADD $32, R0")
-	o("ADD $128, R6")
-	o("SUBS $1, R7")
-	o("BNE group")
-	o("RET")
 }
 
 func transpose16() {
@@ -362,8 +367,8 @@ func widen() {
 		load(x(0, 3), "dst", "src", "n")
 		label("eight")
 		o("FMOVQ.P 16(R1), F2")
-		v(f.lo)
-		v(f.hi)
+		v("%s", f.lo)
+		v("%s", f.hi)
 		o("FSTPQ.P (F0, F1), 32(R0)")
 		o("SUBS $8, R2")
 		o("BNE eight")
