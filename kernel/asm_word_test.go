@@ -134,6 +134,8 @@ func decodeWord(w uint32) string {
 		}
 	case w>>31 == 0 && bits(29, 21) == 0b101110000 && bits(15, 15) == 0 && bits(10, 10) == 0:
 		return three("ext", arrangements[0][q]) + fmt.Sprintf(", #%d", bits(14, 11))
+	case w>>31 == 0 && bits(29, 21) == 0b001110000 && bits(15, 10) == 0: // a table of one register
+		return fmt.Sprintf("tbl v%d.%s, {v%d.16b}, v%d.%s", d, arrangements[0][q], n, m, arrangements[0][q])
 	case w>>31 == 0 && bits(29, 24) == 0b001110 && bits(21, 21) == 0 && bits(15, 10) == 0b100101 && size == 2:
 		return fmt.Sprintf("sdot v%d.%s, v%d.%s, v%d.%s", d, full, n, arrangements[0][q], m, arrangements[0][q])
 	case w>>31 == 0 && bits(29, 19) == 0b00111100000 && bits(11, 10) == 0b01: // immediates
@@ -170,7 +172,7 @@ func decodeWord(w uint32) string {
 
 // Opcodes by U and opcode, of float instructions by U, the upper bit of size and opcode.
 var (
-	threeSame      = map[string]string{"0 10000": "add", "1 10000": "sub", "1 10010": "mls", "0 10111": "addp", "1 01100": "umax"}
+	threeSame      = map[string]string{"0 10000": "add", "0 10001": "cmtst", "1 10000": "sub", "1 10010": "mls", "0 10111": "addp", "1 01100": "umax"}
 	threeSameFloat = map[string]string{"0 0 11010": "fadd", "0 1 11010": "fsub", "1 0 11010": "faddp", "1 0 11011": "fmul", "1 0 11111": "fdiv",
 		"0 0 11001": "fmla", "0 1 11001": "fmls", "0 0 11110": "fmax", "0 1 11110": "fmin", "1 0 11100": "fcmge", "1 1 11100": "fcmgt"}
 	twoFloat = map[string]string{"0 0 11101": "scvtf", "1 0 11101": "ucvtf", "0 0 11010": "fcvtns", "0 1 01111": "fabs", "1 1 01111": "fneg"}

@@ -42,6 +42,10 @@ group:
 	WORD	$0x4f00040d // movi v13.4s, #0
 	WORD	$0x4f00040e // movi v14.4s, #0
 	WORD	$0x4f00040f // movi v15.4s, #0
+	MOVD	$2, R24
+	SUBS	$1, R24
+	BLT	end2
+loop1:
 	FMOVQ.P	16(R6), F20
 	FMOVQ.P	16(R7), F21
 	FMOVQ.P	16(R8), F22
@@ -118,82 +122,10 @@ group:
 	WORD	$0x4fb7ea2d // sdot v13.4s, v17.16b, v23.4b[3]
 	WORD	$0x4fb7ea4e // sdot v14.4s, v18.16b, v23.4b[3]
 	WORD	$0x4fb7ea6f // sdot v15.4s, v19.16b, v23.4b[3]
-	FMOVQ.P	16(R6), F20
-	FMOVQ.P	16(R7), F21
-	FMOVQ.P	16(R8), F22
-	FMOVQ.P	16(R9), F23
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4f94e200 // sdot v0.4s, v16.16b, v20.4b[0]
-	WORD	$0x4f94e221 // sdot v1.4s, v17.16b, v20.4b[0]
-	WORD	$0x4f94e242 // sdot v2.4s, v18.16b, v20.4b[0]
-	WORD	$0x4f94e263 // sdot v3.4s, v19.16b, v20.4b[0]
-	WORD	$0x4f95e204 // sdot v4.4s, v16.16b, v21.4b[0]
-	WORD	$0x4f95e225 // sdot v5.4s, v17.16b, v21.4b[0]
-	WORD	$0x4f95e246 // sdot v6.4s, v18.16b, v21.4b[0]
-	WORD	$0x4f95e267 // sdot v7.4s, v19.16b, v21.4b[0]
-	WORD	$0x4f96e208 // sdot v8.4s, v16.16b, v22.4b[0]
-	WORD	$0x4f96e229 // sdot v9.4s, v17.16b, v22.4b[0]
-	WORD	$0x4f96e24a // sdot v10.4s, v18.16b, v22.4b[0]
-	WORD	$0x4f96e26b // sdot v11.4s, v19.16b, v22.4b[0]
-	WORD	$0x4f97e20c // sdot v12.4s, v16.16b, v23.4b[0]
-	WORD	$0x4f97e22d // sdot v13.4s, v17.16b, v23.4b[0]
-	WORD	$0x4f97e24e // sdot v14.4s, v18.16b, v23.4b[0]
-	WORD	$0x4f97e26f // sdot v15.4s, v19.16b, v23.4b[0]
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4fb4e200 // sdot v0.4s, v16.16b, v20.4b[1]
-	WORD	$0x4fb4e221 // sdot v1.4s, v17.16b, v20.4b[1]
-	WORD	$0x4fb4e242 // sdot v2.4s, v18.16b, v20.4b[1]
-	WORD	$0x4fb4e263 // sdot v3.4s, v19.16b, v20.4b[1]
-	WORD	$0x4fb5e204 // sdot v4.4s, v16.16b, v21.4b[1]
-	WORD	$0x4fb5e225 // sdot v5.4s, v17.16b, v21.4b[1]
-	WORD	$0x4fb5e246 // sdot v6.4s, v18.16b, v21.4b[1]
-	WORD	$0x4fb5e267 // sdot v7.4s, v19.16b, v21.4b[1]
-	WORD	$0x4fb6e208 // sdot v8.4s, v16.16b, v22.4b[1]
-	WORD	$0x4fb6e229 // sdot v9.4s, v17.16b, v22.4b[1]
-	WORD	$0x4fb6e24a // sdot v10.4s, v18.16b, v22.4b[1]
-	WORD	$0x4fb6e26b // sdot v11.4s, v19.16b, v22.4b[1]
-	WORD	$0x4fb7e20c // sdot v12.4s, v16.16b, v23.4b[1]
-	WORD	$0x4fb7e22d // sdot v13.4s, v17.16b, v23.4b[1]
-	WORD	$0x4fb7e24e // sdot v14.4s, v18.16b, v23.4b[1]
-	WORD	$0x4fb7e26f // sdot v15.4s, v19.16b, v23.4b[1]
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4f94ea00 // sdot v0.4s, v16.16b, v20.4b[2]
-	WORD	$0x4f94ea21 // sdot v1.4s, v17.16b, v20.4b[2]
-	WORD	$0x4f94ea42 // sdot v2.4s, v18.16b, v20.4b[2]
-	WORD	$0x4f94ea63 // sdot v3.4s, v19.16b, v20.4b[2]
-	WORD	$0x4f95ea04 // sdot v4.4s, v16.16b, v21.4b[2]
-	WORD	$0x4f95ea25 // sdot v5.4s, v17.16b, v21.4b[2]
-	WORD	$0x4f95ea46 // sdot v6.4s, v18.16b, v21.4b[2]
-	WORD	$0x4f95ea67 // sdot v7.4s, v19.16b, v21.4b[2]
-	WORD	$0x4f96ea08 // sdot v8.4s, v16.16b, v22.4b[2]
-	WORD	$0x4f96ea29 // sdot v9.4s, v17.16b, v22.4b[2]
-	WORD	$0x4f96ea4a // sdot v10.4s, v18.16b, v22.4b[2]
-	WORD	$0x4f96ea6b // sdot v11.4s, v19.16b, v22.4b[2]
-	WORD	$0x4f97ea0c // sdot v12.4s, v16.16b, v23.4b[2]
-	WORD	$0x4f97ea2d // sdot v13.4s, v17.16b, v23.4b[2]
-	WORD	$0x4f97ea4e // sdot v14.4s, v18.16b, v23.4b[2]
-	WORD	$0x4f97ea6f // sdot v15.4s, v19.16b, v23.4b[2]
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4fb4ea00 // sdot v0.4s, v16.16b, v20.4b[3]
-	WORD	$0x4fb4ea21 // sdot v1.4s, v17.16b, v20.4b[3]
-	WORD	$0x4fb4ea42 // sdot v2.4s, v18.16b, v20.4b[3]
-	WORD	$0x4fb4ea63 // sdot v3.4s, v19.16b, v20.4b[3]
-	WORD	$0x4fb5ea04 // sdot v4.4s, v16.16b, v21.4b[3]
-	WORD	$0x4fb5ea25 // sdot v5.4s, v17.16b, v21.4b[3]
-	WORD	$0x4fb5ea46 // sdot v6.4s, v18.16b, v21.4b[3]
-	WORD	$0x4fb5ea67 // sdot v7.4s, v19.16b, v21.4b[3]
-	WORD	$0x4fb6ea08 // sdot v8.4s, v16.16b, v22.4b[3]
-	WORD	$0x4fb6ea29 // sdot v9.4s, v17.16b, v22.4b[3]
-	WORD	$0x4fb6ea4a // sdot v10.4s, v18.16b, v22.4b[3]
-	WORD	$0x4fb6ea6b // sdot v11.4s, v19.16b, v22.4b[3]
-	WORD	$0x4fb7ea0c // sdot v12.4s, v16.16b, v23.4b[3]
-	WORD	$0x4fb7ea2d // sdot v13.4s, v17.16b, v23.4b[3]
-	WORD	$0x4fb7ea4e // sdot v14.4s, v18.16b, v23.4b[3]
-	WORD	$0x4fb7ea6f // sdot v15.4s, v19.16b, v23.4b[3]
+	SUBS	$1, R24
+	BGE	loop1
+end2:
+	ADD	$1, R24
 	FLDPQ	0(R1), (F16, F17)
 	FLDPQ	32(R1), (F18, F19)
 	ADD	$64, R1
@@ -334,6 +266,10 @@ group:
 	WORD	$0x4f000405 // movi v5.4s, #0
 	WORD	$0x4f000406 // movi v6.4s, #0
 	WORD	$0x4f000407 // movi v7.4s, #0
+	MOVD	$2, R24
+	SUBS	$1, R24
+	BLT	end4
+loop3:
 	FMOVQ.P	16(R6), F20
 	FMOVQ.P	16(R7), F21
 	FLDPQ.P	32(R0), (F16, F17)
@@ -376,48 +312,10 @@ group:
 	WORD	$0x4fb5ea25 // sdot v5.4s, v17.16b, v21.4b[3]
 	WORD	$0x4fb5ea46 // sdot v6.4s, v18.16b, v21.4b[3]
 	WORD	$0x4fb5ea67 // sdot v7.4s, v19.16b, v21.4b[3]
-	FMOVQ.P	16(R6), F20
-	FMOVQ.P	16(R7), F21
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4f94e200 // sdot v0.4s, v16.16b, v20.4b[0]
-	WORD	$0x4f94e221 // sdot v1.4s, v17.16b, v20.4b[0]
-	WORD	$0x4f94e242 // sdot v2.4s, v18.16b, v20.4b[0]
-	WORD	$0x4f94e263 // sdot v3.4s, v19.16b, v20.4b[0]
-	WORD	$0x4f95e204 // sdot v4.4s, v16.16b, v21.4b[0]
-	WORD	$0x4f95e225 // sdot v5.4s, v17.16b, v21.4b[0]
-	WORD	$0x4f95e246 // sdot v6.4s, v18.16b, v21.4b[0]
-	WORD	$0x4f95e267 // sdot v7.4s, v19.16b, v21.4b[0]
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4fb4e200 // sdot v0.4s, v16.16b, v20.4b[1]
-	WORD	$0x4fb4e221 // sdot v1.4s, v17.16b, v20.4b[1]
-	WORD	$0x4fb4e242 // sdot v2.4s, v18.16b, v20.4b[1]
-	WORD	$0x4fb4e263 // sdot v3.4s, v19.16b, v20.4b[1]
-	WORD	$0x4fb5e204 // sdot v4.4s, v16.16b, v21.4b[1]
-	WORD	$0x4fb5e225 // sdot v5.4s, v17.16b, v21.4b[1]
-	WORD	$0x4fb5e246 // sdot v6.4s, v18.16b, v21.4b[1]
-	WORD	$0x4fb5e267 // sdot v7.4s, v19.16b, v21.4b[1]
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4f94ea00 // sdot v0.4s, v16.16b, v20.4b[2]
-	WORD	$0x4f94ea21 // sdot v1.4s, v17.16b, v20.4b[2]
-	WORD	$0x4f94ea42 // sdot v2.4s, v18.16b, v20.4b[2]
-	WORD	$0x4f94ea63 // sdot v3.4s, v19.16b, v20.4b[2]
-	WORD	$0x4f95ea04 // sdot v4.4s, v16.16b, v21.4b[2]
-	WORD	$0x4f95ea25 // sdot v5.4s, v17.16b, v21.4b[2]
-	WORD	$0x4f95ea46 // sdot v6.4s, v18.16b, v21.4b[2]
-	WORD	$0x4f95ea67 // sdot v7.4s, v19.16b, v21.4b[2]
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4fb4ea00 // sdot v0.4s, v16.16b, v20.4b[3]
-	WORD	$0x4fb4ea21 // sdot v1.4s, v17.16b, v20.4b[3]
-	WORD	$0x4fb4ea42 // sdot v2.4s, v18.16b, v20.4b[3]
-	WORD	$0x4fb4ea63 // sdot v3.4s, v19.16b, v20.4b[3]
-	WORD	$0x4fb5ea04 // sdot v4.4s, v16.16b, v21.4b[3]
-	WORD	$0x4fb5ea25 // sdot v5.4s, v17.16b, v21.4b[3]
-	WORD	$0x4fb5ea46 // sdot v6.4s, v18.16b, v21.4b[3]
-	WORD	$0x4fb5ea67 // sdot v7.4s, v19.16b, v21.4b[3]
+	SUBS	$1, R24
+	BGE	loop3
+end4:
+	ADD	$1, R24
 	FLDPQ	0(R1), (F16, F17)
 	FLDPQ	32(R1), (F18, F19)
 	ADD	$64, R1
@@ -497,6 +395,10 @@ group:
 	WORD	$0x4f000401 // movi v1.4s, #0
 	WORD	$0x4f000402 // movi v2.4s, #0
 	WORD	$0x4f000403 // movi v3.4s, #0
+	MOVD	$2, R24
+	SUBS	$1, R24
+	BLT	end6
+loop5:
 	FMOVQ.P	16(R6), F20
 	FLDPQ.P	32(R0), (F16, F17)
 	FLDPQ.P	32(R0), (F18, F19)
@@ -522,31 +424,10 @@ group:
 	WORD	$0x4fb4ea21 // sdot v1.4s, v17.16b, v20.4b[3]
 	WORD	$0x4fb4ea42 // sdot v2.4s, v18.16b, v20.4b[3]
 	WORD	$0x4fb4ea63 // sdot v3.4s, v19.16b, v20.4b[3]
-	FMOVQ.P	16(R6), F20
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4f94e200 // sdot v0.4s, v16.16b, v20.4b[0]
-	WORD	$0x4f94e221 // sdot v1.4s, v17.16b, v20.4b[0]
-	WORD	$0x4f94e242 // sdot v2.4s, v18.16b, v20.4b[0]
-	WORD	$0x4f94e263 // sdot v3.4s, v19.16b, v20.4b[0]
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4fb4e200 // sdot v0.4s, v16.16b, v20.4b[1]
-	WORD	$0x4fb4e221 // sdot v1.4s, v17.16b, v20.4b[1]
-	WORD	$0x4fb4e242 // sdot v2.4s, v18.16b, v20.4b[1]
-	WORD	$0x4fb4e263 // sdot v3.4s, v19.16b, v20.4b[1]
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4f94ea00 // sdot v0.4s, v16.16b, v20.4b[2]
-	WORD	$0x4f94ea21 // sdot v1.4s, v17.16b, v20.4b[2]
-	WORD	$0x4f94ea42 // sdot v2.4s, v18.16b, v20.4b[2]
-	WORD	$0x4f94ea63 // sdot v3.4s, v19.16b, v20.4b[2]
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4fb4ea00 // sdot v0.4s, v16.16b, v20.4b[3]
-	WORD	$0x4fb4ea21 // sdot v1.4s, v17.16b, v20.4b[3]
-	WORD	$0x4fb4ea42 // sdot v2.4s, v18.16b, v20.4b[3]
-	WORD	$0x4fb4ea63 // sdot v3.4s, v19.16b, v20.4b[3]
+	SUBS	$1, R24
+	BGE	loop5
+end6:
+	ADD	$1, R24
 	FLDPQ	0(R1), (F16, F17)
 	FLDPQ	32(R1), (F18, F19)
 	ADD	$64, R1
@@ -620,6 +501,10 @@ group:
 	WORD	$0x4f00040d // movi v13.4s, #0
 	WORD	$0x4f00040e // movi v14.4s, #0
 	WORD	$0x4f00040f // movi v15.4s, #0
+	MOVD	$2, R24
+	SUBS	$1, R24
+	BLT	end8
+loop7:
 	FMOVQ.P	16(R6), F20
 	FMOVQ.P	16(R7), F21
 	FMOVQ.P	16(R8), F22
@@ -696,82 +581,10 @@ group:
 	WORD	$0x4fb7ea2d // sdot v13.4s, v17.16b, v23.4b[3]
 	WORD	$0x4fb7ea4e // sdot v14.4s, v18.16b, v23.4b[3]
 	WORD	$0x4fb7ea6f // sdot v15.4s, v19.16b, v23.4b[3]
-	FMOVQ.P	16(R6), F20
-	FMOVQ.P	16(R7), F21
-	FMOVQ.P	16(R8), F22
-	FMOVQ.P	16(R9), F23
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4f94e200 // sdot v0.4s, v16.16b, v20.4b[0]
-	WORD	$0x4f94e221 // sdot v1.4s, v17.16b, v20.4b[0]
-	WORD	$0x4f94e242 // sdot v2.4s, v18.16b, v20.4b[0]
-	WORD	$0x4f94e263 // sdot v3.4s, v19.16b, v20.4b[0]
-	WORD	$0x4f95e204 // sdot v4.4s, v16.16b, v21.4b[0]
-	WORD	$0x4f95e225 // sdot v5.4s, v17.16b, v21.4b[0]
-	WORD	$0x4f95e246 // sdot v6.4s, v18.16b, v21.4b[0]
-	WORD	$0x4f95e267 // sdot v7.4s, v19.16b, v21.4b[0]
-	WORD	$0x4f96e208 // sdot v8.4s, v16.16b, v22.4b[0]
-	WORD	$0x4f96e229 // sdot v9.4s, v17.16b, v22.4b[0]
-	WORD	$0x4f96e24a // sdot v10.4s, v18.16b, v22.4b[0]
-	WORD	$0x4f96e26b // sdot v11.4s, v19.16b, v22.4b[0]
-	WORD	$0x4f97e20c // sdot v12.4s, v16.16b, v23.4b[0]
-	WORD	$0x4f97e22d // sdot v13.4s, v17.16b, v23.4b[0]
-	WORD	$0x4f97e24e // sdot v14.4s, v18.16b, v23.4b[0]
-	WORD	$0x4f97e26f // sdot v15.4s, v19.16b, v23.4b[0]
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4fb4e200 // sdot v0.4s, v16.16b, v20.4b[1]
-	WORD	$0x4fb4e221 // sdot v1.4s, v17.16b, v20.4b[1]
-	WORD	$0x4fb4e242 // sdot v2.4s, v18.16b, v20.4b[1]
-	WORD	$0x4fb4e263 // sdot v3.4s, v19.16b, v20.4b[1]
-	WORD	$0x4fb5e204 // sdot v4.4s, v16.16b, v21.4b[1]
-	WORD	$0x4fb5e225 // sdot v5.4s, v17.16b, v21.4b[1]
-	WORD	$0x4fb5e246 // sdot v6.4s, v18.16b, v21.4b[1]
-	WORD	$0x4fb5e267 // sdot v7.4s, v19.16b, v21.4b[1]
-	WORD	$0x4fb6e208 // sdot v8.4s, v16.16b, v22.4b[1]
-	WORD	$0x4fb6e229 // sdot v9.4s, v17.16b, v22.4b[1]
-	WORD	$0x4fb6e24a // sdot v10.4s, v18.16b, v22.4b[1]
-	WORD	$0x4fb6e26b // sdot v11.4s, v19.16b, v22.4b[1]
-	WORD	$0x4fb7e20c // sdot v12.4s, v16.16b, v23.4b[1]
-	WORD	$0x4fb7e22d // sdot v13.4s, v17.16b, v23.4b[1]
-	WORD	$0x4fb7e24e // sdot v14.4s, v18.16b, v23.4b[1]
-	WORD	$0x4fb7e26f // sdot v15.4s, v19.16b, v23.4b[1]
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4f94ea00 // sdot v0.4s, v16.16b, v20.4b[2]
-	WORD	$0x4f94ea21 // sdot v1.4s, v17.16b, v20.4b[2]
-	WORD	$0x4f94ea42 // sdot v2.4s, v18.16b, v20.4b[2]
-	WORD	$0x4f94ea63 // sdot v3.4s, v19.16b, v20.4b[2]
-	WORD	$0x4f95ea04 // sdot v4.4s, v16.16b, v21.4b[2]
-	WORD	$0x4f95ea25 // sdot v5.4s, v17.16b, v21.4b[2]
-	WORD	$0x4f95ea46 // sdot v6.4s, v18.16b, v21.4b[2]
-	WORD	$0x4f95ea67 // sdot v7.4s, v19.16b, v21.4b[2]
-	WORD	$0x4f96ea08 // sdot v8.4s, v16.16b, v22.4b[2]
-	WORD	$0x4f96ea29 // sdot v9.4s, v17.16b, v22.4b[2]
-	WORD	$0x4f96ea4a // sdot v10.4s, v18.16b, v22.4b[2]
-	WORD	$0x4f96ea6b // sdot v11.4s, v19.16b, v22.4b[2]
-	WORD	$0x4f97ea0c // sdot v12.4s, v16.16b, v23.4b[2]
-	WORD	$0x4f97ea2d // sdot v13.4s, v17.16b, v23.4b[2]
-	WORD	$0x4f97ea4e // sdot v14.4s, v18.16b, v23.4b[2]
-	WORD	$0x4f97ea6f // sdot v15.4s, v19.16b, v23.4b[2]
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4fb4ea00 // sdot v0.4s, v16.16b, v20.4b[3]
-	WORD	$0x4fb4ea21 // sdot v1.4s, v17.16b, v20.4b[3]
-	WORD	$0x4fb4ea42 // sdot v2.4s, v18.16b, v20.4b[3]
-	WORD	$0x4fb4ea63 // sdot v3.4s, v19.16b, v20.4b[3]
-	WORD	$0x4fb5ea04 // sdot v4.4s, v16.16b, v21.4b[3]
-	WORD	$0x4fb5ea25 // sdot v5.4s, v17.16b, v21.4b[3]
-	WORD	$0x4fb5ea46 // sdot v6.4s, v18.16b, v21.4b[3]
-	WORD	$0x4fb5ea67 // sdot v7.4s, v19.16b, v21.4b[3]
-	WORD	$0x4fb6ea08 // sdot v8.4s, v16.16b, v22.4b[3]
-	WORD	$0x4fb6ea29 // sdot v9.4s, v17.16b, v22.4b[3]
-	WORD	$0x4fb6ea4a // sdot v10.4s, v18.16b, v22.4b[3]
-	WORD	$0x4fb6ea6b // sdot v11.4s, v19.16b, v22.4b[3]
-	WORD	$0x4fb7ea0c // sdot v12.4s, v16.16b, v23.4b[3]
-	WORD	$0x4fb7ea2d // sdot v13.4s, v17.16b, v23.4b[3]
-	WORD	$0x4fb7ea4e // sdot v14.4s, v18.16b, v23.4b[3]
-	WORD	$0x4fb7ea6f // sdot v15.4s, v19.16b, v23.4b[3]
+	SUBS	$1, R24
+	BGE	loop7
+end8:
+	ADD	$1, R24
 	FLDPQ	0(R1), (F16, F17)
 	FLDPQ	32(R1), (F18, F19)
 	ADD	$64, R1
@@ -912,6 +725,10 @@ group:
 	WORD	$0x4f000405 // movi v5.4s, #0
 	WORD	$0x4f000406 // movi v6.4s, #0
 	WORD	$0x4f000407 // movi v7.4s, #0
+	MOVD	$2, R24
+	SUBS	$1, R24
+	BLT	end10
+loop9:
 	FMOVQ.P	16(R6), F20
 	FMOVQ.P	16(R7), F21
 	FLDPQ.P	32(R0), (F16, F17)
@@ -954,48 +771,10 @@ group:
 	WORD	$0x4fb5ea25 // sdot v5.4s, v17.16b, v21.4b[3]
 	WORD	$0x4fb5ea46 // sdot v6.4s, v18.16b, v21.4b[3]
 	WORD	$0x4fb5ea67 // sdot v7.4s, v19.16b, v21.4b[3]
-	FMOVQ.P	16(R6), F20
-	FMOVQ.P	16(R7), F21
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4f94e200 // sdot v0.4s, v16.16b, v20.4b[0]
-	WORD	$0x4f94e221 // sdot v1.4s, v17.16b, v20.4b[0]
-	WORD	$0x4f94e242 // sdot v2.4s, v18.16b, v20.4b[0]
-	WORD	$0x4f94e263 // sdot v3.4s, v19.16b, v20.4b[0]
-	WORD	$0x4f95e204 // sdot v4.4s, v16.16b, v21.4b[0]
-	WORD	$0x4f95e225 // sdot v5.4s, v17.16b, v21.4b[0]
-	WORD	$0x4f95e246 // sdot v6.4s, v18.16b, v21.4b[0]
-	WORD	$0x4f95e267 // sdot v7.4s, v19.16b, v21.4b[0]
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4fb4e200 // sdot v0.4s, v16.16b, v20.4b[1]
-	WORD	$0x4fb4e221 // sdot v1.4s, v17.16b, v20.4b[1]
-	WORD	$0x4fb4e242 // sdot v2.4s, v18.16b, v20.4b[1]
-	WORD	$0x4fb4e263 // sdot v3.4s, v19.16b, v20.4b[1]
-	WORD	$0x4fb5e204 // sdot v4.4s, v16.16b, v21.4b[1]
-	WORD	$0x4fb5e225 // sdot v5.4s, v17.16b, v21.4b[1]
-	WORD	$0x4fb5e246 // sdot v6.4s, v18.16b, v21.4b[1]
-	WORD	$0x4fb5e267 // sdot v7.4s, v19.16b, v21.4b[1]
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4f94ea00 // sdot v0.4s, v16.16b, v20.4b[2]
-	WORD	$0x4f94ea21 // sdot v1.4s, v17.16b, v20.4b[2]
-	WORD	$0x4f94ea42 // sdot v2.4s, v18.16b, v20.4b[2]
-	WORD	$0x4f94ea63 // sdot v3.4s, v19.16b, v20.4b[2]
-	WORD	$0x4f95ea04 // sdot v4.4s, v16.16b, v21.4b[2]
-	WORD	$0x4f95ea25 // sdot v5.4s, v17.16b, v21.4b[2]
-	WORD	$0x4f95ea46 // sdot v6.4s, v18.16b, v21.4b[2]
-	WORD	$0x4f95ea67 // sdot v7.4s, v19.16b, v21.4b[2]
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4fb4ea00 // sdot v0.4s, v16.16b, v20.4b[3]
-	WORD	$0x4fb4ea21 // sdot v1.4s, v17.16b, v20.4b[3]
-	WORD	$0x4fb4ea42 // sdot v2.4s, v18.16b, v20.4b[3]
-	WORD	$0x4fb4ea63 // sdot v3.4s, v19.16b, v20.4b[3]
-	WORD	$0x4fb5ea04 // sdot v4.4s, v16.16b, v21.4b[3]
-	WORD	$0x4fb5ea25 // sdot v5.4s, v17.16b, v21.4b[3]
-	WORD	$0x4fb5ea46 // sdot v6.4s, v18.16b, v21.4b[3]
-	WORD	$0x4fb5ea67 // sdot v7.4s, v19.16b, v21.4b[3]
+	SUBS	$1, R24
+	BGE	loop9
+end10:
+	ADD	$1, R24
 	FLDPQ	0(R1), (F16, F17)
 	FLDPQ	32(R1), (F18, F19)
 	ADD	$64, R1
@@ -1075,6 +854,10 @@ group:
 	WORD	$0x4f000401 // movi v1.4s, #0
 	WORD	$0x4f000402 // movi v2.4s, #0
 	WORD	$0x4f000403 // movi v3.4s, #0
+	MOVD	$2, R24
+	SUBS	$1, R24
+	BLT	end12
+loop11:
 	FMOVQ.P	16(R6), F20
 	FLDPQ.P	32(R0), (F16, F17)
 	FLDPQ.P	32(R0), (F18, F19)
@@ -1100,31 +883,10 @@ group:
 	WORD	$0x4fb4ea21 // sdot v1.4s, v17.16b, v20.4b[3]
 	WORD	$0x4fb4ea42 // sdot v2.4s, v18.16b, v20.4b[3]
 	WORD	$0x4fb4ea63 // sdot v3.4s, v19.16b, v20.4b[3]
-	FMOVQ.P	16(R6), F20
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4f94e200 // sdot v0.4s, v16.16b, v20.4b[0]
-	WORD	$0x4f94e221 // sdot v1.4s, v17.16b, v20.4b[0]
-	WORD	$0x4f94e242 // sdot v2.4s, v18.16b, v20.4b[0]
-	WORD	$0x4f94e263 // sdot v3.4s, v19.16b, v20.4b[0]
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4fb4e200 // sdot v0.4s, v16.16b, v20.4b[1]
-	WORD	$0x4fb4e221 // sdot v1.4s, v17.16b, v20.4b[1]
-	WORD	$0x4fb4e242 // sdot v2.4s, v18.16b, v20.4b[1]
-	WORD	$0x4fb4e263 // sdot v3.4s, v19.16b, v20.4b[1]
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4f94ea00 // sdot v0.4s, v16.16b, v20.4b[2]
-	WORD	$0x4f94ea21 // sdot v1.4s, v17.16b, v20.4b[2]
-	WORD	$0x4f94ea42 // sdot v2.4s, v18.16b, v20.4b[2]
-	WORD	$0x4f94ea63 // sdot v3.4s, v19.16b, v20.4b[2]
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4fb4ea00 // sdot v0.4s, v16.16b, v20.4b[3]
-	WORD	$0x4fb4ea21 // sdot v1.4s, v17.16b, v20.4b[3]
-	WORD	$0x4fb4ea42 // sdot v2.4s, v18.16b, v20.4b[3]
-	WORD	$0x4fb4ea63 // sdot v3.4s, v19.16b, v20.4b[3]
+	SUBS	$1, R24
+	BGE	loop11
+end12:
+	ADD	$1, R24
 	FLDPQ	0(R1), (F16, F17)
 	FLDPQ	32(R1), (F18, F19)
 	ADD	$64, R1
@@ -1198,6 +960,10 @@ group:
 	WORD	$0x4f00040d // movi v13.4s, #0
 	WORD	$0x4f00040e // movi v14.4s, #0
 	WORD	$0x4f00040f // movi v15.4s, #0
+	MOVD	$2, R24
+	SUBS	$1, R24
+	BLT	end14
+loop13:
 	FMOVQ.P	16(R6), F20
 	FMOVQ.P	16(R7), F21
 	FMOVQ.P	16(R8), F22
@@ -1274,82 +1040,10 @@ group:
 	WORD	$0x4fb7ea2d // sdot v13.4s, v17.16b, v23.4b[3]
 	WORD	$0x4fb7ea4e // sdot v14.4s, v18.16b, v23.4b[3]
 	WORD	$0x4fb7ea6f // sdot v15.4s, v19.16b, v23.4b[3]
-	FMOVQ.P	16(R6), F20
-	FMOVQ.P	16(R7), F21
-	FMOVQ.P	16(R8), F22
-	FMOVQ.P	16(R9), F23
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4f94e200 // sdot v0.4s, v16.16b, v20.4b[0]
-	WORD	$0x4f94e221 // sdot v1.4s, v17.16b, v20.4b[0]
-	WORD	$0x4f94e242 // sdot v2.4s, v18.16b, v20.4b[0]
-	WORD	$0x4f94e263 // sdot v3.4s, v19.16b, v20.4b[0]
-	WORD	$0x4f95e204 // sdot v4.4s, v16.16b, v21.4b[0]
-	WORD	$0x4f95e225 // sdot v5.4s, v17.16b, v21.4b[0]
-	WORD	$0x4f95e246 // sdot v6.4s, v18.16b, v21.4b[0]
-	WORD	$0x4f95e267 // sdot v7.4s, v19.16b, v21.4b[0]
-	WORD	$0x4f96e208 // sdot v8.4s, v16.16b, v22.4b[0]
-	WORD	$0x4f96e229 // sdot v9.4s, v17.16b, v22.4b[0]
-	WORD	$0x4f96e24a // sdot v10.4s, v18.16b, v22.4b[0]
-	WORD	$0x4f96e26b // sdot v11.4s, v19.16b, v22.4b[0]
-	WORD	$0x4f97e20c // sdot v12.4s, v16.16b, v23.4b[0]
-	WORD	$0x4f97e22d // sdot v13.4s, v17.16b, v23.4b[0]
-	WORD	$0x4f97e24e // sdot v14.4s, v18.16b, v23.4b[0]
-	WORD	$0x4f97e26f // sdot v15.4s, v19.16b, v23.4b[0]
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4fb4e200 // sdot v0.4s, v16.16b, v20.4b[1]
-	WORD	$0x4fb4e221 // sdot v1.4s, v17.16b, v20.4b[1]
-	WORD	$0x4fb4e242 // sdot v2.4s, v18.16b, v20.4b[1]
-	WORD	$0x4fb4e263 // sdot v3.4s, v19.16b, v20.4b[1]
-	WORD	$0x4fb5e204 // sdot v4.4s, v16.16b, v21.4b[1]
-	WORD	$0x4fb5e225 // sdot v5.4s, v17.16b, v21.4b[1]
-	WORD	$0x4fb5e246 // sdot v6.4s, v18.16b, v21.4b[1]
-	WORD	$0x4fb5e267 // sdot v7.4s, v19.16b, v21.4b[1]
-	WORD	$0x4fb6e208 // sdot v8.4s, v16.16b, v22.4b[1]
-	WORD	$0x4fb6e229 // sdot v9.4s, v17.16b, v22.4b[1]
-	WORD	$0x4fb6e24a // sdot v10.4s, v18.16b, v22.4b[1]
-	WORD	$0x4fb6e26b // sdot v11.4s, v19.16b, v22.4b[1]
-	WORD	$0x4fb7e20c // sdot v12.4s, v16.16b, v23.4b[1]
-	WORD	$0x4fb7e22d // sdot v13.4s, v17.16b, v23.4b[1]
-	WORD	$0x4fb7e24e // sdot v14.4s, v18.16b, v23.4b[1]
-	WORD	$0x4fb7e26f // sdot v15.4s, v19.16b, v23.4b[1]
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4f94ea00 // sdot v0.4s, v16.16b, v20.4b[2]
-	WORD	$0x4f94ea21 // sdot v1.4s, v17.16b, v20.4b[2]
-	WORD	$0x4f94ea42 // sdot v2.4s, v18.16b, v20.4b[2]
-	WORD	$0x4f94ea63 // sdot v3.4s, v19.16b, v20.4b[2]
-	WORD	$0x4f95ea04 // sdot v4.4s, v16.16b, v21.4b[2]
-	WORD	$0x4f95ea25 // sdot v5.4s, v17.16b, v21.4b[2]
-	WORD	$0x4f95ea46 // sdot v6.4s, v18.16b, v21.4b[2]
-	WORD	$0x4f95ea67 // sdot v7.4s, v19.16b, v21.4b[2]
-	WORD	$0x4f96ea08 // sdot v8.4s, v16.16b, v22.4b[2]
-	WORD	$0x4f96ea29 // sdot v9.4s, v17.16b, v22.4b[2]
-	WORD	$0x4f96ea4a // sdot v10.4s, v18.16b, v22.4b[2]
-	WORD	$0x4f96ea6b // sdot v11.4s, v19.16b, v22.4b[2]
-	WORD	$0x4f97ea0c // sdot v12.4s, v16.16b, v23.4b[2]
-	WORD	$0x4f97ea2d // sdot v13.4s, v17.16b, v23.4b[2]
-	WORD	$0x4f97ea4e // sdot v14.4s, v18.16b, v23.4b[2]
-	WORD	$0x4f97ea6f // sdot v15.4s, v19.16b, v23.4b[2]
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4fb4ea00 // sdot v0.4s, v16.16b, v20.4b[3]
-	WORD	$0x4fb4ea21 // sdot v1.4s, v17.16b, v20.4b[3]
-	WORD	$0x4fb4ea42 // sdot v2.4s, v18.16b, v20.4b[3]
-	WORD	$0x4fb4ea63 // sdot v3.4s, v19.16b, v20.4b[3]
-	WORD	$0x4fb5ea04 // sdot v4.4s, v16.16b, v21.4b[3]
-	WORD	$0x4fb5ea25 // sdot v5.4s, v17.16b, v21.4b[3]
-	WORD	$0x4fb5ea46 // sdot v6.4s, v18.16b, v21.4b[3]
-	WORD	$0x4fb5ea67 // sdot v7.4s, v19.16b, v21.4b[3]
-	WORD	$0x4fb6ea08 // sdot v8.4s, v16.16b, v22.4b[3]
-	WORD	$0x4fb6ea29 // sdot v9.4s, v17.16b, v22.4b[3]
-	WORD	$0x4fb6ea4a // sdot v10.4s, v18.16b, v22.4b[3]
-	WORD	$0x4fb6ea6b // sdot v11.4s, v19.16b, v22.4b[3]
-	WORD	$0x4fb7ea0c // sdot v12.4s, v16.16b, v23.4b[3]
-	WORD	$0x4fb7ea2d // sdot v13.4s, v17.16b, v23.4b[3]
-	WORD	$0x4fb7ea4e // sdot v14.4s, v18.16b, v23.4b[3]
-	WORD	$0x4fb7ea6f // sdot v15.4s, v19.16b, v23.4b[3]
+	SUBS	$1, R24
+	BGE	loop13
+end14:
+	ADD	$1, R24
 	FLDPQ	0(R1), (F16, F17)
 	FLDPQ	32(R1), (F18, F19)
 	ADD	$64, R1
@@ -1508,6 +1202,10 @@ group:
 	WORD	$0x4f000405 // movi v5.4s, #0
 	WORD	$0x4f000406 // movi v6.4s, #0
 	WORD	$0x4f000407 // movi v7.4s, #0
+	MOVD	$2, R24
+	SUBS	$1, R24
+	BLT	end16
+loop15:
 	FMOVQ.P	16(R6), F20
 	FMOVQ.P	16(R7), F21
 	FLDPQ.P	32(R0), (F16, F17)
@@ -1550,48 +1248,10 @@ group:
 	WORD	$0x4fb5ea25 // sdot v5.4s, v17.16b, v21.4b[3]
 	WORD	$0x4fb5ea46 // sdot v6.4s, v18.16b, v21.4b[3]
 	WORD	$0x4fb5ea67 // sdot v7.4s, v19.16b, v21.4b[3]
-	FMOVQ.P	16(R6), F20
-	FMOVQ.P	16(R7), F21
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4f94e200 // sdot v0.4s, v16.16b, v20.4b[0]
-	WORD	$0x4f94e221 // sdot v1.4s, v17.16b, v20.4b[0]
-	WORD	$0x4f94e242 // sdot v2.4s, v18.16b, v20.4b[0]
-	WORD	$0x4f94e263 // sdot v3.4s, v19.16b, v20.4b[0]
-	WORD	$0x4f95e204 // sdot v4.4s, v16.16b, v21.4b[0]
-	WORD	$0x4f95e225 // sdot v5.4s, v17.16b, v21.4b[0]
-	WORD	$0x4f95e246 // sdot v6.4s, v18.16b, v21.4b[0]
-	WORD	$0x4f95e267 // sdot v7.4s, v19.16b, v21.4b[0]
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4fb4e200 // sdot v0.4s, v16.16b, v20.4b[1]
-	WORD	$0x4fb4e221 // sdot v1.4s, v17.16b, v20.4b[1]
-	WORD	$0x4fb4e242 // sdot v2.4s, v18.16b, v20.4b[1]
-	WORD	$0x4fb4e263 // sdot v3.4s, v19.16b, v20.4b[1]
-	WORD	$0x4fb5e204 // sdot v4.4s, v16.16b, v21.4b[1]
-	WORD	$0x4fb5e225 // sdot v5.4s, v17.16b, v21.4b[1]
-	WORD	$0x4fb5e246 // sdot v6.4s, v18.16b, v21.4b[1]
-	WORD	$0x4fb5e267 // sdot v7.4s, v19.16b, v21.4b[1]
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4f94ea00 // sdot v0.4s, v16.16b, v20.4b[2]
-	WORD	$0x4f94ea21 // sdot v1.4s, v17.16b, v20.4b[2]
-	WORD	$0x4f94ea42 // sdot v2.4s, v18.16b, v20.4b[2]
-	WORD	$0x4f94ea63 // sdot v3.4s, v19.16b, v20.4b[2]
-	WORD	$0x4f95ea04 // sdot v4.4s, v16.16b, v21.4b[2]
-	WORD	$0x4f95ea25 // sdot v5.4s, v17.16b, v21.4b[2]
-	WORD	$0x4f95ea46 // sdot v6.4s, v18.16b, v21.4b[2]
-	WORD	$0x4f95ea67 // sdot v7.4s, v19.16b, v21.4b[2]
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4fb4ea00 // sdot v0.4s, v16.16b, v20.4b[3]
-	WORD	$0x4fb4ea21 // sdot v1.4s, v17.16b, v20.4b[3]
-	WORD	$0x4fb4ea42 // sdot v2.4s, v18.16b, v20.4b[3]
-	WORD	$0x4fb4ea63 // sdot v3.4s, v19.16b, v20.4b[3]
-	WORD	$0x4fb5ea04 // sdot v4.4s, v16.16b, v21.4b[3]
-	WORD	$0x4fb5ea25 // sdot v5.4s, v17.16b, v21.4b[3]
-	WORD	$0x4fb5ea46 // sdot v6.4s, v18.16b, v21.4b[3]
-	WORD	$0x4fb5ea67 // sdot v7.4s, v19.16b, v21.4b[3]
+	SUBS	$1, R24
+	BGE	loop15
+end16:
+	ADD	$1, R24
 	FLDPQ	0(R1), (F16, F17)
 	FLDPQ	32(R1), (F18, F19)
 	ADD	$64, R1
@@ -1681,6 +1341,10 @@ group:
 	WORD	$0x4f000401 // movi v1.4s, #0
 	WORD	$0x4f000402 // movi v2.4s, #0
 	WORD	$0x4f000403 // movi v3.4s, #0
+	MOVD	$2, R24
+	SUBS	$1, R24
+	BLT	end18
+loop17:
 	FMOVQ.P	16(R6), F20
 	FLDPQ.P	32(R0), (F16, F17)
 	FLDPQ.P	32(R0), (F18, F19)
@@ -1706,31 +1370,10 @@ group:
 	WORD	$0x4fb4ea21 // sdot v1.4s, v17.16b, v20.4b[3]
 	WORD	$0x4fb4ea42 // sdot v2.4s, v18.16b, v20.4b[3]
 	WORD	$0x4fb4ea63 // sdot v3.4s, v19.16b, v20.4b[3]
-	FMOVQ.P	16(R6), F20
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4f94e200 // sdot v0.4s, v16.16b, v20.4b[0]
-	WORD	$0x4f94e221 // sdot v1.4s, v17.16b, v20.4b[0]
-	WORD	$0x4f94e242 // sdot v2.4s, v18.16b, v20.4b[0]
-	WORD	$0x4f94e263 // sdot v3.4s, v19.16b, v20.4b[0]
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4fb4e200 // sdot v0.4s, v16.16b, v20.4b[1]
-	WORD	$0x4fb4e221 // sdot v1.4s, v17.16b, v20.4b[1]
-	WORD	$0x4fb4e242 // sdot v2.4s, v18.16b, v20.4b[1]
-	WORD	$0x4fb4e263 // sdot v3.4s, v19.16b, v20.4b[1]
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4f94ea00 // sdot v0.4s, v16.16b, v20.4b[2]
-	WORD	$0x4f94ea21 // sdot v1.4s, v17.16b, v20.4b[2]
-	WORD	$0x4f94ea42 // sdot v2.4s, v18.16b, v20.4b[2]
-	WORD	$0x4f94ea63 // sdot v3.4s, v19.16b, v20.4b[2]
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4fb4ea00 // sdot v0.4s, v16.16b, v20.4b[3]
-	WORD	$0x4fb4ea21 // sdot v1.4s, v17.16b, v20.4b[3]
-	WORD	$0x4fb4ea42 // sdot v2.4s, v18.16b, v20.4b[3]
-	WORD	$0x4fb4ea63 // sdot v3.4s, v19.16b, v20.4b[3]
+	SUBS	$1, R24
+	BGE	loop17
+end18:
+	ADD	$1, R24
 	FLDPQ	0(R1), (F16, F17)
 	FLDPQ	32(R1), (F18, F19)
 	ADD	$64, R1
@@ -1811,6 +1454,10 @@ group:
 	WORD	$0x4f00040d // movi v13.4s, #0
 	WORD	$0x4f00040e // movi v14.4s, #0
 	WORD	$0x4f00040f // movi v15.4s, #0
+	MOVD	$2, R24
+	SUBS	$1, R24
+	BLT	end20
+loop19:
 	FMOVQ.P	16(R6), F20
 	FMOVQ.P	16(R7), F21
 	FMOVQ.P	16(R8), F22
@@ -1903,98 +1550,10 @@ group:
 	WORD	$0x4fb7ea2d // sdot v13.4s, v17.16b, v23.4b[3]
 	WORD	$0x4fb7ea4e // sdot v14.4s, v18.16b, v23.4b[3]
 	WORD	$0x4fb7ea6f // sdot v15.4s, v19.16b, v23.4b[3]
-	FMOVQ.P	16(R6), F20
-	FMOVQ.P	16(R7), F21
-	FMOVQ.P	16(R8), F22
-	FMOVQ.P	16(R9), F23
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x6e3f1e10 // eor v16.16b, v16.16b, v31.16b
-	WORD	$0x6e3f1e31 // eor v17.16b, v17.16b, v31.16b
-	WORD	$0x6e3f1e52 // eor v18.16b, v18.16b, v31.16b
-	WORD	$0x6e3f1e73 // eor v19.16b, v19.16b, v31.16b
-	WORD	$0x4f94e200 // sdot v0.4s, v16.16b, v20.4b[0]
-	WORD	$0x4f94e221 // sdot v1.4s, v17.16b, v20.4b[0]
-	WORD	$0x4f94e242 // sdot v2.4s, v18.16b, v20.4b[0]
-	WORD	$0x4f94e263 // sdot v3.4s, v19.16b, v20.4b[0]
-	WORD	$0x4f95e204 // sdot v4.4s, v16.16b, v21.4b[0]
-	WORD	$0x4f95e225 // sdot v5.4s, v17.16b, v21.4b[0]
-	WORD	$0x4f95e246 // sdot v6.4s, v18.16b, v21.4b[0]
-	WORD	$0x4f95e267 // sdot v7.4s, v19.16b, v21.4b[0]
-	WORD	$0x4f96e208 // sdot v8.4s, v16.16b, v22.4b[0]
-	WORD	$0x4f96e229 // sdot v9.4s, v17.16b, v22.4b[0]
-	WORD	$0x4f96e24a // sdot v10.4s, v18.16b, v22.4b[0]
-	WORD	$0x4f96e26b // sdot v11.4s, v19.16b, v22.4b[0]
-	WORD	$0x4f97e20c // sdot v12.4s, v16.16b, v23.4b[0]
-	WORD	$0x4f97e22d // sdot v13.4s, v17.16b, v23.4b[0]
-	WORD	$0x4f97e24e // sdot v14.4s, v18.16b, v23.4b[0]
-	WORD	$0x4f97e26f // sdot v15.4s, v19.16b, v23.4b[0]
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x6e3f1e10 // eor v16.16b, v16.16b, v31.16b
-	WORD	$0x6e3f1e31 // eor v17.16b, v17.16b, v31.16b
-	WORD	$0x6e3f1e52 // eor v18.16b, v18.16b, v31.16b
-	WORD	$0x6e3f1e73 // eor v19.16b, v19.16b, v31.16b
-	WORD	$0x4fb4e200 // sdot v0.4s, v16.16b, v20.4b[1]
-	WORD	$0x4fb4e221 // sdot v1.4s, v17.16b, v20.4b[1]
-	WORD	$0x4fb4e242 // sdot v2.4s, v18.16b, v20.4b[1]
-	WORD	$0x4fb4e263 // sdot v3.4s, v19.16b, v20.4b[1]
-	WORD	$0x4fb5e204 // sdot v4.4s, v16.16b, v21.4b[1]
-	WORD	$0x4fb5e225 // sdot v5.4s, v17.16b, v21.4b[1]
-	WORD	$0x4fb5e246 // sdot v6.4s, v18.16b, v21.4b[1]
-	WORD	$0x4fb5e267 // sdot v7.4s, v19.16b, v21.4b[1]
-	WORD	$0x4fb6e208 // sdot v8.4s, v16.16b, v22.4b[1]
-	WORD	$0x4fb6e229 // sdot v9.4s, v17.16b, v22.4b[1]
-	WORD	$0x4fb6e24a // sdot v10.4s, v18.16b, v22.4b[1]
-	WORD	$0x4fb6e26b // sdot v11.4s, v19.16b, v22.4b[1]
-	WORD	$0x4fb7e20c // sdot v12.4s, v16.16b, v23.4b[1]
-	WORD	$0x4fb7e22d // sdot v13.4s, v17.16b, v23.4b[1]
-	WORD	$0x4fb7e24e // sdot v14.4s, v18.16b, v23.4b[1]
-	WORD	$0x4fb7e26f // sdot v15.4s, v19.16b, v23.4b[1]
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x6e3f1e10 // eor v16.16b, v16.16b, v31.16b
-	WORD	$0x6e3f1e31 // eor v17.16b, v17.16b, v31.16b
-	WORD	$0x6e3f1e52 // eor v18.16b, v18.16b, v31.16b
-	WORD	$0x6e3f1e73 // eor v19.16b, v19.16b, v31.16b
-	WORD	$0x4f94ea00 // sdot v0.4s, v16.16b, v20.4b[2]
-	WORD	$0x4f94ea21 // sdot v1.4s, v17.16b, v20.4b[2]
-	WORD	$0x4f94ea42 // sdot v2.4s, v18.16b, v20.4b[2]
-	WORD	$0x4f94ea63 // sdot v3.4s, v19.16b, v20.4b[2]
-	WORD	$0x4f95ea04 // sdot v4.4s, v16.16b, v21.4b[2]
-	WORD	$0x4f95ea25 // sdot v5.4s, v17.16b, v21.4b[2]
-	WORD	$0x4f95ea46 // sdot v6.4s, v18.16b, v21.4b[2]
-	WORD	$0x4f95ea67 // sdot v7.4s, v19.16b, v21.4b[2]
-	WORD	$0x4f96ea08 // sdot v8.4s, v16.16b, v22.4b[2]
-	WORD	$0x4f96ea29 // sdot v9.4s, v17.16b, v22.4b[2]
-	WORD	$0x4f96ea4a // sdot v10.4s, v18.16b, v22.4b[2]
-	WORD	$0x4f96ea6b // sdot v11.4s, v19.16b, v22.4b[2]
-	WORD	$0x4f97ea0c // sdot v12.4s, v16.16b, v23.4b[2]
-	WORD	$0x4f97ea2d // sdot v13.4s, v17.16b, v23.4b[2]
-	WORD	$0x4f97ea4e // sdot v14.4s, v18.16b, v23.4b[2]
-	WORD	$0x4f97ea6f // sdot v15.4s, v19.16b, v23.4b[2]
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x6e3f1e10 // eor v16.16b, v16.16b, v31.16b
-	WORD	$0x6e3f1e31 // eor v17.16b, v17.16b, v31.16b
-	WORD	$0x6e3f1e52 // eor v18.16b, v18.16b, v31.16b
-	WORD	$0x6e3f1e73 // eor v19.16b, v19.16b, v31.16b
-	WORD	$0x4fb4ea00 // sdot v0.4s, v16.16b, v20.4b[3]
-	WORD	$0x4fb4ea21 // sdot v1.4s, v17.16b, v20.4b[3]
-	WORD	$0x4fb4ea42 // sdot v2.4s, v18.16b, v20.4b[3]
-	WORD	$0x4fb4ea63 // sdot v3.4s, v19.16b, v20.4b[3]
-	WORD	$0x4fb5ea04 // sdot v4.4s, v16.16b, v21.4b[3]
-	WORD	$0x4fb5ea25 // sdot v5.4s, v17.16b, v21.4b[3]
-	WORD	$0x4fb5ea46 // sdot v6.4s, v18.16b, v21.4b[3]
-	WORD	$0x4fb5ea67 // sdot v7.4s, v19.16b, v21.4b[3]
-	WORD	$0x4fb6ea08 // sdot v8.4s, v16.16b, v22.4b[3]
-	WORD	$0x4fb6ea29 // sdot v9.4s, v17.16b, v22.4b[3]
-	WORD	$0x4fb6ea4a // sdot v10.4s, v18.16b, v22.4b[3]
-	WORD	$0x4fb6ea6b // sdot v11.4s, v19.16b, v22.4b[3]
-	WORD	$0x4fb7ea0c // sdot v12.4s, v16.16b, v23.4b[3]
-	WORD	$0x4fb7ea2d // sdot v13.4s, v17.16b, v23.4b[3]
-	WORD	$0x4fb7ea4e // sdot v14.4s, v18.16b, v23.4b[3]
-	WORD	$0x4fb7ea6f // sdot v15.4s, v19.16b, v23.4b[3]
+	SUBS	$1, R24
+	BGE	loop19
+end20:
+	ADD	$1, R24
 	FLDPQ	0(R1), (F16, F17)
 	FLDPQ	32(R1), (F18, F19)
 	ADD	$64, R1
@@ -2115,6 +1674,10 @@ group:
 	WORD	$0x4f000405 // movi v5.4s, #0
 	WORD	$0x4f000406 // movi v6.4s, #0
 	WORD	$0x4f000407 // movi v7.4s, #0
+	MOVD	$2, R24
+	SUBS	$1, R24
+	BLT	end22
+loop21:
 	FMOVQ.P	16(R6), F20
 	FMOVQ.P	16(R7), F21
 	FLDPQ.P	32(R0), (F16, F17)
@@ -2173,64 +1736,10 @@ group:
 	WORD	$0x4fb5ea25 // sdot v5.4s, v17.16b, v21.4b[3]
 	WORD	$0x4fb5ea46 // sdot v6.4s, v18.16b, v21.4b[3]
 	WORD	$0x4fb5ea67 // sdot v7.4s, v19.16b, v21.4b[3]
-	FMOVQ.P	16(R6), F20
-	FMOVQ.P	16(R7), F21
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x6e3f1e10 // eor v16.16b, v16.16b, v31.16b
-	WORD	$0x6e3f1e31 // eor v17.16b, v17.16b, v31.16b
-	WORD	$0x6e3f1e52 // eor v18.16b, v18.16b, v31.16b
-	WORD	$0x6e3f1e73 // eor v19.16b, v19.16b, v31.16b
-	WORD	$0x4f94e200 // sdot v0.4s, v16.16b, v20.4b[0]
-	WORD	$0x4f94e221 // sdot v1.4s, v17.16b, v20.4b[0]
-	WORD	$0x4f94e242 // sdot v2.4s, v18.16b, v20.4b[0]
-	WORD	$0x4f94e263 // sdot v3.4s, v19.16b, v20.4b[0]
-	WORD	$0x4f95e204 // sdot v4.4s, v16.16b, v21.4b[0]
-	WORD	$0x4f95e225 // sdot v5.4s, v17.16b, v21.4b[0]
-	WORD	$0x4f95e246 // sdot v6.4s, v18.16b, v21.4b[0]
-	WORD	$0x4f95e267 // sdot v7.4s, v19.16b, v21.4b[0]
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x6e3f1e10 // eor v16.16b, v16.16b, v31.16b
-	WORD	$0x6e3f1e31 // eor v17.16b, v17.16b, v31.16b
-	WORD	$0x6e3f1e52 // eor v18.16b, v18.16b, v31.16b
-	WORD	$0x6e3f1e73 // eor v19.16b, v19.16b, v31.16b
-	WORD	$0x4fb4e200 // sdot v0.4s, v16.16b, v20.4b[1]
-	WORD	$0x4fb4e221 // sdot v1.4s, v17.16b, v20.4b[1]
-	WORD	$0x4fb4e242 // sdot v2.4s, v18.16b, v20.4b[1]
-	WORD	$0x4fb4e263 // sdot v3.4s, v19.16b, v20.4b[1]
-	WORD	$0x4fb5e204 // sdot v4.4s, v16.16b, v21.4b[1]
-	WORD	$0x4fb5e225 // sdot v5.4s, v17.16b, v21.4b[1]
-	WORD	$0x4fb5e246 // sdot v6.4s, v18.16b, v21.4b[1]
-	WORD	$0x4fb5e267 // sdot v7.4s, v19.16b, v21.4b[1]
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x6e3f1e10 // eor v16.16b, v16.16b, v31.16b
-	WORD	$0x6e3f1e31 // eor v17.16b, v17.16b, v31.16b
-	WORD	$0x6e3f1e52 // eor v18.16b, v18.16b, v31.16b
-	WORD	$0x6e3f1e73 // eor v19.16b, v19.16b, v31.16b
-	WORD	$0x4f94ea00 // sdot v0.4s, v16.16b, v20.4b[2]
-	WORD	$0x4f94ea21 // sdot v1.4s, v17.16b, v20.4b[2]
-	WORD	$0x4f94ea42 // sdot v2.4s, v18.16b, v20.4b[2]
-	WORD	$0x4f94ea63 // sdot v3.4s, v19.16b, v20.4b[2]
-	WORD	$0x4f95ea04 // sdot v4.4s, v16.16b, v21.4b[2]
-	WORD	$0x4f95ea25 // sdot v5.4s, v17.16b, v21.4b[2]
-	WORD	$0x4f95ea46 // sdot v6.4s, v18.16b, v21.4b[2]
-	WORD	$0x4f95ea67 // sdot v7.4s, v19.16b, v21.4b[2]
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x6e3f1e10 // eor v16.16b, v16.16b, v31.16b
-	WORD	$0x6e3f1e31 // eor v17.16b, v17.16b, v31.16b
-	WORD	$0x6e3f1e52 // eor v18.16b, v18.16b, v31.16b
-	WORD	$0x6e3f1e73 // eor v19.16b, v19.16b, v31.16b
-	WORD	$0x4fb4ea00 // sdot v0.4s, v16.16b, v20.4b[3]
-	WORD	$0x4fb4ea21 // sdot v1.4s, v17.16b, v20.4b[3]
-	WORD	$0x4fb4ea42 // sdot v2.4s, v18.16b, v20.4b[3]
-	WORD	$0x4fb4ea63 // sdot v3.4s, v19.16b, v20.4b[3]
-	WORD	$0x4fb5ea04 // sdot v4.4s, v16.16b, v21.4b[3]
-	WORD	$0x4fb5ea25 // sdot v5.4s, v17.16b, v21.4b[3]
-	WORD	$0x4fb5ea46 // sdot v6.4s, v18.16b, v21.4b[3]
-	WORD	$0x4fb5ea67 // sdot v7.4s, v19.16b, v21.4b[3]
+	SUBS	$1, R24
+	BGE	loop21
+end22:
+	ADD	$1, R24
 	FLDPQ	0(R1), (F16, F17)
 	FLDPQ	32(R1), (F18, F19)
 	ADD	$64, R1
@@ -2300,6 +1809,10 @@ group:
 	WORD	$0x4f000401 // movi v1.4s, #0
 	WORD	$0x4f000402 // movi v2.4s, #0
 	WORD	$0x4f000403 // movi v3.4s, #0
+	MOVD	$2, R24
+	SUBS	$1, R24
+	BLT	end24
+loop23:
 	FMOVQ.P	16(R6), F20
 	FLDPQ.P	32(R0), (F16, F17)
 	FLDPQ.P	32(R0), (F18, F19)
@@ -2341,47 +1854,10 @@ group:
 	WORD	$0x4fb4ea21 // sdot v1.4s, v17.16b, v20.4b[3]
 	WORD	$0x4fb4ea42 // sdot v2.4s, v18.16b, v20.4b[3]
 	WORD	$0x4fb4ea63 // sdot v3.4s, v19.16b, v20.4b[3]
-	FMOVQ.P	16(R6), F20
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x6e3f1e10 // eor v16.16b, v16.16b, v31.16b
-	WORD	$0x6e3f1e31 // eor v17.16b, v17.16b, v31.16b
-	WORD	$0x6e3f1e52 // eor v18.16b, v18.16b, v31.16b
-	WORD	$0x6e3f1e73 // eor v19.16b, v19.16b, v31.16b
-	WORD	$0x4f94e200 // sdot v0.4s, v16.16b, v20.4b[0]
-	WORD	$0x4f94e221 // sdot v1.4s, v17.16b, v20.4b[0]
-	WORD	$0x4f94e242 // sdot v2.4s, v18.16b, v20.4b[0]
-	WORD	$0x4f94e263 // sdot v3.4s, v19.16b, v20.4b[0]
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x6e3f1e10 // eor v16.16b, v16.16b, v31.16b
-	WORD	$0x6e3f1e31 // eor v17.16b, v17.16b, v31.16b
-	WORD	$0x6e3f1e52 // eor v18.16b, v18.16b, v31.16b
-	WORD	$0x6e3f1e73 // eor v19.16b, v19.16b, v31.16b
-	WORD	$0x4fb4e200 // sdot v0.4s, v16.16b, v20.4b[1]
-	WORD	$0x4fb4e221 // sdot v1.4s, v17.16b, v20.4b[1]
-	WORD	$0x4fb4e242 // sdot v2.4s, v18.16b, v20.4b[1]
-	WORD	$0x4fb4e263 // sdot v3.4s, v19.16b, v20.4b[1]
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x6e3f1e10 // eor v16.16b, v16.16b, v31.16b
-	WORD	$0x6e3f1e31 // eor v17.16b, v17.16b, v31.16b
-	WORD	$0x6e3f1e52 // eor v18.16b, v18.16b, v31.16b
-	WORD	$0x6e3f1e73 // eor v19.16b, v19.16b, v31.16b
-	WORD	$0x4f94ea00 // sdot v0.4s, v16.16b, v20.4b[2]
-	WORD	$0x4f94ea21 // sdot v1.4s, v17.16b, v20.4b[2]
-	WORD	$0x4f94ea42 // sdot v2.4s, v18.16b, v20.4b[2]
-	WORD	$0x4f94ea63 // sdot v3.4s, v19.16b, v20.4b[2]
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x6e3f1e10 // eor v16.16b, v16.16b, v31.16b
-	WORD	$0x6e3f1e31 // eor v17.16b, v17.16b, v31.16b
-	WORD	$0x6e3f1e52 // eor v18.16b, v18.16b, v31.16b
-	WORD	$0x6e3f1e73 // eor v19.16b, v19.16b, v31.16b
-	WORD	$0x4fb4ea00 // sdot v0.4s, v16.16b, v20.4b[3]
-	WORD	$0x4fb4ea21 // sdot v1.4s, v17.16b, v20.4b[3]
-	WORD	$0x4fb4ea42 // sdot v2.4s, v18.16b, v20.4b[3]
-	WORD	$0x4fb4ea63 // sdot v3.4s, v19.16b, v20.4b[3]
+	SUBS	$1, R24
+	BGE	loop23
+end24:
+	ADD	$1, R24
 	FLDPQ	0(R1), (F16, F17)
 	FLDPQ	32(R1), (F18, F19)
 	ADD	$64, R1

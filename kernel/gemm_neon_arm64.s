@@ -52,6 +52,10 @@ group:
 	WORD	$0x4f00040d // movi v13.4s, #0
 	WORD	$0x4f00040e // movi v14.4s, #0
 	WORD	$0x4f00040f // movi v15.4s, #0
+	MOVD	$2, R24
+	SUBS	$1, R24
+	BLT	end2
+loop1:
 	FMOVQ.P	16(R6), F20
 	FMOVQ.P	16(R7), F21
 	FMOVQ.P	16(R8), F22
@@ -336,290 +340,10 @@ group:
 	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
 	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
 	WORD	$0x4e606b6f // sadalp v15.4s, v27.8h
-	FMOVQ.P	16(R6), F20
-	FMOVQ.P	16(R7), F21
-	FMOVQ.P	16(R8), F22
-	FMOVQ.P	16(R9), F23
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4e040698 // dup v24.4s, v20.s[0]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	WORD	$0x4e0406b8 // dup v24.4s, v21.s[0]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b24 // sadalp v4.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b65 // sadalp v5.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b26 // sadalp v6.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b67 // sadalp v7.4s, v27.8h
-	WORD	$0x4e0406d8 // dup v24.4s, v22.s[0]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b28 // sadalp v8.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b69 // sadalp v9.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2a // sadalp v10.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6b // sadalp v11.4s, v27.8h
-	WORD	$0x4e0406f8 // dup v24.4s, v23.s[0]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2c // sadalp v12.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6d // sadalp v13.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2e // sadalp v14.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6f // sadalp v15.4s, v27.8h
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4e0c0698 // dup v24.4s, v20.s[1]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	WORD	$0x4e0c06b8 // dup v24.4s, v21.s[1]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b24 // sadalp v4.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b65 // sadalp v5.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b26 // sadalp v6.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b67 // sadalp v7.4s, v27.8h
-	WORD	$0x4e0c06d8 // dup v24.4s, v22.s[1]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b28 // sadalp v8.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b69 // sadalp v9.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2a // sadalp v10.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6b // sadalp v11.4s, v27.8h
-	WORD	$0x4e0c06f8 // dup v24.4s, v23.s[1]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2c // sadalp v12.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6d // sadalp v13.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2e // sadalp v14.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6f // sadalp v15.4s, v27.8h
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4e140698 // dup v24.4s, v20.s[2]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	WORD	$0x4e1406b8 // dup v24.4s, v21.s[2]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b24 // sadalp v4.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b65 // sadalp v5.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b26 // sadalp v6.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b67 // sadalp v7.4s, v27.8h
-	WORD	$0x4e1406d8 // dup v24.4s, v22.s[2]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b28 // sadalp v8.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b69 // sadalp v9.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2a // sadalp v10.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6b // sadalp v11.4s, v27.8h
-	WORD	$0x4e1406f8 // dup v24.4s, v23.s[2]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2c // sadalp v12.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6d // sadalp v13.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2e // sadalp v14.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6f // sadalp v15.4s, v27.8h
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4e1c0698 // dup v24.4s, v20.s[3]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	WORD	$0x4e1c06b8 // dup v24.4s, v21.s[3]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b24 // sadalp v4.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b65 // sadalp v5.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b26 // sadalp v6.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b67 // sadalp v7.4s, v27.8h
-	WORD	$0x4e1c06d8 // dup v24.4s, v22.s[3]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b28 // sadalp v8.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b69 // sadalp v9.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2a // sadalp v10.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6b // sadalp v11.4s, v27.8h
-	WORD	$0x4e1c06f8 // dup v24.4s, v23.s[3]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2c // sadalp v12.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6d // sadalp v13.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2e // sadalp v14.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6f // sadalp v15.4s, v27.8h
+	SUBS	$1, R24
+	BGE	loop1
+end2:
+	ADD	$1, R24
 	FLDPQ	0(R1), (F16, F17)
 	FLDPQ	32(R1), (F18, F19)
 	ADD	$64, R1
@@ -760,6 +484,10 @@ group:
 	WORD	$0x4f000405 // movi v5.4s, #0
 	WORD	$0x4f000406 // movi v6.4s, #0
 	WORD	$0x4f000407 // movi v7.4s, #0
+	MOVD	$2, R24
+	SUBS	$1, R24
+	BLT	end4
+loop3:
 	FMOVQ.P	16(R6), F20
 	FMOVQ.P	16(R7), F21
 	FLDPQ.P	32(R0), (F16, F17)
@@ -906,152 +634,10 @@ group:
 	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
 	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
 	WORD	$0x4e606b67 // sadalp v7.4s, v27.8h
-	FMOVQ.P	16(R6), F20
-	FMOVQ.P	16(R7), F21
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4e040698 // dup v24.4s, v20.s[0]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	WORD	$0x4e0406b8 // dup v24.4s, v21.s[0]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b24 // sadalp v4.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b65 // sadalp v5.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b26 // sadalp v6.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b67 // sadalp v7.4s, v27.8h
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4e0c0698 // dup v24.4s, v20.s[1]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	WORD	$0x4e0c06b8 // dup v24.4s, v21.s[1]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b24 // sadalp v4.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b65 // sadalp v5.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b26 // sadalp v6.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b67 // sadalp v7.4s, v27.8h
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4e140698 // dup v24.4s, v20.s[2]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	WORD	$0x4e1406b8 // dup v24.4s, v21.s[2]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b24 // sadalp v4.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b65 // sadalp v5.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b26 // sadalp v6.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b67 // sadalp v7.4s, v27.8h
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4e1c0698 // dup v24.4s, v20.s[3]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	WORD	$0x4e1c06b8 // dup v24.4s, v21.s[3]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b24 // sadalp v4.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b65 // sadalp v5.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b26 // sadalp v6.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b67 // sadalp v7.4s, v27.8h
+	SUBS	$1, R24
+	BGE	loop3
+end4:
+	ADD	$1, R24
 	FLDPQ	0(R1), (F16, F17)
 	FLDPQ	32(R1), (F18, F19)
 	ADD	$64, R1
@@ -1131,6 +717,10 @@ group:
 	WORD	$0x4f000401 // movi v1.4s, #0
 	WORD	$0x4f000402 // movi v2.4s, #0
 	WORD	$0x4f000403 // movi v3.4s, #0
+	MOVD	$2, R24
+	SUBS	$1, R24
+	BLT	end6
+loop5:
 	FMOVQ.P	16(R6), F20
 	FLDPQ.P	32(R0), (F16, F17)
 	FLDPQ.P	32(R0), (F18, F19)
@@ -1208,83 +798,10 @@ group:
 	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
 	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
 	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	FMOVQ.P	16(R6), F20
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4e040698 // dup v24.4s, v20.s[0]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4e0c0698 // dup v24.4s, v20.s[1]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4e140698 // dup v24.4s, v20.s[2]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4e1c0698 // dup v24.4s, v20.s[3]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
+	SUBS	$1, R24
+	BGE	loop5
+end6:
+	ADD	$1, R24
 	FLDPQ	0(R1), (F16, F17)
 	FLDPQ	32(R1), (F18, F19)
 	ADD	$64, R1
@@ -1358,6 +875,10 @@ group:
 	WORD	$0x4f00040d // movi v13.4s, #0
 	WORD	$0x4f00040e // movi v14.4s, #0
 	WORD	$0x4f00040f // movi v15.4s, #0
+	MOVD	$2, R24
+	SUBS	$1, R24
+	BLT	end8
+loop7:
 	FMOVQ.P	16(R6), F20
 	FMOVQ.P	16(R7), F21
 	FMOVQ.P	16(R8), F22
@@ -1642,290 +1163,10 @@ group:
 	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
 	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
 	WORD	$0x4e606b6f // sadalp v15.4s, v27.8h
-	FMOVQ.P	16(R6), F20
-	FMOVQ.P	16(R7), F21
-	FMOVQ.P	16(R8), F22
-	FMOVQ.P	16(R9), F23
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4e040698 // dup v24.4s, v20.s[0]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	WORD	$0x4e0406b8 // dup v24.4s, v21.s[0]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b24 // sadalp v4.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b65 // sadalp v5.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b26 // sadalp v6.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b67 // sadalp v7.4s, v27.8h
-	WORD	$0x4e0406d8 // dup v24.4s, v22.s[0]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b28 // sadalp v8.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b69 // sadalp v9.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2a // sadalp v10.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6b // sadalp v11.4s, v27.8h
-	WORD	$0x4e0406f8 // dup v24.4s, v23.s[0]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2c // sadalp v12.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6d // sadalp v13.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2e // sadalp v14.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6f // sadalp v15.4s, v27.8h
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4e0c0698 // dup v24.4s, v20.s[1]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	WORD	$0x4e0c06b8 // dup v24.4s, v21.s[1]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b24 // sadalp v4.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b65 // sadalp v5.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b26 // sadalp v6.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b67 // sadalp v7.4s, v27.8h
-	WORD	$0x4e0c06d8 // dup v24.4s, v22.s[1]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b28 // sadalp v8.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b69 // sadalp v9.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2a // sadalp v10.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6b // sadalp v11.4s, v27.8h
-	WORD	$0x4e0c06f8 // dup v24.4s, v23.s[1]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2c // sadalp v12.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6d // sadalp v13.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2e // sadalp v14.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6f // sadalp v15.4s, v27.8h
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4e140698 // dup v24.4s, v20.s[2]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	WORD	$0x4e1406b8 // dup v24.4s, v21.s[2]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b24 // sadalp v4.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b65 // sadalp v5.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b26 // sadalp v6.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b67 // sadalp v7.4s, v27.8h
-	WORD	$0x4e1406d8 // dup v24.4s, v22.s[2]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b28 // sadalp v8.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b69 // sadalp v9.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2a // sadalp v10.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6b // sadalp v11.4s, v27.8h
-	WORD	$0x4e1406f8 // dup v24.4s, v23.s[2]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2c // sadalp v12.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6d // sadalp v13.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2e // sadalp v14.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6f // sadalp v15.4s, v27.8h
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4e1c0698 // dup v24.4s, v20.s[3]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	WORD	$0x4e1c06b8 // dup v24.4s, v21.s[3]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b24 // sadalp v4.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b65 // sadalp v5.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b26 // sadalp v6.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b67 // sadalp v7.4s, v27.8h
-	WORD	$0x4e1c06d8 // dup v24.4s, v22.s[3]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b28 // sadalp v8.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b69 // sadalp v9.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2a // sadalp v10.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6b // sadalp v11.4s, v27.8h
-	WORD	$0x4e1c06f8 // dup v24.4s, v23.s[3]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2c // sadalp v12.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6d // sadalp v13.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2e // sadalp v14.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6f // sadalp v15.4s, v27.8h
+	SUBS	$1, R24
+	BGE	loop7
+end8:
+	ADD	$1, R24
 	FLDPQ	0(R1), (F16, F17)
 	FLDPQ	32(R1), (F18, F19)
 	ADD	$64, R1
@@ -2066,6 +1307,10 @@ group:
 	WORD	$0x4f000405 // movi v5.4s, #0
 	WORD	$0x4f000406 // movi v6.4s, #0
 	WORD	$0x4f000407 // movi v7.4s, #0
+	MOVD	$2, R24
+	SUBS	$1, R24
+	BLT	end10
+loop9:
 	FMOVQ.P	16(R6), F20
 	FMOVQ.P	16(R7), F21
 	FLDPQ.P	32(R0), (F16, F17)
@@ -2212,152 +1457,10 @@ group:
 	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
 	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
 	WORD	$0x4e606b67 // sadalp v7.4s, v27.8h
-	FMOVQ.P	16(R6), F20
-	FMOVQ.P	16(R7), F21
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4e040698 // dup v24.4s, v20.s[0]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	WORD	$0x4e0406b8 // dup v24.4s, v21.s[0]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b24 // sadalp v4.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b65 // sadalp v5.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b26 // sadalp v6.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b67 // sadalp v7.4s, v27.8h
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4e0c0698 // dup v24.4s, v20.s[1]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	WORD	$0x4e0c06b8 // dup v24.4s, v21.s[1]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b24 // sadalp v4.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b65 // sadalp v5.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b26 // sadalp v6.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b67 // sadalp v7.4s, v27.8h
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4e140698 // dup v24.4s, v20.s[2]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	WORD	$0x4e1406b8 // dup v24.4s, v21.s[2]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b24 // sadalp v4.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b65 // sadalp v5.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b26 // sadalp v6.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b67 // sadalp v7.4s, v27.8h
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4e1c0698 // dup v24.4s, v20.s[3]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	WORD	$0x4e1c06b8 // dup v24.4s, v21.s[3]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b24 // sadalp v4.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b65 // sadalp v5.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b26 // sadalp v6.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b67 // sadalp v7.4s, v27.8h
+	SUBS	$1, R24
+	BGE	loop9
+end10:
+	ADD	$1, R24
 	FLDPQ	0(R1), (F16, F17)
 	FLDPQ	32(R1), (F18, F19)
 	ADD	$64, R1
@@ -2437,6 +1540,10 @@ group:
 	WORD	$0x4f000401 // movi v1.4s, #0
 	WORD	$0x4f000402 // movi v2.4s, #0
 	WORD	$0x4f000403 // movi v3.4s, #0
+	MOVD	$2, R24
+	SUBS	$1, R24
+	BLT	end12
+loop11:
 	FMOVQ.P	16(R6), F20
 	FLDPQ.P	32(R0), (F16, F17)
 	FLDPQ.P	32(R0), (F18, F19)
@@ -2514,83 +1621,10 @@ group:
 	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
 	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
 	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	FMOVQ.P	16(R6), F20
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4e040698 // dup v24.4s, v20.s[0]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4e0c0698 // dup v24.4s, v20.s[1]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4e140698 // dup v24.4s, v20.s[2]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4e1c0698 // dup v24.4s, v20.s[3]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
+	SUBS	$1, R24
+	BGE	loop11
+end12:
+	ADD	$1, R24
 	FLDPQ	0(R1), (F16, F17)
 	FLDPQ	32(R1), (F18, F19)
 	ADD	$64, R1
@@ -2664,6 +1698,10 @@ group:
 	WORD	$0x4f00040d // movi v13.4s, #0
 	WORD	$0x4f00040e // movi v14.4s, #0
 	WORD	$0x4f00040f // movi v15.4s, #0
+	MOVD	$2, R24
+	SUBS	$1, R24
+	BLT	end14
+loop13:
 	FMOVQ.P	16(R6), F20
 	FMOVQ.P	16(R7), F21
 	FMOVQ.P	16(R8), F22
@@ -2948,290 +1986,10 @@ group:
 	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
 	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
 	WORD	$0x4e606b6f // sadalp v15.4s, v27.8h
-	FMOVQ.P	16(R6), F20
-	FMOVQ.P	16(R7), F21
-	FMOVQ.P	16(R8), F22
-	FMOVQ.P	16(R9), F23
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4e040698 // dup v24.4s, v20.s[0]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	WORD	$0x4e0406b8 // dup v24.4s, v21.s[0]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b24 // sadalp v4.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b65 // sadalp v5.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b26 // sadalp v6.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b67 // sadalp v7.4s, v27.8h
-	WORD	$0x4e0406d8 // dup v24.4s, v22.s[0]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b28 // sadalp v8.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b69 // sadalp v9.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2a // sadalp v10.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6b // sadalp v11.4s, v27.8h
-	WORD	$0x4e0406f8 // dup v24.4s, v23.s[0]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2c // sadalp v12.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6d // sadalp v13.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2e // sadalp v14.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6f // sadalp v15.4s, v27.8h
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4e0c0698 // dup v24.4s, v20.s[1]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	WORD	$0x4e0c06b8 // dup v24.4s, v21.s[1]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b24 // sadalp v4.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b65 // sadalp v5.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b26 // sadalp v6.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b67 // sadalp v7.4s, v27.8h
-	WORD	$0x4e0c06d8 // dup v24.4s, v22.s[1]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b28 // sadalp v8.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b69 // sadalp v9.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2a // sadalp v10.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6b // sadalp v11.4s, v27.8h
-	WORD	$0x4e0c06f8 // dup v24.4s, v23.s[1]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2c // sadalp v12.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6d // sadalp v13.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2e // sadalp v14.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6f // sadalp v15.4s, v27.8h
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4e140698 // dup v24.4s, v20.s[2]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	WORD	$0x4e1406b8 // dup v24.4s, v21.s[2]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b24 // sadalp v4.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b65 // sadalp v5.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b26 // sadalp v6.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b67 // sadalp v7.4s, v27.8h
-	WORD	$0x4e1406d8 // dup v24.4s, v22.s[2]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b28 // sadalp v8.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b69 // sadalp v9.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2a // sadalp v10.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6b // sadalp v11.4s, v27.8h
-	WORD	$0x4e1406f8 // dup v24.4s, v23.s[2]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2c // sadalp v12.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6d // sadalp v13.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2e // sadalp v14.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6f // sadalp v15.4s, v27.8h
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4e1c0698 // dup v24.4s, v20.s[3]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	WORD	$0x4e1c06b8 // dup v24.4s, v21.s[3]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b24 // sadalp v4.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b65 // sadalp v5.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b26 // sadalp v6.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b67 // sadalp v7.4s, v27.8h
-	WORD	$0x4e1c06d8 // dup v24.4s, v22.s[3]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b28 // sadalp v8.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b69 // sadalp v9.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2a // sadalp v10.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6b // sadalp v11.4s, v27.8h
-	WORD	$0x4e1c06f8 // dup v24.4s, v23.s[3]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2c // sadalp v12.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6d // sadalp v13.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2e // sadalp v14.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6f // sadalp v15.4s, v27.8h
+	SUBS	$1, R24
+	BGE	loop13
+end14:
+	ADD	$1, R24
 	FLDPQ	0(R1), (F16, F17)
 	FLDPQ	32(R1), (F18, F19)
 	ADD	$64, R1
@@ -3390,6 +2148,10 @@ group:
 	WORD	$0x4f000405 // movi v5.4s, #0
 	WORD	$0x4f000406 // movi v6.4s, #0
 	WORD	$0x4f000407 // movi v7.4s, #0
+	MOVD	$2, R24
+	SUBS	$1, R24
+	BLT	end16
+loop15:
 	FMOVQ.P	16(R6), F20
 	FMOVQ.P	16(R7), F21
 	FLDPQ.P	32(R0), (F16, F17)
@@ -3536,152 +2298,10 @@ group:
 	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
 	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
 	WORD	$0x4e606b67 // sadalp v7.4s, v27.8h
-	FMOVQ.P	16(R6), F20
-	FMOVQ.P	16(R7), F21
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4e040698 // dup v24.4s, v20.s[0]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	WORD	$0x4e0406b8 // dup v24.4s, v21.s[0]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b24 // sadalp v4.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b65 // sadalp v5.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b26 // sadalp v6.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b67 // sadalp v7.4s, v27.8h
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4e0c0698 // dup v24.4s, v20.s[1]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	WORD	$0x4e0c06b8 // dup v24.4s, v21.s[1]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b24 // sadalp v4.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b65 // sadalp v5.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b26 // sadalp v6.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b67 // sadalp v7.4s, v27.8h
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4e140698 // dup v24.4s, v20.s[2]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	WORD	$0x4e1406b8 // dup v24.4s, v21.s[2]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b24 // sadalp v4.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b65 // sadalp v5.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b26 // sadalp v6.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b67 // sadalp v7.4s, v27.8h
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4e1c0698 // dup v24.4s, v20.s[3]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	WORD	$0x4e1c06b8 // dup v24.4s, v21.s[3]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b24 // sadalp v4.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b65 // sadalp v5.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b26 // sadalp v6.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b67 // sadalp v7.4s, v27.8h
+	SUBS	$1, R24
+	BGE	loop15
+end16:
+	ADD	$1, R24
 	FLDPQ	0(R1), (F16, F17)
 	FLDPQ	32(R1), (F18, F19)
 	ADD	$64, R1
@@ -3771,6 +2391,10 @@ group:
 	WORD	$0x4f000401 // movi v1.4s, #0
 	WORD	$0x4f000402 // movi v2.4s, #0
 	WORD	$0x4f000403 // movi v3.4s, #0
+	MOVD	$2, R24
+	SUBS	$1, R24
+	BLT	end18
+loop17:
 	FMOVQ.P	16(R6), F20
 	FLDPQ.P	32(R0), (F16, F17)
 	FLDPQ.P	32(R0), (F18, F19)
@@ -3848,83 +2472,10 @@ group:
 	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
 	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
 	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	FMOVQ.P	16(R6), F20
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4e040698 // dup v24.4s, v20.s[0]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4e0c0698 // dup v24.4s, v20.s[1]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4e140698 // dup v24.4s, v20.s[2]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x4e1c0698 // dup v24.4s, v20.s[3]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
+	SUBS	$1, R24
+	BGE	loop17
+end18:
+	ADD	$1, R24
 	FLDPQ	0(R1), (F16, F17)
 	FLDPQ	32(R1), (F18, F19)
 	ADD	$64, R1
@@ -4005,6 +2556,10 @@ group:
 	WORD	$0x4f00040d // movi v13.4s, #0
 	WORD	$0x4f00040e // movi v14.4s, #0
 	WORD	$0x4f00040f // movi v15.4s, #0
+	MOVD	$2, R24
+	SUBS	$1, R24
+	BLT	end20
+loop19:
 	FMOVQ.P	16(R6), F20
 	FMOVQ.P	16(R7), F21
 	FMOVQ.P	16(R8), F22
@@ -4305,306 +2860,10 @@ group:
 	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
 	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
 	WORD	$0x4e606b6f // sadalp v15.4s, v27.8h
-	FMOVQ.P	16(R6), F20
-	FMOVQ.P	16(R7), F21
-	FMOVQ.P	16(R8), F22
-	FMOVQ.P	16(R9), F23
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x6e3f1e10 // eor v16.16b, v16.16b, v31.16b
-	WORD	$0x6e3f1e31 // eor v17.16b, v17.16b, v31.16b
-	WORD	$0x6e3f1e52 // eor v18.16b, v18.16b, v31.16b
-	WORD	$0x6e3f1e73 // eor v19.16b, v19.16b, v31.16b
-	WORD	$0x4e040698 // dup v24.4s, v20.s[0]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	WORD	$0x4e0406b8 // dup v24.4s, v21.s[0]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b24 // sadalp v4.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b65 // sadalp v5.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b26 // sadalp v6.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b67 // sadalp v7.4s, v27.8h
-	WORD	$0x4e0406d8 // dup v24.4s, v22.s[0]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b28 // sadalp v8.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b69 // sadalp v9.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2a // sadalp v10.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6b // sadalp v11.4s, v27.8h
-	WORD	$0x4e0406f8 // dup v24.4s, v23.s[0]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2c // sadalp v12.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6d // sadalp v13.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2e // sadalp v14.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6f // sadalp v15.4s, v27.8h
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x6e3f1e10 // eor v16.16b, v16.16b, v31.16b
-	WORD	$0x6e3f1e31 // eor v17.16b, v17.16b, v31.16b
-	WORD	$0x6e3f1e52 // eor v18.16b, v18.16b, v31.16b
-	WORD	$0x6e3f1e73 // eor v19.16b, v19.16b, v31.16b
-	WORD	$0x4e0c0698 // dup v24.4s, v20.s[1]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	WORD	$0x4e0c06b8 // dup v24.4s, v21.s[1]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b24 // sadalp v4.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b65 // sadalp v5.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b26 // sadalp v6.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b67 // sadalp v7.4s, v27.8h
-	WORD	$0x4e0c06d8 // dup v24.4s, v22.s[1]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b28 // sadalp v8.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b69 // sadalp v9.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2a // sadalp v10.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6b // sadalp v11.4s, v27.8h
-	WORD	$0x4e0c06f8 // dup v24.4s, v23.s[1]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2c // sadalp v12.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6d // sadalp v13.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2e // sadalp v14.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6f // sadalp v15.4s, v27.8h
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x6e3f1e10 // eor v16.16b, v16.16b, v31.16b
-	WORD	$0x6e3f1e31 // eor v17.16b, v17.16b, v31.16b
-	WORD	$0x6e3f1e52 // eor v18.16b, v18.16b, v31.16b
-	WORD	$0x6e3f1e73 // eor v19.16b, v19.16b, v31.16b
-	WORD	$0x4e140698 // dup v24.4s, v20.s[2]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	WORD	$0x4e1406b8 // dup v24.4s, v21.s[2]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b24 // sadalp v4.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b65 // sadalp v5.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b26 // sadalp v6.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b67 // sadalp v7.4s, v27.8h
-	WORD	$0x4e1406d8 // dup v24.4s, v22.s[2]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b28 // sadalp v8.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b69 // sadalp v9.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2a // sadalp v10.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6b // sadalp v11.4s, v27.8h
-	WORD	$0x4e1406f8 // dup v24.4s, v23.s[2]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2c // sadalp v12.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6d // sadalp v13.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2e // sadalp v14.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6f // sadalp v15.4s, v27.8h
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x6e3f1e10 // eor v16.16b, v16.16b, v31.16b
-	WORD	$0x6e3f1e31 // eor v17.16b, v17.16b, v31.16b
-	WORD	$0x6e3f1e52 // eor v18.16b, v18.16b, v31.16b
-	WORD	$0x6e3f1e73 // eor v19.16b, v19.16b, v31.16b
-	WORD	$0x4e1c0698 // dup v24.4s, v20.s[3]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	WORD	$0x4e1c06b8 // dup v24.4s, v21.s[3]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b24 // sadalp v4.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b65 // sadalp v5.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b26 // sadalp v6.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b67 // sadalp v7.4s, v27.8h
-	WORD	$0x4e1c06d8 // dup v24.4s, v22.s[3]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b28 // sadalp v8.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b69 // sadalp v9.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2a // sadalp v10.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6b // sadalp v11.4s, v27.8h
-	WORD	$0x4e1c06f8 // dup v24.4s, v23.s[3]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2c // sadalp v12.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6d // sadalp v13.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b2e // sadalp v14.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b6f // sadalp v15.4s, v27.8h
+	SUBS	$1, R24
+	BGE	loop19
+end20:
+	ADD	$1, R24
 	FLDPQ	0(R1), (F16, F17)
 	FLDPQ	32(R1), (F18, F19)
 	ADD	$64, R1
@@ -4725,6 +2984,10 @@ group:
 	WORD	$0x4f000405 // movi v5.4s, #0
 	WORD	$0x4f000406 // movi v6.4s, #0
 	WORD	$0x4f000407 // movi v7.4s, #0
+	MOVD	$2, R24
+	SUBS	$1, R24
+	BLT	end22
+loop21:
 	FMOVQ.P	16(R6), F20
 	FMOVQ.P	16(R7), F21
 	FLDPQ.P	32(R0), (F16, F17)
@@ -4887,168 +3150,10 @@ group:
 	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
 	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
 	WORD	$0x4e606b67 // sadalp v7.4s, v27.8h
-	FMOVQ.P	16(R6), F20
-	FMOVQ.P	16(R7), F21
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x6e3f1e10 // eor v16.16b, v16.16b, v31.16b
-	WORD	$0x6e3f1e31 // eor v17.16b, v17.16b, v31.16b
-	WORD	$0x6e3f1e52 // eor v18.16b, v18.16b, v31.16b
-	WORD	$0x6e3f1e73 // eor v19.16b, v19.16b, v31.16b
-	WORD	$0x4e040698 // dup v24.4s, v20.s[0]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	WORD	$0x4e0406b8 // dup v24.4s, v21.s[0]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b24 // sadalp v4.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b65 // sadalp v5.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b26 // sadalp v6.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b67 // sadalp v7.4s, v27.8h
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x6e3f1e10 // eor v16.16b, v16.16b, v31.16b
-	WORD	$0x6e3f1e31 // eor v17.16b, v17.16b, v31.16b
-	WORD	$0x6e3f1e52 // eor v18.16b, v18.16b, v31.16b
-	WORD	$0x6e3f1e73 // eor v19.16b, v19.16b, v31.16b
-	WORD	$0x4e0c0698 // dup v24.4s, v20.s[1]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	WORD	$0x4e0c06b8 // dup v24.4s, v21.s[1]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b24 // sadalp v4.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b65 // sadalp v5.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b26 // sadalp v6.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b67 // sadalp v7.4s, v27.8h
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x6e3f1e10 // eor v16.16b, v16.16b, v31.16b
-	WORD	$0x6e3f1e31 // eor v17.16b, v17.16b, v31.16b
-	WORD	$0x6e3f1e52 // eor v18.16b, v18.16b, v31.16b
-	WORD	$0x6e3f1e73 // eor v19.16b, v19.16b, v31.16b
-	WORD	$0x4e140698 // dup v24.4s, v20.s[2]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	WORD	$0x4e1406b8 // dup v24.4s, v21.s[2]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b24 // sadalp v4.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b65 // sadalp v5.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b26 // sadalp v6.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b67 // sadalp v7.4s, v27.8h
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x6e3f1e10 // eor v16.16b, v16.16b, v31.16b
-	WORD	$0x6e3f1e31 // eor v17.16b, v17.16b, v31.16b
-	WORD	$0x6e3f1e52 // eor v18.16b, v18.16b, v31.16b
-	WORD	$0x6e3f1e73 // eor v19.16b, v19.16b, v31.16b
-	WORD	$0x4e1c0698 // dup v24.4s, v20.s[3]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	WORD	$0x4e1c06b8 // dup v24.4s, v21.s[3]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b24 // sadalp v4.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b65 // sadalp v5.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b26 // sadalp v6.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b67 // sadalp v7.4s, v27.8h
+	SUBS	$1, R24
+	BGE	loop21
+end22:
+	ADD	$1, R24
 	FLDPQ	0(R1), (F16, F17)
 	FLDPQ	32(R1), (F18, F19)
 	ADD	$64, R1
@@ -5118,6 +3223,10 @@ group:
 	WORD	$0x4f000401 // movi v1.4s, #0
 	WORD	$0x4f000402 // movi v2.4s, #0
 	WORD	$0x4f000403 // movi v3.4s, #0
+	MOVD	$2, R24
+	SUBS	$1, R24
+	BLT	end24
+loop23:
 	FMOVQ.P	16(R6), F20
 	FLDPQ.P	32(R0), (F16, F17)
 	FLDPQ.P	32(R0), (F18, F19)
@@ -5211,99 +3320,10 @@ group:
 	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
 	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
 	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	FMOVQ.P	16(R6), F20
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x6e3f1e10 // eor v16.16b, v16.16b, v31.16b
-	WORD	$0x6e3f1e31 // eor v17.16b, v17.16b, v31.16b
-	WORD	$0x6e3f1e52 // eor v18.16b, v18.16b, v31.16b
-	WORD	$0x6e3f1e73 // eor v19.16b, v19.16b, v31.16b
-	WORD	$0x4e040698 // dup v24.4s, v20.s[0]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x6e3f1e10 // eor v16.16b, v16.16b, v31.16b
-	WORD	$0x6e3f1e31 // eor v17.16b, v17.16b, v31.16b
-	WORD	$0x6e3f1e52 // eor v18.16b, v18.16b, v31.16b
-	WORD	$0x6e3f1e73 // eor v19.16b, v19.16b, v31.16b
-	WORD	$0x4e0c0698 // dup v24.4s, v20.s[1]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x6e3f1e10 // eor v16.16b, v16.16b, v31.16b
-	WORD	$0x6e3f1e31 // eor v17.16b, v17.16b, v31.16b
-	WORD	$0x6e3f1e52 // eor v18.16b, v18.16b, v31.16b
-	WORD	$0x6e3f1e73 // eor v19.16b, v19.16b, v31.16b
-	WORD	$0x4e140698 // dup v24.4s, v20.s[2]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
-	FLDPQ.P	32(R0), (F16, F17)
-	FLDPQ.P	32(R0), (F18, F19)
-	WORD	$0x6e3f1e10 // eor v16.16b, v16.16b, v31.16b
-	WORD	$0x6e3f1e31 // eor v17.16b, v17.16b, v31.16b
-	WORD	$0x6e3f1e52 // eor v18.16b, v18.16b, v31.16b
-	WORD	$0x6e3f1e73 // eor v19.16b, v19.16b, v31.16b
-	WORD	$0x4e1c0698 // dup v24.4s, v20.s[3]
-	WORD	$0x0e38c219 // smull v25.8h, v16.8b, v24.8b
-	WORD	$0x4e38c21a // smull2 v26.8h, v16.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b20 // sadalp v0.4s, v25.8h
-	WORD	$0x0e38c23b // smull v27.8h, v17.8b, v24.8b
-	WORD	$0x4e38c23c // smull2 v28.8h, v17.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
-	WORD	$0x0e38c259 // smull v25.8h, v18.8b, v24.8b
-	WORD	$0x4e38c25a // smull2 v26.8h, v18.16b, v24.16b
-	WORD	$0x4e7abf39 // addp v25.8h, v25.8h, v26.8h
-	WORD	$0x4e606b22 // sadalp v2.4s, v25.8h
-	WORD	$0x0e38c27b // smull v27.8h, v19.8b, v24.8b
-	WORD	$0x4e38c27c // smull2 v28.8h, v19.16b, v24.16b
-	WORD	$0x4e7cbf7b // addp v27.8h, v27.8h, v28.8h
-	WORD	$0x4e606b63 // sadalp v3.4s, v27.8h
+	SUBS	$1, R24
+	BGE	loop23
+end24:
+	ADD	$1, R24
 	FLDPQ	0(R1), (F16, F17)
 	FLDPQ	32(R1), (F18, F19)
 	ADD	$64, R1

@@ -483,6 +483,704 @@ block:
 	BNE	block
 	RET
 
+// func unpackQ5_0NEON(codes *uint8, scale *float32, offset *float32, src *uint8, blocks int)
+TEXT ·unpackQ5_0NEON(SB), NOSPLIT|NOFRAME, $0-40
+	MOVD	codes+0(FP), R0
+	MOVD	scale+8(FP), R1
+	MOVD	offset+16(FP), R2
+	MOVD	src+24(FP), R3
+	MOVD	blocks+32(FP), R4
+	WORD	$0x4f00e5ff // movi v31.16b, #15
+	WORD	$0x4f00e61e // movi v30.16b, #16
+	MOVD	$0x8040201008040201, R26
+	VMOV	R26, V29.D[0]
+	MOVD	$0x8040201008040201, R26
+	VMOV	R26, V29.D[1]
+	MOVD	$0x0000000000000000, R26
+	VMOV	R26, V28.D[0]
+	MOVD	$0x0101010101010101, R26
+	VMOV	R26, V28.D[1]
+	MOVD	$0x0202020202020202, R26
+	VMOV	R26, V27.D[0]
+	MOVD	$0x0303030303030303, R26
+	VMOV	R26, V27.D[1]
+block:
+	MOVHU	0(R3), R26
+	FMOVS	R26, F1
+	FCVTHS	F1, F1
+	FMOVS	F1, (R1)
+	FMOVS	2(R3), F3
+	FMOVQ	6(R3), F0
+	WORD	$0x4e3f1c01 // and v1.16b, v0.16b, v31.16b
+	WORD	$0x6f0c0402 // ushr v2.16b, v0.16b, #4
+	WORD	$0x4e1c0064 // tbl v4.16b, {v3.16b}, v28.16b
+	WORD	$0x4e3d8c84 // cmtst v4.16b, v4.16b, v29.16b
+	WORD	$0x4e3e1c84 // and v4.16b, v4.16b, v30.16b
+	WORD	$0x4ea41c21 // orr v1.16b, v1.16b, v4.16b
+	WORD	$0x4e1b0064 // tbl v4.16b, {v3.16b}, v27.16b
+	WORD	$0x4e3d8c84 // cmtst v4.16b, v4.16b, v29.16b
+	WORD	$0x4e3e1c84 // and v4.16b, v4.16b, v30.16b
+	WORD	$0x4ea41c42 // orr v2.16b, v2.16b, v4.16b
+	FSTPQ	(F1, F2), 0(R0)
+	ADD	$32, R0
+	ADD	$4, R1
+	ADD	$22, R3
+	SUBS	$1, R4
+	BNE	block
+	RET
+
+// func unpackQ5_1NEON(codes *uint8, scale *float32, offset *float32, src *uint8, blocks int)
+TEXT ·unpackQ5_1NEON(SB), NOSPLIT|NOFRAME, $0-40
+	MOVD	codes+0(FP), R0
+	MOVD	scale+8(FP), R1
+	MOVD	offset+16(FP), R2
+	MOVD	src+24(FP), R3
+	MOVD	blocks+32(FP), R4
+	WORD	$0x4f00e5ff // movi v31.16b, #15
+	WORD	$0x4f00e61e // movi v30.16b, #16
+	MOVD	$0x8040201008040201, R26
+	VMOV	R26, V29.D[0]
+	MOVD	$0x8040201008040201, R26
+	VMOV	R26, V29.D[1]
+	MOVD	$0x0000000000000000, R26
+	VMOV	R26, V28.D[0]
+	MOVD	$0x0101010101010101, R26
+	VMOV	R26, V28.D[1]
+	MOVD	$0x0202020202020202, R26
+	VMOV	R26, V27.D[0]
+	MOVD	$0x0303030303030303, R26
+	VMOV	R26, V27.D[1]
+block:
+	MOVHU	0(R3), R26
+	FMOVS	R26, F1
+	FCVTHS	F1, F1
+	FMOVS	F1, (R1)
+	MOVHU	2(R3), R26
+	FMOVS	R26, F2
+	FCVTHS	F2, F2
+	FMOVS	F2, (R2)
+	FMOVS	4(R3), F3
+	FMOVQ	8(R3), F0
+	WORD	$0x4e3f1c01 // and v1.16b, v0.16b, v31.16b
+	WORD	$0x6f0c0402 // ushr v2.16b, v0.16b, #4
+	WORD	$0x4e1c0064 // tbl v4.16b, {v3.16b}, v28.16b
+	WORD	$0x4e3d8c84 // cmtst v4.16b, v4.16b, v29.16b
+	WORD	$0x4e3e1c84 // and v4.16b, v4.16b, v30.16b
+	WORD	$0x4ea41c21 // orr v1.16b, v1.16b, v4.16b
+	WORD	$0x4e1b0064 // tbl v4.16b, {v3.16b}, v27.16b
+	WORD	$0x4e3d8c84 // cmtst v4.16b, v4.16b, v29.16b
+	WORD	$0x4e3e1c84 // and v4.16b, v4.16b, v30.16b
+	WORD	$0x4ea41c42 // orr v2.16b, v2.16b, v4.16b
+	FSTPQ	(F1, F2), 0(R0)
+	ADD	$32, R0
+	ADD	$4, R1
+	ADD	$4, R2
+	ADD	$24, R3
+	SUBS	$1, R4
+	BNE	block
+	RET
+
+// func unpackQ5_KNEON(codes *uint8, scale *float32, offset *float32, src *uint8, blocks int)
+TEXT ·unpackQ5_KNEON(SB), NOSPLIT|NOFRAME, $0-40
+	MOVD	codes+0(FP), R0
+	MOVD	scale+8(FP), R1
+	MOVD	offset+16(FP), R2
+	MOVD	src+24(FP), R3
+	MOVD	blocks+32(FP), R4
+	WORD	$0x4f00e5ff // movi v31.16b, #15
+	WORD	$0x4f00e61e // movi v30.16b, #16
+	MOVD	$0x3f3f3f3f, R23
+	MOVD	$0x0f0f0f0f, R24
+	MOVD	$0x30303030, R25
+block:
+	MOVWU	4(R3), R19
+	MOVWU	8(R3), R20
+	MOVWU	12(R3), R21
+	AND	R23, R19, R22
+	FMOVS	R22, F28
+	LSR	$2, R19, R22
+	AND	R25, R22
+	MOVD	R21, R26
+	AND	R24, R26
+	ORR	R26, R22
+	VMOV	R22, V28.S[1]
+	AND	R23, R20, R22
+	FMOVS	R22, F29
+	LSR	$2, R20, R22
+	AND	R25, R22
+	LSR	$4, R21, R26
+	AND	R24, R26
+	ORR	R26, R22
+	VMOV	R22, V29.S[1]
+	MOVHU	0(R3), R26
+	FMOVS	R26, F27
+	FCVTHS	F27, F27
+	WORD	$0x2f08a79c // uxtl v28.8h, v28.8b
+	WORD	$0x6f10a799 // uxtl2 v25.4s, v28.8h
+	WORD	$0x2f10a798 // uxtl v24.4s, v28.4h
+	WORD	$0x6e21db18 // ucvtf v24.4s, v24.4s
+	WORD	$0x4f9b9318 // fmul v24.4s, v24.4s, v27.s[0]
+	WORD	$0x6e21db39 // ucvtf v25.4s, v25.4s
+	WORD	$0x4f9b9339 // fmul v25.4s, v25.4s, v27.s[0]
+	MOVHU	2(R3), R26
+	FMOVS	R26, F28
+	FCVTHS	F28, F28
+	WORD	$0x2f08a7bd // uxtl v29.8h, v29.8b
+	WORD	$0x2f10a7ba // uxtl v26.4s, v29.4h
+	WORD	$0x6f10a7bb // uxtl2 v27.4s, v29.8h
+	WORD	$0x6e21db5a // ucvtf v26.4s, v26.4s
+	WORD	$0x4f9c935a // fmul v26.4s, v26.4s, v28.s[0]
+	WORD	$0x6ea0fb5a // fneg v26.4s, v26.4s
+	WORD	$0x6e21db7b // ucvtf v27.4s, v27.4s
+	WORD	$0x4f9c937b // fmul v27.4s, v27.4s, v28.s[0]
+	WORD	$0x6ea0fb7b // fneg v27.4s, v27.4s
+	FSTPQ	(F24, F25), 0(R1)
+	FSTPQ	(F26, F27), 0(R2)
+	FMOVQ	16(R3), F6
+	FMOVQ	32(R3), F7
+	FMOVQ	48(R3), F0
+	WORD	$0x4e3f1c02 // and v2.16b, v0.16b, v31.16b
+	WORD	$0x6f0c0404 // ushr v4.16b, v0.16b, #4
+	WORD	$0x4f0c54c8 // shl v8.16b, v6.16b, #4
+	WORD	$0x4e3e1d08 // and v8.16b, v8.16b, v30.16b
+	WORD	$0x4ea81c42 // orr v2.16b, v2.16b, v8.16b
+	WORD	$0x4f0b54c8 // shl v8.16b, v6.16b, #3
+	WORD	$0x4e3e1d08 // and v8.16b, v8.16b, v30.16b
+	WORD	$0x4ea81c84 // orr v4.16b, v4.16b, v8.16b
+	FMOVQ	64(R3), F1
+	WORD	$0x4e3f1c23 // and v3.16b, v1.16b, v31.16b
+	WORD	$0x6f0c0425 // ushr v5.16b, v1.16b, #4
+	WORD	$0x4f0c54e8 // shl v8.16b, v7.16b, #4
+	WORD	$0x4e3e1d08 // and v8.16b, v8.16b, v30.16b
+	WORD	$0x4ea81c63 // orr v3.16b, v3.16b, v8.16b
+	WORD	$0x4f0b54e8 // shl v8.16b, v7.16b, #3
+	WORD	$0x4e3e1d08 // and v8.16b, v8.16b, v30.16b
+	WORD	$0x4ea81ca5 // orr v5.16b, v5.16b, v8.16b
+	FSTPQ	(F2, F3), 0(R0)
+	FSTPQ	(F4, F5), 32(R0)
+	FMOVQ	80(R3), F0
+	WORD	$0x4e3f1c02 // and v2.16b, v0.16b, v31.16b
+	WORD	$0x6f0c0404 // ushr v4.16b, v0.16b, #4
+	WORD	$0x4f0a54c8 // shl v8.16b, v6.16b, #2
+	WORD	$0x4e3e1d08 // and v8.16b, v8.16b, v30.16b
+	WORD	$0x4ea81c42 // orr v2.16b, v2.16b, v8.16b
+	WORD	$0x4f0954c8 // shl v8.16b, v6.16b, #1
+	WORD	$0x4e3e1d08 // and v8.16b, v8.16b, v30.16b
+	WORD	$0x4ea81c84 // orr v4.16b, v4.16b, v8.16b
+	FMOVQ	96(R3), F1
+	WORD	$0x4e3f1c23 // and v3.16b, v1.16b, v31.16b
+	WORD	$0x6f0c0425 // ushr v5.16b, v1.16b, #4
+	WORD	$0x4f0a54e8 // shl v8.16b, v7.16b, #2
+	WORD	$0x4e3e1d08 // and v8.16b, v8.16b, v30.16b
+	WORD	$0x4ea81c63 // orr v3.16b, v3.16b, v8.16b
+	WORD	$0x4f0954e8 // shl v8.16b, v7.16b, #1
+	WORD	$0x4e3e1d08 // and v8.16b, v8.16b, v30.16b
+	WORD	$0x4ea81ca5 // orr v5.16b, v5.16b, v8.16b
+	FSTPQ	(F2, F3), 64(R0)
+	FSTPQ	(F4, F5), 96(R0)
+	FMOVQ	112(R3), F0
+	WORD	$0x4e3f1c02 // and v2.16b, v0.16b, v31.16b
+	WORD	$0x6f0c0404 // ushr v4.16b, v0.16b, #4
+	WORD	$0x4e3e1cc8 // and v8.16b, v6.16b, v30.16b
+	WORD	$0x4ea81c42 // orr v2.16b, v2.16b, v8.16b
+	WORD	$0x6f0f04c8 // ushr v8.16b, v6.16b, #1
+	WORD	$0x4e3e1d08 // and v8.16b, v8.16b, v30.16b
+	WORD	$0x4ea81c84 // orr v4.16b, v4.16b, v8.16b
+	FMOVQ	128(R3), F1
+	WORD	$0x4e3f1c23 // and v3.16b, v1.16b, v31.16b
+	WORD	$0x6f0c0425 // ushr v5.16b, v1.16b, #4
+	WORD	$0x4e3e1ce8 // and v8.16b, v7.16b, v30.16b
+	WORD	$0x4ea81c63 // orr v3.16b, v3.16b, v8.16b
+	WORD	$0x6f0f04e8 // ushr v8.16b, v7.16b, #1
+	WORD	$0x4e3e1d08 // and v8.16b, v8.16b, v30.16b
+	WORD	$0x4ea81ca5 // orr v5.16b, v5.16b, v8.16b
+	FSTPQ	(F2, F3), 128(R0)
+	FSTPQ	(F4, F5), 160(R0)
+	FMOVQ	144(R3), F0
+	WORD	$0x4e3f1c02 // and v2.16b, v0.16b, v31.16b
+	WORD	$0x6f0c0404 // ushr v4.16b, v0.16b, #4
+	WORD	$0x6f0e04c8 // ushr v8.16b, v6.16b, #2
+	WORD	$0x4e3e1d08 // and v8.16b, v8.16b, v30.16b
+	WORD	$0x4ea81c42 // orr v2.16b, v2.16b, v8.16b
+	WORD	$0x6f0d04c8 // ushr v8.16b, v6.16b, #3
+	WORD	$0x4e3e1d08 // and v8.16b, v8.16b, v30.16b
+	WORD	$0x4ea81c84 // orr v4.16b, v4.16b, v8.16b
+	FMOVQ	160(R3), F1
+	WORD	$0x4e3f1c23 // and v3.16b, v1.16b, v31.16b
+	WORD	$0x6f0c0425 // ushr v5.16b, v1.16b, #4
+	WORD	$0x6f0e04e8 // ushr v8.16b, v7.16b, #2
+	WORD	$0x4e3e1d08 // and v8.16b, v8.16b, v30.16b
+	WORD	$0x4ea81c63 // orr v3.16b, v3.16b, v8.16b
+	WORD	$0x6f0d04e8 // ushr v8.16b, v7.16b, #3
+	WORD	$0x4e3e1d08 // and v8.16b, v8.16b, v30.16b
+	WORD	$0x4ea81ca5 // orr v5.16b, v5.16b, v8.16b
+	FSTPQ	(F2, F3), 192(R0)
+	FSTPQ	(F4, F5), 224(R0)
+	ADD	$256, R0
+	ADD	$32, R1
+	ADD	$32, R2
+	ADD	$176, R3
+	SUBS	$1, R4
+	BNE	block
+	RET
+
+// func unpackQ2_KNEON(codes *uint8, scale *float32, offset *float32, src *uint8, blocks int)
+TEXT ·unpackQ2_KNEON(SB), NOSPLIT|NOFRAME, $0-40
+	MOVD	codes+0(FP), R0
+	MOVD	scale+8(FP), R1
+	MOVD	offset+16(FP), R2
+	MOVD	src+24(FP), R3
+	MOVD	blocks+32(FP), R4
+	WORD	$0x4f00e5ff // movi v31.16b, #15
+	WORD	$0x4f00e47e // movi v30.16b, #3
+block:
+	FMOVQ	0(R3), F0
+	WORD	$0x4e3f1c01 // and v1.16b, v0.16b, v31.16b
+	WORD	$0x6f0c0402 // ushr v2.16b, v0.16b, #4
+	MOVHU	80(R3), R26
+	FMOVS	R26, F3
+	FCVTHS	F3, F3
+	MOVHU	82(R3), R26
+	FMOVS	R26, F4
+	FCVTHS	F4, F4
+	WORD	$0x2f08a438 // uxtl v24.8h, v1.8b
+	WORD	$0x6f08a439 // uxtl2 v25.8h, v1.16b
+	WORD	$0x2f10a710 // uxtl v16.4s, v24.4h
+	WORD	$0x6f10a711 // uxtl2 v17.4s, v24.8h
+	WORD	$0x2f10a732 // uxtl v18.4s, v25.4h
+	WORD	$0x6f10a733 // uxtl2 v19.4s, v25.8h
+	WORD	$0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD	$0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD	$0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD	$0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD	$0x2f08a458 // uxtl v24.8h, v2.8b
+	WORD	$0x6f08a459 // uxtl2 v25.8h, v2.16b
+	WORD	$0x2f10a714 // uxtl v20.4s, v24.4h
+	WORD	$0x6f10a715 // uxtl2 v21.4s, v24.8h
+	WORD	$0x2f10a736 // uxtl v22.4s, v25.4h
+	WORD	$0x6f10a737 // uxtl2 v23.4s, v25.8h
+	WORD	$0x4e21da94 // scvtf v20.4s, v20.4s
+	WORD	$0x4e21dab5 // scvtf v21.4s, v21.4s
+	WORD	$0x4e21dad6 // scvtf v22.4s, v22.4s
+	WORD	$0x4e21daf7 // scvtf v23.4s, v23.4s
+	WORD	$0x4f839210 // fmul v16.4s, v16.4s, v3.s[0]
+	WORD	$0x4f849294 // fmul v20.4s, v20.4s, v4.s[0]
+	WORD	$0x6ea0fa94 // fneg v20.4s, v20.4s
+	FMOVQ	F16, 0(R1)
+	FMOVQ	F20, 0(R2)
+	WORD	$0x4f839231 // fmul v17.4s, v17.4s, v3.s[0]
+	WORD	$0x4f8492b5 // fmul v21.4s, v21.4s, v4.s[0]
+	WORD	$0x6ea0fab5 // fneg v21.4s, v21.4s
+	FMOVQ	F17, 16(R1)
+	FMOVQ	F21, 16(R2)
+	WORD	$0x4f839252 // fmul v18.4s, v18.4s, v3.s[0]
+	WORD	$0x4f8492d6 // fmul v22.4s, v22.4s, v4.s[0]
+	WORD	$0x6ea0fad6 // fneg v22.4s, v22.4s
+	FMOVQ	F18, 32(R1)
+	FMOVQ	F22, 32(R2)
+	WORD	$0x4f839273 // fmul v19.4s, v19.4s, v3.s[0]
+	WORD	$0x4f8492f7 // fmul v23.4s, v23.4s, v4.s[0]
+	WORD	$0x6ea0faf7 // fneg v23.4s, v23.4s
+	FMOVQ	F19, 48(R1)
+	FMOVQ	F23, 48(R2)
+	FMOVQ	16(R3), F0
+	WORD	$0x4e3e1c01 // and v1.16b, v0.16b, v30.16b
+	FMOVQ	F1, 0(R0)
+	WORD	$0x6f0e0401 // ushr v1.16b, v0.16b, #2
+	WORD	$0x4e3e1c21 // and v1.16b, v1.16b, v30.16b
+	FMOVQ	F1, 32(R0)
+	WORD	$0x6f0c0401 // ushr v1.16b, v0.16b, #4
+	WORD	$0x4e3e1c21 // and v1.16b, v1.16b, v30.16b
+	FMOVQ	F1, 64(R0)
+	WORD	$0x6f0a0401 // ushr v1.16b, v0.16b, #6
+	WORD	$0x4e3e1c21 // and v1.16b, v1.16b, v30.16b
+	FMOVQ	F1, 96(R0)
+	FMOVQ	32(R3), F0
+	WORD	$0x4e3e1c01 // and v1.16b, v0.16b, v30.16b
+	FMOVQ	F1, 16(R0)
+	WORD	$0x6f0e0401 // ushr v1.16b, v0.16b, #2
+	WORD	$0x4e3e1c21 // and v1.16b, v1.16b, v30.16b
+	FMOVQ	F1, 48(R0)
+	WORD	$0x6f0c0401 // ushr v1.16b, v0.16b, #4
+	WORD	$0x4e3e1c21 // and v1.16b, v1.16b, v30.16b
+	FMOVQ	F1, 80(R0)
+	WORD	$0x6f0a0401 // ushr v1.16b, v0.16b, #6
+	WORD	$0x4e3e1c21 // and v1.16b, v1.16b, v30.16b
+	FMOVQ	F1, 112(R0)
+	FMOVQ	48(R3), F0
+	WORD	$0x4e3e1c01 // and v1.16b, v0.16b, v30.16b
+	FMOVQ	F1, 128(R0)
+	WORD	$0x6f0e0401 // ushr v1.16b, v0.16b, #2
+	WORD	$0x4e3e1c21 // and v1.16b, v1.16b, v30.16b
+	FMOVQ	F1, 160(R0)
+	WORD	$0x6f0c0401 // ushr v1.16b, v0.16b, #4
+	WORD	$0x4e3e1c21 // and v1.16b, v1.16b, v30.16b
+	FMOVQ	F1, 192(R0)
+	WORD	$0x6f0a0401 // ushr v1.16b, v0.16b, #6
+	WORD	$0x4e3e1c21 // and v1.16b, v1.16b, v30.16b
+	FMOVQ	F1, 224(R0)
+	FMOVQ	64(R3), F0
+	WORD	$0x4e3e1c01 // and v1.16b, v0.16b, v30.16b
+	FMOVQ	F1, 144(R0)
+	WORD	$0x6f0e0401 // ushr v1.16b, v0.16b, #2
+	WORD	$0x4e3e1c21 // and v1.16b, v1.16b, v30.16b
+	FMOVQ	F1, 176(R0)
+	WORD	$0x6f0c0401 // ushr v1.16b, v0.16b, #4
+	WORD	$0x4e3e1c21 // and v1.16b, v1.16b, v30.16b
+	FMOVQ	F1, 208(R0)
+	WORD	$0x6f0a0401 // ushr v1.16b, v0.16b, #6
+	WORD	$0x4e3e1c21 // and v1.16b, v1.16b, v30.16b
+	FMOVQ	F1, 240(R0)
+	ADD	$256, R0
+	ADD	$64, R1
+	ADD	$64, R2
+	ADD	$84, R3
+	SUBS	$1, R4
+	BNE	block
+	RET
+
+// func unpackQ3_KNEON(codes *uint8, scale *float32, offset *float32, src *uint8, blocks int)
+TEXT ·unpackQ3_KNEON(SB), NOSPLIT|NOFRAME, $0-40
+	MOVD	codes+0(FP), R0
+	MOVD	scale+8(FP), R1
+	MOVD	offset+16(FP), R2
+	MOVD	src+24(FP), R3
+	MOVD	blocks+32(FP), R4
+	WORD	$0x4f00e47e // movi v30.16b, #3
+	WORD	$0x4f00e49d // movi v29.16b, #4
+	WORD	$0x4f01e41c // movi v28.16b, #32
+	MOVD	$0x0f0f0f0f, R23
+	MOVD	$0x03030303, R24
+block:
+	MOVWU	96(R3), R19
+	MOVWU	100(R3), R20
+	MOVWU	104(R3), R21
+	LSR	$0, R19, R22
+	AND	R23, R22
+	LSR	$0, R21, R25
+	AND	R24, R25
+	ORR	R25<<4, R22
+	VMOV	R22, V0.S[0]
+	LSR	$0, R20, R22
+	AND	R23, R22
+	LSR	$2, R21, R25
+	AND	R24, R25
+	ORR	R25<<4, R22
+	VMOV	R22, V0.S[1]
+	LSR	$4, R19, R22
+	AND	R23, R22
+	LSR	$4, R21, R25
+	AND	R24, R25
+	ORR	R25<<4, R22
+	VMOV	R22, V0.S[2]
+	LSR	$4, R20, R22
+	AND	R23, R22
+	LSR	$6, R21, R25
+	AND	R24, R25
+	ORR	R25<<4, R22
+	VMOV	R22, V0.S[3]
+	WORD	$0x6e3c8400 // sub v0.16b, v0.16b, v28.16b
+	MOVHU	108(R3), R26
+	FMOVS	R26, F1
+	FCVTHS	F1, F1
+	WORD	$0x0f08a418 // sxtl v24.8h, v0.8b
+	WORD	$0x4f08a419 // sxtl2 v25.8h, v0.16b
+	WORD	$0x0f10a710 // sxtl v16.4s, v24.4h
+	WORD	$0x4f10a711 // sxtl2 v17.4s, v24.8h
+	WORD	$0x0f10a732 // sxtl v18.4s, v25.4h
+	WORD	$0x4f10a733 // sxtl2 v19.4s, v25.8h
+	WORD	$0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD	$0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD	$0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD	$0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD	$0x4f819210 // fmul v16.4s, v16.4s, v1.s[0]
+	FMOVQ	F16, 0(R1)
+	WORD	$0x4f819231 // fmul v17.4s, v17.4s, v1.s[0]
+	FMOVQ	F17, 16(R1)
+	WORD	$0x4f819252 // fmul v18.4s, v18.4s, v1.s[0]
+	FMOVQ	F18, 32(R1)
+	WORD	$0x4f819273 // fmul v19.4s, v19.4s, v1.s[0]
+	FMOVQ	F19, 48(R1)
+	FMOVQ	0(R3), F4
+	FMOVQ	16(R3), F5
+	FMOVQ	32(R3), F0
+	WORD	$0x4e3e1c01 // and v1.16b, v0.16b, v30.16b
+	WORD	$0x4f0a5482 // shl v2.16b, v4.16b, #2
+	WORD	$0x4e3d1c42 // and v2.16b, v2.16b, v29.16b
+	WORD	$0x4ea21c21 // orr v1.16b, v1.16b, v2.16b
+	FMOVQ	F1, 0(R0)
+	WORD	$0x6f0e0401 // ushr v1.16b, v0.16b, #2
+	WORD	$0x4e3e1c21 // and v1.16b, v1.16b, v30.16b
+	WORD	$0x4f095482 // shl v2.16b, v4.16b, #1
+	WORD	$0x4e3d1c42 // and v2.16b, v2.16b, v29.16b
+	WORD	$0x4ea21c21 // orr v1.16b, v1.16b, v2.16b
+	FMOVQ	F1, 32(R0)
+	WORD	$0x6f0c0401 // ushr v1.16b, v0.16b, #4
+	WORD	$0x4e3e1c21 // and v1.16b, v1.16b, v30.16b
+	WORD	$0x4e3d1c82 // and v2.16b, v4.16b, v29.16b
+	WORD	$0x4ea21c21 // orr v1.16b, v1.16b, v2.16b
+	FMOVQ	F1, 64(R0)
+	WORD	$0x6f0a0401 // ushr v1.16b, v0.16b, #6
+	WORD	$0x4e3e1c21 // and v1.16b, v1.16b, v30.16b
+	WORD	$0x6f0f0482 // ushr v2.16b, v4.16b, #1
+	WORD	$0x4e3d1c42 // and v2.16b, v2.16b, v29.16b
+	WORD	$0x4ea21c21 // orr v1.16b, v1.16b, v2.16b
+	FMOVQ	F1, 96(R0)
+	FMOVQ	48(R3), F0
+	WORD	$0x4e3e1c01 // and v1.16b, v0.16b, v30.16b
+	WORD	$0x4f0a54a2 // shl v2.16b, v5.16b, #2
+	WORD	$0x4e3d1c42 // and v2.16b, v2.16b, v29.16b
+	WORD	$0x4ea21c21 // orr v1.16b, v1.16b, v2.16b
+	FMOVQ	F1, 16(R0)
+	WORD	$0x6f0e0401 // ushr v1.16b, v0.16b, #2
+	WORD	$0x4e3e1c21 // and v1.16b, v1.16b, v30.16b
+	WORD	$0x4f0954a2 // shl v2.16b, v5.16b, #1
+	WORD	$0x4e3d1c42 // and v2.16b, v2.16b, v29.16b
+	WORD	$0x4ea21c21 // orr v1.16b, v1.16b, v2.16b
+	FMOVQ	F1, 48(R0)
+	WORD	$0x6f0c0401 // ushr v1.16b, v0.16b, #4
+	WORD	$0x4e3e1c21 // and v1.16b, v1.16b, v30.16b
+	WORD	$0x4e3d1ca2 // and v2.16b, v5.16b, v29.16b
+	WORD	$0x4ea21c21 // orr v1.16b, v1.16b, v2.16b
+	FMOVQ	F1, 80(R0)
+	WORD	$0x6f0a0401 // ushr v1.16b, v0.16b, #6
+	WORD	$0x4e3e1c21 // and v1.16b, v1.16b, v30.16b
+	WORD	$0x6f0f04a2 // ushr v2.16b, v5.16b, #1
+	WORD	$0x4e3d1c42 // and v2.16b, v2.16b, v29.16b
+	WORD	$0x4ea21c21 // orr v1.16b, v1.16b, v2.16b
+	FMOVQ	F1, 112(R0)
+	FMOVQ	64(R3), F0
+	WORD	$0x4e3e1c01 // and v1.16b, v0.16b, v30.16b
+	WORD	$0x6f0e0482 // ushr v2.16b, v4.16b, #2
+	WORD	$0x4e3d1c42 // and v2.16b, v2.16b, v29.16b
+	WORD	$0x4ea21c21 // orr v1.16b, v1.16b, v2.16b
+	FMOVQ	F1, 128(R0)
+	WORD	$0x6f0e0401 // ushr v1.16b, v0.16b, #2
+	WORD	$0x4e3e1c21 // and v1.16b, v1.16b, v30.16b
+	WORD	$0x6f0d0482 // ushr v2.16b, v4.16b, #3
+	WORD	$0x4e3d1c42 // and v2.16b, v2.16b, v29.16b
+	WORD	$0x4ea21c21 // orr v1.16b, v1.16b, v2.16b
+	FMOVQ	F1, 160(R0)
+	WORD	$0x6f0c0401 // ushr v1.16b, v0.16b, #4
+	WORD	$0x4e3e1c21 // and v1.16b, v1.16b, v30.16b
+	WORD	$0x6f0c0482 // ushr v2.16b, v4.16b, #4
+	WORD	$0x4e3d1c42 // and v2.16b, v2.16b, v29.16b
+	WORD	$0x4ea21c21 // orr v1.16b, v1.16b, v2.16b
+	FMOVQ	F1, 192(R0)
+	WORD	$0x6f0a0401 // ushr v1.16b, v0.16b, #6
+	WORD	$0x4e3e1c21 // and v1.16b, v1.16b, v30.16b
+	WORD	$0x6f0b0482 // ushr v2.16b, v4.16b, #5
+	WORD	$0x4e3d1c42 // and v2.16b, v2.16b, v29.16b
+	WORD	$0x4ea21c21 // orr v1.16b, v1.16b, v2.16b
+	FMOVQ	F1, 224(R0)
+	FMOVQ	80(R3), F0
+	WORD	$0x4e3e1c01 // and v1.16b, v0.16b, v30.16b
+	WORD	$0x6f0e04a2 // ushr v2.16b, v5.16b, #2
+	WORD	$0x4e3d1c42 // and v2.16b, v2.16b, v29.16b
+	WORD	$0x4ea21c21 // orr v1.16b, v1.16b, v2.16b
+	FMOVQ	F1, 144(R0)
+	WORD	$0x6f0e0401 // ushr v1.16b, v0.16b, #2
+	WORD	$0x4e3e1c21 // and v1.16b, v1.16b, v30.16b
+	WORD	$0x6f0d04a2 // ushr v2.16b, v5.16b, #3
+	WORD	$0x4e3d1c42 // and v2.16b, v2.16b, v29.16b
+	WORD	$0x4ea21c21 // orr v1.16b, v1.16b, v2.16b
+	FMOVQ	F1, 176(R0)
+	WORD	$0x6f0c0401 // ushr v1.16b, v0.16b, #4
+	WORD	$0x4e3e1c21 // and v1.16b, v1.16b, v30.16b
+	WORD	$0x6f0c04a2 // ushr v2.16b, v5.16b, #4
+	WORD	$0x4e3d1c42 // and v2.16b, v2.16b, v29.16b
+	WORD	$0x4ea21c21 // orr v1.16b, v1.16b, v2.16b
+	FMOVQ	F1, 208(R0)
+	WORD	$0x6f0a0401 // ushr v1.16b, v0.16b, #6
+	WORD	$0x4e3e1c21 // and v1.16b, v1.16b, v30.16b
+	WORD	$0x6f0b04a2 // ushr v2.16b, v5.16b, #5
+	WORD	$0x4e3d1c42 // and v2.16b, v2.16b, v29.16b
+	WORD	$0x4ea21c21 // orr v1.16b, v1.16b, v2.16b
+	FMOVQ	F1, 240(R0)
+	ADD	$256, R0
+	ADD	$64, R1
+	ADD	$110, R3
+	SUBS	$1, R4
+	BNE	block
+	RET
+
+// func unpackIQ4_NLNEON(codes *uint8, scale *float32, offset *float32, src *uint8, blocks int)
+TEXT ·unpackIQ4_NLNEON(SB), NOSPLIT|NOFRAME, $0-40
+	MOVD	codes+0(FP), R0
+	MOVD	scale+8(FP), R1
+	MOVD	offset+16(FP), R2
+	MOVD	src+24(FP), R3
+	MOVD	blocks+32(FP), R4
+	WORD	$0x4f00e5ff // movi v31.16b, #15
+	MOVD	$0x766a5d4f3f2d1801, R26
+	VMOV	R26, V30.D[0]
+	MOVD	$0xf1d9c5b5a6998d81, R26
+	VMOV	R26, V30.D[1]
+block:
+	MOVHU	0(R3), R26
+	FMOVS	R26, F3
+	FCVTHS	F3, F3
+	FMOVS	F3, (R1)
+	FMOVQ	2(R3), F0
+	WORD	$0x4e3f1c01 // and v1.16b, v0.16b, v31.16b
+	WORD	$0x6f0c0402 // ushr v2.16b, v0.16b, #4
+	WORD	$0x4e0103c1 // tbl v1.16b, {v30.16b}, v1.16b
+	WORD	$0x4e0203c2 // tbl v2.16b, {v30.16b}, v2.16b
+	FSTPQ	(F1, F2), 0(R0)
+	ADD	$32, R0
+	ADD	$4, R1
+	ADD	$18, R3
+	SUBS	$1, R4
+	BNE	block
+	RET
+
+// func unpackIQ4_XSNEON(codes *uint8, scale *float32, offset *float32, src *uint8, blocks int)
+TEXT ·unpackIQ4_XSNEON(SB), NOSPLIT|NOFRAME, $0-40
+	MOVD	codes+0(FP), R0
+	MOVD	scale+8(FP), R1
+	MOVD	offset+16(FP), R2
+	MOVD	src+24(FP), R3
+	MOVD	blocks+32(FP), R4
+	WORD	$0x4f00e5ff // movi v31.16b, #15
+	WORD	$0x4f01041d // movi v29.4s, #32
+	MOVD	$0x766a5d4f3f2d1801, R26
+	VMOV	R26, V30.D[0]
+	MOVD	$0xf1d9c5b5a6998d81, R26
+	VMOV	R26, V30.D[1]
+block:
+	MOVHU	0(R3), R26
+	FMOVS	R26, F3
+	FCVTHS	F3, F3
+	MOVHU	2(R3), R19
+	MOVWU	4(R3), R20
+	UBFX	$0, R20, $4, R21
+	UBFX	$0, R19, $2, R22
+	ORR	R22<<4, R21
+	VMOV	R21, V4.S[0]
+	UBFX	$4, R20, $4, R21
+	UBFX	$2, R19, $2, R22
+	ORR	R22<<4, R21
+	VMOV	R21, V4.S[1]
+	UBFX	$8, R20, $4, R21
+	UBFX	$4, R19, $2, R22
+	ORR	R22<<4, R21
+	VMOV	R21, V4.S[2]
+	UBFX	$12, R20, $4, R21
+	UBFX	$6, R19, $2, R22
+	ORR	R22<<4, R21
+	VMOV	R21, V4.S[3]
+	UBFX	$16, R20, $4, R21
+	UBFX	$8, R19, $2, R22
+	ORR	R22<<4, R21
+	VMOV	R21, V5.S[0]
+	UBFX	$20, R20, $4, R21
+	UBFX	$10, R19, $2, R22
+	ORR	R22<<4, R21
+	VMOV	R21, V5.S[1]
+	UBFX	$24, R20, $4, R21
+	UBFX	$12, R19, $2, R22
+	ORR	R22<<4, R21
+	VMOV	R21, V5.S[2]
+	UBFX	$28, R20, $4, R21
+	UBFX	$14, R19, $2, R22
+	ORR	R22<<4, R21
+	VMOV	R21, V5.S[3]
+	WORD	$0x6ebd8484 // sub v4.4s, v4.4s, v29.4s
+	WORD	$0x4e21d884 // scvtf v4.4s, v4.4s
+	WORD	$0x4f839084 // fmul v4.4s, v4.4s, v3.s[0]
+	WORD	$0x6ebd84a5 // sub v5.4s, v5.4s, v29.4s
+	WORD	$0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD	$0x4f8390a5 // fmul v5.4s, v5.4s, v3.s[0]
+	FSTPQ	(F4, F5), 0(R1)
+	FMOVQ	8(R3), F0
+	WORD	$0x4e3f1c01 // and v1.16b, v0.16b, v31.16b
+	WORD	$0x6f0c0402 // ushr v2.16b, v0.16b, #4
+	WORD	$0x4e0103c1 // tbl v1.16b, {v30.16b}, v1.16b
+	WORD	$0x4e0203c2 // tbl v2.16b, {v30.16b}, v2.16b
+	FSTPQ	(F1, F2), 0(R0)
+	FMOVQ	24(R3), F0
+	WORD	$0x4e3f1c01 // and v1.16b, v0.16b, v31.16b
+	WORD	$0x6f0c0402 // ushr v2.16b, v0.16b, #4
+	WORD	$0x4e0103c1 // tbl v1.16b, {v30.16b}, v1.16b
+	WORD	$0x4e0203c2 // tbl v2.16b, {v30.16b}, v2.16b
+	FSTPQ	(F1, F2), 32(R0)
+	FMOVQ	40(R3), F0
+	WORD	$0x4e3f1c01 // and v1.16b, v0.16b, v31.16b
+	WORD	$0x6f0c0402 // ushr v2.16b, v0.16b, #4
+	WORD	$0x4e0103c1 // tbl v1.16b, {v30.16b}, v1.16b
+	WORD	$0x4e0203c2 // tbl v2.16b, {v30.16b}, v2.16b
+	FSTPQ	(F1, F2), 64(R0)
+	FMOVQ	56(R3), F0
+	WORD	$0x4e3f1c01 // and v1.16b, v0.16b, v31.16b
+	WORD	$0x6f0c0402 // ushr v2.16b, v0.16b, #4
+	WORD	$0x4e0103c1 // tbl v1.16b, {v30.16b}, v1.16b
+	WORD	$0x4e0203c2 // tbl v2.16b, {v30.16b}, v2.16b
+	FSTPQ	(F1, F2), 96(R0)
+	FMOVQ	72(R3), F0
+	WORD	$0x4e3f1c01 // and v1.16b, v0.16b, v31.16b
+	WORD	$0x6f0c0402 // ushr v2.16b, v0.16b, #4
+	WORD	$0x4e0103c1 // tbl v1.16b, {v30.16b}, v1.16b
+	WORD	$0x4e0203c2 // tbl v2.16b, {v30.16b}, v2.16b
+	FSTPQ	(F1, F2), 128(R0)
+	FMOVQ	88(R3), F0
+	WORD	$0x4e3f1c01 // and v1.16b, v0.16b, v31.16b
+	WORD	$0x6f0c0402 // ushr v2.16b, v0.16b, #4
+	WORD	$0x4e0103c1 // tbl v1.16b, {v30.16b}, v1.16b
+	WORD	$0x4e0203c2 // tbl v2.16b, {v30.16b}, v2.16b
+	FSTPQ	(F1, F2), 160(R0)
+	FMOVQ	104(R3), F0
+	WORD	$0x4e3f1c01 // and v1.16b, v0.16b, v31.16b
+	WORD	$0x6f0c0402 // ushr v2.16b, v0.16b, #4
+	WORD	$0x4e0103c1 // tbl v1.16b, {v30.16b}, v1.16b
+	WORD	$0x4e0203c2 // tbl v2.16b, {v30.16b}, v2.16b
+	FSTPQ	(F1, F2), 192(R0)
+	FMOVQ	120(R3), F0
+	WORD	$0x4e3f1c01 // and v1.16b, v0.16b, v31.16b
+	WORD	$0x6f0c0402 // ushr v2.16b, v0.16b, #4
+	WORD	$0x4e0103c1 // tbl v1.16b, {v30.16b}, v1.16b
+	WORD	$0x4e0203c2 // tbl v2.16b, {v30.16b}, v2.16b
+	FSTPQ	(F1, F2), 224(R0)
+	ADD	$256, R0
+	ADD	$32, R1
+	ADD	$136, R3
+	SUBS	$1, R4
+	BNE	block
+	RET
+
+// func unpackMXFP4NEON(codes *uint8, scale *float32, offset *float32, src *uint8, blocks int)
+TEXT ·unpackMXFP4NEON(SB), NOSPLIT|NOFRAME, $0-40
+	MOVD	codes+0(FP), R0
+	MOVD	scale+8(FP), R1
+	MOVD	offset+16(FP), R2
+	MOVD	src+24(FP), R3
+	MOVD	blocks+32(FP), R4
+	WORD	$0x4f00e5ff // movi v31.16b, #15
+	MOVD	$0x8c88868483828180, R26
+	VMOV	R26, V30.D[0]
+	MOVD	$0x74787a7c7d7e7f80, R26
+	VMOV	R26, V30.D[1]
+	MOVD	$0x00200000, R20
+block:
+	MOVBU	(R3), R19
+	LSL	R19, R20, R21
+	SUB	$1, R19, R22
+	LSL	$23, R22
+	CMP	$2, R19
+	CSEL	LT, R21, R22, R22
+	MOVW	R22, (R1)
+	FMOVQ	1(R3), F0
+	WORD	$0x4e3f1c01 // and v1.16b, v0.16b, v31.16b
+	WORD	$0x6f0c0402 // ushr v2.16b, v0.16b, #4
+	WORD	$0x4e0103c1 // tbl v1.16b, {v30.16b}, v1.16b
+	WORD	$0x4e0203c2 // tbl v2.16b, {v30.16b}, v2.16b
+	FSTPQ	(F1, F2), 0(R0)
+	ADD	$32, R0
+	ADD	$4, R1
+	ADD	$17, R3
+	SUBS	$1, R4
+	BNE	block
+	RET
+
 // func dequantiseOffset32NEON(dst *float32, codes *uint8, scale *float32, offset *float32, zero int, groups int)
 TEXT ·dequantiseOffset32NEON(SB), NOSPLIT|NOFRAME, $0-48
 	MOVD	dst+0(FP), R0

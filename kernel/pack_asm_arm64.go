@@ -37,6 +37,46 @@ func unpackQ4_KNEON(codes *uint8, scale *float32, offset *float32, src *uint8, b
 //go:noescape
 func unpackQ6_KNEON(codes *uint8, scale *float32, offset *float32, src *uint8, blocks int)
 
+// unpackQ5_0NEON takes blocks >= 1 blocks apart. See package quant for layout and reference.
+//
+//go:noescape
+func unpackQ5_0NEON(codes *uint8, scale *float32, offset *float32, src *uint8, blocks int)
+
+// unpackQ5_1NEON takes blocks >= 1 blocks apart. See package quant for layout and reference.
+//
+//go:noescape
+func unpackQ5_1NEON(codes *uint8, scale *float32, offset *float32, src *uint8, blocks int)
+
+// unpackQ5_KNEON takes blocks >= 1 blocks apart. See package quant for layout and reference.
+//
+//go:noescape
+func unpackQ5_KNEON(codes *uint8, scale *float32, offset *float32, src *uint8, blocks int)
+
+// unpackQ2_KNEON takes blocks >= 1 blocks apart. See package quant for layout and reference.
+//
+//go:noescape
+func unpackQ2_KNEON(codes *uint8, scale *float32, offset *float32, src *uint8, blocks int)
+
+// unpackQ3_KNEON takes blocks >= 1 blocks apart. See package quant for layout and reference.
+//
+//go:noescape
+func unpackQ3_KNEON(codes *uint8, scale *float32, offset *float32, src *uint8, blocks int)
+
+// unpackIQ4_NLNEON takes blocks >= 1 blocks apart. See package quant for layout and reference.
+//
+//go:noescape
+func unpackIQ4_NLNEON(codes *uint8, scale *float32, offset *float32, src *uint8, blocks int)
+
+// unpackIQ4_XSNEON takes blocks >= 1 blocks apart. See package quant for layout and reference.
+//
+//go:noescape
+func unpackIQ4_XSNEON(codes *uint8, scale *float32, offset *float32, src *uint8, blocks int)
+
+// unpackMXFP4NEON takes blocks >= 1 blocks apart. See package quant for layout and reference.
+//
+//go:noescape
+func unpackMXFP4NEON(codes *uint8, scale *float32, offset *float32, src *uint8, blocks int)
+
 // dequantiseOffset32NEON writes the weights of groups >= 1 groups of 32 from their integer form; see quant.Format.
 //
 //go:noescape

@@ -112,14 +112,6 @@ func decodeRow(dst []float32, src []byte, f RowFormat) {
 	decodeRowGeneric(dst[n:], src[at:], f)
 }
 
-func dotBlockK(dst []float32, stride int, q []float32, block []byte, g, n, d int, f GroupFormat) {
-	dotBlockKGeneric(dst, stride, q, block, g, n, d, f)
-}
-
-func accumulateBlockV(acc, weights []float32, stride int, block []byte, g, n, d int, f GroupFormat) {
-	accumulateBlockVGeneric(acc, weights, stride, block, g, n, d, f)
-}
-
 func prefetch(b []byte) {
 	if CPU() >= NEON {
 		prefetchNEON(&b[0], (min(len(b), 4096)+63)/64)

@@ -57,7 +57,7 @@ func (s strip) strip(tier string, rows int) {
 		for i := range 4 * rows {
 			v("movi v%d.4s, #0", i)
 		}
-		for range s.group / 16 {
+		sixteen := func() {
 			for r := range rows {
 				o("FMOVQ.P 16(%s), F%d", codes[r], 20+r)
 			}
@@ -71,6 +71,12 @@ func (s strip) strip(tier string, rows int) {
 					outerDot(tier, 4*r, 20+r, step)
 				}
 			}
+		}
+		if s.group == 16 {
+			sixteen()
+		} else {
+			o("MOVD $2, R24")
+			counted("R24", 1, sixteen)
 		}
 		s.scaleSums(rows, half, scales, dst, dstStride, scale, sums)
 	}

@@ -19,6 +19,10 @@ var opcodes = map[string]uint32{
 	"smull2 v#.8h, v#.16b, v#.16b":   0x4e20c000,
 	"smlal v#.8h, v#.8b, v#.8b":      0x0e208000,
 	"smlal2 v#.8h, v#.16b, v#.16b":   0x4e208000,
+	"smlal v#.4s, v#.4h, v#.4h":      0x0e608000,
+	"smlal2 v#.4s, v#.8h, v#.8h":     0x4e608000,
+	"ushr v#.8h, v#.8h, #i":          0x6f000400,
+	"shl v#.8h, v#.8h, #i":           0x4f105400,
 	"saddlp v#.4s, v#.8h":            0x4e602800,
 	"sadalp v#.4s, v#.8h":            0x4e606800,
 	"addp v#.8h, v#.8h, v#.8h":       0x4e60bc00,
@@ -28,6 +32,9 @@ var opcodes = map[string]uint32{
 	"sub v#.8h, v#.8h, v#.8h":        0x6e608400,
 	"mls v#.4s, v#.4s, v#.4s":        0x6ea09400,
 	"mls v#.4s, v#.4s, v#.s[i]":      0x6f804000,
+	"sub v#.16b, v#.16b, v#.16b":     0x6e208400,
+	"cmtst v#.16b, v#.16b, v#.16b":   0x4e208c00,
+	"tbl v#.16b, {v#.16b}, v#.16b":   0x4e000000,
 	"and v#.16b, v#.16b, v#.16b":     0x4e201c00,
 	"orr v#.16b, v#.16b, v#.16b":     0x4ea01c00,
 	"eor v#.16b, v#.16b, v#.16b":     0x6e201c00,
@@ -129,14 +136,15 @@ func encode(text string) uint32 {
 
 // number places an instruction's element indices or immediate.
 func number(name, pattern string, n []uint32) uint32 {
-	wide := strings.Contains(pattern, "4s")
 	switch {
 	case name == "mov":
 		return n[0]<<19 | n[1]<<13 // imm5, imm4
 	case name == "dup":
 		return n[0] << 19 // imm5
-	case name == "ushr" && !wide:
-		return (16 - n[0]) << 16 // immh:immb = 2*8 - shift
+	case name == "ushr" && strings.Contains(pattern, "8h"):
+		return (32 - n[0]) << 16 // immh:immb = 2*bits - shift
+	case name == "ushr":
+		return (16 - n[0]) << 16
 	case name == "shl":
 		return n[0] << 16 // immh:immb = bits + shift
 	case name == "ext":

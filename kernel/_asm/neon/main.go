@@ -41,6 +41,28 @@ Decode (kernel/tile.go) without SDOT: eight stored rows times one row of 8-bit a
 
 Registers: v0 to v3 sums of four groups, folded to four dots in v0; v4 to v15 codes; v24 to v27 scales and offsets of the
 weights, v29 the zero point, v30 products.`},
+	"elementwise": {elementwise, `
+Steps of a layer on rows of f32 (kernel/elementwise.go): sixteen elements at a time, then four, then one in lane 0 of the same registers.
+
+Registers: dst and the sources from v0, v4 and v8 up; v16 to v19 factors; v20 ones; v21 to v31 the constants of e^x. Sums keep their 32
+partial sums in v0 to v7.`},
+	"attention": {attention, `
+Attention tiles (kernel/attention_arm64.go): 8 query rows against a block of 64 keys.
+
+	queries  [8][d]            as they lie, rows d apart
+	keys     [8][d][8]         panels: a channel of 8 keys is two registers
+	scores   [8][64]           rows 256 bytes apart; products, then weights
+	values   [n][stride]       in place, read 8 columns at a time
+	out      [8][dv]           dv a multiple of 8
+
+Registers: v0 to v15 sums [row][2], v16 to v23 four numbers of each row, v24 and v25 a channel of the panel or a value. softmaxTile and
+addProbs keep the nine constants of 2^x in v23 to v31.`},
+	"rows_group": {group, `
+Grouped codes of 2 to 4 bits (kernel/rows_group.go, which has the layout): products of up to four folded operands with an octet of lanes.
+
+Registers: v0 to v15 sums [head][4], even and odd slots apart; v16 and v17 words, v18 and v19 upper bits, v20 and v21 pairs of codes; v24 to
+v27 four pairs of each operand, v28 one of them repeated, v30 and v31 masks.`},
+	"peak": {peak, `The yardsticks of kernel/peak.go.`},
 	"rows": {rows, `
 Rows of the cache (kernel/rows.go): products of up to four heads with n stored rows, and conversions.
 
@@ -64,7 +86,7 @@ func main() {
 	}
 	p.run()
 	stubs := *name + "_arm64.go"
-	if !strings.Contains(*name, "_") {
+	if !strings.Contains(*name, "_") || *name == "rows_group" {
 		stubs = *name + "_asm_arm64.go"
 	}
 	write(*name, p.layout, *out+*name+"_arm64.s", *out+stubs)
