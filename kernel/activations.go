@@ -98,7 +98,7 @@ func encodeActivationsGeneric(codes []int8, scale, sum32, sum16 []float32, isum3
 		var sums [2]int32
 		if s == s {
 			for i, f := range v {
-				q := nearestEven(f * inverse)
+				q := nearestEven(float32(f * inverse)) // two roundings, fused nowhere
 				c[i] = int8(q)
 				sums[i/16] += q
 			}

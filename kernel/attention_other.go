@@ -1,22 +1,6 @@
-//go:build !amd64
+//go:build !amd64 && !arm64
 
 package kernel
-
-func halfTile() *attentionTile { return nil }
-
-func (h *halfBlock) loadQueries([]float32) { panic("kernel: attention: no products of bf16 here") }
-
-func (h *halfBlock) load(_, _ []float32, _, _ int) {
-	panic("kernel: attention: no products of bf16 here")
-}
-
-func (t *attentionTile) scoresHalf([]float32, *halfBlock, int, int, int) {
-	panic("kernel: attention: no products of bf16 here")
-}
-
-func (t *attentionTile) attendHalf(_, _, _, _ []float32, _ *halfBlock, _, _ int, _ float32) {
-	panic("kernel: attention: no products of bf16 here")
-}
 
 func currentTile() *attentionTile { return &genericTile }
 

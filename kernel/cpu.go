@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 )
 
-// Tier is a level of instruction set. Higher tiers include the lower ones; an operation that a tier does not implement
-// itself is taken from the next lower tier that does.
+// Tier is a level of instruction set. Higher tiers of an architecture include the lower ones; an operation that a tier does not
+// implement itself is taken from the next lower tier that does.
 type Tier uint8
 
 const (
@@ -18,9 +18,17 @@ const (
 	VNNI                // AVX512 with VNNI
 	BF16                // VNNI with products of bf16
 	AMX                 // BF16 with AMX int8 tiles
+
+	NEON    // arm64: Advanced SIMD, which every such processor has
+	DotProd // NEON with SDOT
 )
 
-var tierNames = [...]string{"generic", "avx2", "avx512", "vnni", "bf16", "amx"}
+// within reports whether a processor whose best tier is best has tier t. The tiers of arm64 follow those of amd64.
+func (t Tier) within(best Tier) bool {
+	return t == Generic || t <= best && (t >= NEON) == (best >= NEON)
+}
+
+var tierNames = [...]string{"generic", "avx2", "avx512", "vnni", "bf16", "amx", "neon", "dotprod"}
 
 // String returns the name that PITH_CPU accepts.
 func (t Tier) String() string {
@@ -58,7 +66,7 @@ func choose(wish string, best Tier) (Tier, error) {
 	if !ok {
 		return Generic, fmt.Errorf("kernel: PITH_CPU: unknown tier %q, want one of %s", wish, strings.Join(tierNames[:], ", "))
 	}
-	if t > best {
+	if !t.within(best) {
 		return Generic, fmt.Errorf("kernel: PITH_CPU: tier %s is not supported by this processor, best is %s", t, best)
 	}
 	return t, nil
@@ -74,7 +82,9 @@ func CPU() Tier { return Tier(current.Load()) }
 func Tiers() []Tier {
 	var ts []Tier
 	for t := Generic; t <= bestTier; t++ {
-		ts = append(ts, t)
+		if t.within(bestTier) {
+			ts = append(ts, t)
+		}
 	}
 	return ts
 }
@@ -82,7 +92,7 @@ func Tiers() []Tier {
 // Force switches to tier t until restore is called. It is for tests, which run every tier of one machine, and must not
 // overlap a computation. It panics when the processor lacks t.
 func Force(t Tier) (restore func()) {
-	if t > bestTier {
+	if !t.within(bestTier) {
 		panic(fmt.Sprintf("kernel: tier %s is not supported by this processor", t))
 	}
 	old := current.Swap(uint32(t))

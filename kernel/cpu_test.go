@@ -14,6 +14,12 @@ func TestChooseTier(t *testing.T) {
 		{"AVX2", AVX2, AVX2, true},
 		{"vnni", AVX2, Generic, false},
 		{"sse9", VNNI, Generic, false},
+		{"", DotProd, DotProd, true},
+		{"neon", DotProd, NEON, true},
+		{"dotprod", NEON, Generic, false},
+		{"neon", AMX, Generic, false},
+		{"avx2", DotProd, Generic, false},
+		{"neon", Generic, Generic, false},
 	} {
 		got, err := choose(c.wish, c.best)
 		if got != c.want || (err == nil) != c.ok {

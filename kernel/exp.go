@@ -66,7 +66,7 @@ func expm1Parts(x float32) (t, u float32) {
 	if x < expMin {
 		x = expMin
 	}
-	n := roundEven(x * log2E)
+	n := roundEven(float32(x * log2E))
 	r := x - n*ln2Hi
 	r -= n * ln2Lo
 	p := float32(expC6)

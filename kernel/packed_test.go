@@ -39,7 +39,7 @@ func TestPackedMatricesGiveTheSameBits(t *testing.T) {
 			}
 		}
 	})
-	if bestTier >= VNNI && packs == 0 {
+	if VNNI.within(bestTier) && packs == 0 {
 		t.Error("nothing was packed on a tier that reads packed weights")
 	}
 }

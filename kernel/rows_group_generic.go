@@ -28,7 +28,7 @@ func foldGeneric(out []int16, x []float32, steps, mins []byte, slots int) (unit,
 	top = max(top, foldLowest)
 	inv := foldLimit / top
 	for i := range x {
-		out[i] = int16(roundEven(folded[i] * inv))
+		out[i] = int16(roundEven(float32(folded[i] * inv)))
 	}
 	return top / foldLimit, bias
 }

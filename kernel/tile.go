@@ -26,7 +26,7 @@ type tileCodesKernel func(t, u *float32, w *uint8, scaleW, offsetW *float32, zer
 // tileable reports whether tiles handle rows of cols columns: pairs of groups, and no more than one row's end a piece.
 func tileable(cols int) bool { return cols%(2*block) == 0 && cols >= tileGroups*block }
 
-// wrap continues n rows of activations by their first eight groups and fills a.pairs.
+// wrap continues n rows of activations by their first eight groups and fills a.pairs where a kernel reads it.
 func (a *activations) wrap(k *kernelSet, n int) {
 	for i := range n {
 		c, g := a.codes[i*a.stride:][:a.stride], a.groupStride
@@ -36,6 +36,9 @@ func (a *activations) wrap(k *kernelSet, n int) {
 		again(a.isum32[i*g:][:g], a.groups)
 		again(a.sum16[2*i*g:][:2*g], 2*a.groups)
 		again(a.isum16[2*i*g:][:2*g], 2*a.groups)
+	}
+	if k.pairCodes == nil {
+		return
 	}
 	a.pairs = grow(a.pairs, n*a.stride)
 	k.pairCodes(&a.pairs[0], &a.codes[0], n*a.stride/(2*block))
