@@ -60,8 +60,9 @@ func TestSeed1FastKVDeviatesLessTheDeeperItBegins(t *testing.T) {
 	e := real(t)
 	layers := e.Config().Layers
 	deviation := map[int]float64{}
-	for seed := range seeds {
-		prompt, _, _ := window(t, e, seed, 700, 1)
+	const prompts = 9 // the deviation of one row says little
+	for i := range prompts {
+		prompt := tokens(t, e, book(), seeds[i%len(seeds)]+i/len(seeds)*700, 700)
 		last := func(spec string) []float32 {
 			c := at(spec, policy.Budget{})
 			if spec != "full" {
@@ -77,7 +78,7 @@ func TestSeed1FastKVDeviatesLessTheDeeperItBegins(t *testing.T) {
 			for i, v := range last(spec("fastkv(layer=%d,rate=0.2)", layer)) {
 				sum += float64(v-full[i]) * float64(v-full[i]) / float64(len(full))
 			}
-			deviation[layer] += sum / float64(len(seeds))
+			deviation[layer] += sum / prompts
 		}
 	}
 	early, middle := deviation[layers/8], deviation[layers/2-1]
