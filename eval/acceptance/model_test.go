@@ -110,7 +110,7 @@ type cell struct {
 }
 
 // read prefills a prompt once for all cells.
-func read(t *testing.T, e *engine.Engine, prompt []int32, o engine.PrefillOptions, room int, cells ...*cell) {
+func read(t *testing.T, e *engine.Engine, prompt []int32, o engine.PrefillOptions, room int, cells ...*cell) *engine.Prefill {
 	t.Helper()
 	var seqs []*engine.Sequence
 	for _, c := range cells {
@@ -132,6 +132,7 @@ func read(t *testing.T, e *engine.Engine, prompt []int32, o engine.PrefillOption
 	if err != nil {
 		t.Fatal(err)
 	}
+	return p
 }
 
 // fidelity compares cells with the full cache over every seed: distributions of what follows a context.
