@@ -151,6 +151,9 @@ func (e *Engine) Close() error {
 // Config describes the model.
 func (e *Engine) Config() *model.Config { return e.model.Config() }
 
+// PackedBytes is the anonymous memory that the weights take which were packed when the model was opened.
+func (e *Engine) PackedBytes() int64 { return e.model.PackedBytes() }
+
 // Tokenizer returns the model's tokenizer.
 func (e *Engine) Tokenizer() *tokenizer.Tokenizer { return e.tok }
 

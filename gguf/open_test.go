@@ -1,6 +1,7 @@
 package gguf
 
 import (
+	"bytes"
 	"io/fs"
 	"math"
 	"os"
@@ -156,5 +157,41 @@ func BenchmarkStrings(b *testing.B) {
 				f.Strings("tokenizer.ggml.tokens")
 			}
 		})
+	}
+}
+
+// A tensor that has been forgotten comes back as it was when it is read again.
+func TestForgottenTensorsComeBack(t *testing.T) {
+	want := make([]byte, 1<<18)
+	for i := range want {
+		want[i] = byte(i * 7 >> 3)
+	}
+	w := everyKind()
+	if err := w.Add("w", quant.F32, []int{1 << 16}, want); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "m.gguf")
+	if err := w.WriteFile(path); err != nil {
+		t.Fatal(err)
+	}
+	mapped, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mapped.Close()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, err := OpenBytes("m.gguf", data) // memory that is nobody else's copy must not be given back
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, f := range map[string]*File{"mapped": mapped, "in memory": held} {
+		tensor, _ := f.Tensor("w")
+		tensor.Forget()
+		if !bytes.Equal(tensor.Data(), want) {
+			t.Errorf("%s: the tensor's bytes have changed", name)
+		}
 	}
 }

@@ -139,7 +139,11 @@ func (t *talk) stats() {
 	fmt.Fprintf(t.log, "cache       %s kept, the full cache takes %s (%.1f%%); recipe %s%s\n", bytesText(s.KVBytes), bytesText(s.FullBytes),
 		100*float64(s.KVBytes)/float64(max(s.FullBytes, 1)), recipeName(t.o.recipe), t.o.bounds())
 	if p := t.meter.Peak(); p != nil {
-		fmt.Fprintf(t.log, "memory      %s anonymous and %s file-backed at the peak\n", bytesText(p.Anonymous), bytesText(p.File))
+		weights := ""
+		if n := t.e.PackedBytes(); n > 0 {
+			weights = fmt.Sprintf(", of it %s packed weights,", bytesText(n))
+		}
+		fmt.Fprintf(t.log, "memory      %s anonymous%s and %s file-backed at the peak\n", bytesText(p.Anonymous), weights, bytesText(p.File))
 	}
 }
 
