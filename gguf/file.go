@@ -33,7 +33,7 @@ type File struct {
 type part struct {
 	path  string
 	data  []byte // the mapping; nil after Close
-	unmap func() error
+	unmap func() error // nil where data is not mapped
 }
 
 // FormatError says why a file is not a GGUF file that pith can read.
@@ -65,7 +65,7 @@ func Open(path string) (*File, error) {
 // OpenBytes reads a file image held in memory; name stands for the path in errors. data is borrowed until Close. A
 // split model cannot be opened this way.
 func OpenBytes(name string, data []byte) (*File, error) {
-	f, err := parse(&part{path: name, data: data, unmap: func() error { return nil }})
+	f, err := parse(&part{path: name, data: data})
 	if err != nil {
 		return nil, err
 	}
@@ -125,6 +125,9 @@ func (p *part) close() error {
 	}
 	mapped.remove(p)
 	p.data = nil
+	if p.unmap == nil {
+		return nil
+	}
 	return p.unmap()
 }
 
