@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"pith/kvcache"
@@ -22,24 +23,30 @@ type claim struct {
 // relieve frees memory until all claims can be met. With an error that wraps kvcache.ErrBudget nothing is left to give. The caller holds e.mu.
 func (e *Engine) relieve(claims ...claim) error {
 	for {
-		short, from := e.shortage(claims)
+		short, givers := e.shortage(claims)
 		if short <= 0 {
 			return nil
 		}
-		if !reclaim(short, from) {
+		if !reclaim(short, givers) {
 			return &kvcache.BudgetError{Wanted: short + e.pool.Available(), Free: e.pool.Available(), Budget: e.pool.Budget()}
 		}
 	}
 }
 
+// A giver is a sequence that may be cut by so many bytes.
+type giver struct {
+	seq   *Sequence
+	spare int64
+}
+
 // shortage is how many bytes the claims lack, and who may be asked for them.
-func (e *Engine) shortage(claims []claim) (short int64, from []*Sequence) {
+func (e *Engine) shortage(claims []claim) (short int64, givers []giver) {
 	var total int64
 	for _, c := range claims {
 		need := c.bytes()
 		if c.seq != nil && c.seq.budget.Bytes > 0 && c.seq.recipe.Yield != nil {
 			if over := c.seq.Bytes() + need - c.seq.budget.Bytes; over > 0 {
-				return over, []*Sequence{c.seq}
+				return over, []giver{{c.seq, math.MaxInt64}}
 			}
 		}
 		if c.seq != nil && c.seq.reserve != nil {
@@ -51,28 +58,31 @@ func (e *Engine) shortage(claims []claim) (short int64, from []*Sequence) {
 		return 0, nil
 	}
 	for _, s := range e.yielding {
-		claims := slices.ContainsFunc(claims, func(c claim) bool { return c.seq == s })
-		if claims || s.Bytes() > s.floor {
-			from = append(from, s)
+		spare := s.Bytes() - s.floor
+		if slices.ContainsFunc(claims, func(c claim) bool { return c.seq == s }) {
+			spare = math.MaxInt64
+		}
+		if spare > 0 {
+			givers = append(givers, giver{s, spare})
 		}
 	}
-	return total - e.pool.Available(), from
+	return total - e.pool.Available(), givers
 }
 
 // block is a run of neighbouring slots of one lane.
 type block struct {
-	seq       *Sequence
+	of        *giver
 	lane      *kvcache.Lane
 	lo, hi    int
 	relevance float32 // mean of its entries
 }
 
-// reclaim drops the least relevant blocks of the sequences, about as many as hold short bytes and at least one, and reports whether there was
+// reclaim drops the least relevant blocks of the givers, about as many as hold short bytes and at least one, and reports whether there was
 // any. Only whole pages come free, so it may take several rounds.
-func reclaim(short int64, from []*Sequence) bool {
+func reclaim(short int64, givers []giver) bool {
 	var blocks []block
-	for _, s := range from {
-		blocks = s.blocks(blocks)
+	for i := range givers {
+		blocks = givers[i].blocks(blocks)
 	}
 	slices.SortStableFunc(blocks, func(a, b block) int { return cmp.Compare(a.relevance, b.relevance) })
 	gone := map[*kvcache.Lane][]block{}
@@ -80,8 +90,13 @@ func reclaim(short int64, from []*Sequence) bool {
 		if short <= 0 {
 			break
 		}
+		bytes := b.lane.Bytes() * int64(b.hi-b.lo) / int64(b.lane.Len())
+		if bytes > b.of.spare {
+			continue // what is promised stays
+		}
 		gone[b.lane] = append(gone[b.lane], b)
-		short -= b.lane.Bytes() * int64(b.hi-b.lo) / int64(b.lane.Len())
+		b.of.spare -= bytes
+		short -= bytes
 	}
 	for lane, list := range gone {
 		slices.SortFunc(list, func(a, b block) int { return a.lo - b.lo })
@@ -100,8 +115,9 @@ func reclaim(short int64, from []*Sequence) bool {
 	return len(gone) > 0
 }
 
-// blocks appends the blocks that the sequence can give up.
-func (s *Sequence) blocks(list []block) []block {
+// blocks appends the blocks that the giver can give up.
+func (g *giver) blocks(list []block) []block {
+	s := g.seq
 	y := s.recipe.Yield
 	sinks, recent := y.Pinned(nil)
 	for _, layer := range s.e.decided {
@@ -115,7 +131,7 @@ func (s *Sequence) blocks(list []block) []block {
 				for _, r := range column[lo:hi] {
 					sum += r
 				}
-				list = append(list, block{s, lane, lo, hi, sum / float32(hi-lo)})
+				list = append(list, block{g, lane, lo, hi, sum / float32(hi-lo)})
 			}
 		}
 	}

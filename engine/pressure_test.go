@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"pith/engine"
+	"pith/kvcache"
 	"pith/policy"
 )
 
@@ -91,5 +92,33 @@ func TestRelevanceServesMoreSequencesTogether(t *testing.T) {
 	t.Logf("%d sequences in full, %d that may yield half", full, half)
 	if full < 2 || 2*half < 3*full {
 		t.Errorf("%d sequences that may yield half share the pool, %d in full", half, full)
+	}
+}
+
+// A neighbour that needs more than there is to give leaves a sequence what it is promised.
+func TestRelevanceKeepsWhatIsPromised(t *testing.T) {
+	const n = 400
+	e := open(t, "llama-rope3-untied-f32", engine.Options{Threads: 2, Memory: 700 << 10})
+	kept, err := e.Generate(context.Background(), engine.Request{Tokens: prompt(n, 1), MaxTokens: 2, IgnoreEnd: true, Keep: true,
+		Recipe: recipe(t, "relevance"), Budget: policy.Budget{Keep: policy.Percent(50)}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kept.Sequence.Close()
+	before := kept.Sequence.Bytes()
+	_, err = e.Generate(context.Background(), engine.Request{Tokens: prompt(480, 2), MaxTokens: 20, IgnoreEnd: true, Recipe: recipe(t, "full")}, nil)
+	if !errors.Is(err, kvcache.ErrBudget) {
+		t.Fatalf("the neighbour is not refused: %v", err)
+	}
+	c := e.Config()
+	entries := 0
+	for l := range c.Layers {
+		for h := range c.KVHeads {
+			held, _ := kept.Sequence.Held(l, h)
+			entries += held
+		}
+	}
+	if mean := entries / (c.Layers * c.KVHeads); mean < n/2 {
+		t.Errorf("%d entries a lane are left of %d in %d bytes, half is promised", mean, n, before)
 	}
 }

@@ -32,7 +32,7 @@ type File struct {
 // part is one file of a model.
 type part struct {
 	path  string
-	data  []byte // the mapping; nil after Close
+	data  []byte       // the mapping; nil after Close
 	unmap func() error // nil where data is not mapped
 }
 

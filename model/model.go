@@ -128,11 +128,12 @@ func (m *Model) prepare(matrices []boundMatrix) error {
 // pack copies the matrices that the processor multiplies faster packed (see [kernel.Matrix.Pack]) out of the file, whose memory is given back
 // behind it: weights are resident once. The embeddings of single tokens are still read from the file.
 func (m *Model) pack(matrices []boundMatrix) error {
+	matrices = slices.DeleteFunc(matrices, func(w boundMatrix) bool {
+		return !w.Packable() || w.Matrix == m.embed && m.embed != m.output // embeddings alone are never multiplied
+	})
 	var total int64
 	for _, w := range matrices {
-		if w.Packable() {
-			total += int64(w.Bytes())
-		}
+		total += int64(w.Bytes())
 	}
 	if total == 0 {
 		return nil
@@ -144,12 +145,10 @@ func (m *Model) pack(matrices []boundMatrix) error {
 	m.packed.Whole()
 	rest := m.packed.Bytes()
 	for _, w := range matrices {
-		if w.Packable() {
-			n := w.Bytes()
-			w.Pack(m.workers, rest[:n:n])
-			rest = rest[n:]
-			w.tensor.Forget()
-		}
+		n := w.Bytes()
+		w.Pack(m.workers, rest[:n:n])
+		rest = rest[n:]
+		w.tensor.Forget()
 	}
 	return nil
 }
