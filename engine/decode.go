@@ -58,6 +58,9 @@ func (e *Engine) Step(seqs []*Sequence, ids []int32) error {
 		d.attend, d.run = d.attention, d.step
 		d.scratch = make([]kvcache.AttendScratch, e.options.Threads)
 	}
+	if err := e.relieveStep(seqs); err != nil {
+		return err // nothing has been computed yet: the sequences are as they were
+	}
 	d.seqs, d.ids = seqs, ids
 	err := guard(d.run)
 	if err != nil {
@@ -70,9 +73,6 @@ func (e *Engine) Step(seqs []*Sequence, ids []int32) error {
 }
 
 func (d *decoder) step() error {
-	if err := d.e.relieveStep(d.seqs); err != nil {
-		return err
-	}
 	c := d.e.model.Config()
 	n := len(d.seqs)
 	d.rows.X = grow(d.rows.X, n*c.Dim)

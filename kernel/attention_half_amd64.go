@@ -21,7 +21,7 @@ func (h *halfBlock) load(keys, values []float32, n, d int) {
 	narrowBF16(&h.rows[0], &keys[:n*d][0], n*d)
 	clear(h.rows[n*d/2 : roundUp(n, panel)*d/2])
 	k := kernels()
-	for j := 0; j < n; j += 16 {
+	for j := 0; j < roundUp(n, panel); j += 16 {
 		to := j/panel*panel*d/2 + j%panel
 		k.transpose(&h.keys[to], 4*panel, &h.rows[j*d/2], 2*d, d/2)
 	}

@@ -39,7 +39,7 @@ type packedExpand func(panel *uint8, scales *float32, w *uint8, blocks int)
 // Packable reports whether the tier in use has products of the packed form of m.
 func (m *Matrix) Packable() bool {
 	k := kernels()
-	return k != nil && k.packed[m.Type].product != nil && m.Rows%panelRows == 0
+	return k != nil && k.packed[m.Type].product != nil && m.Rows%panelRows == 0 && tileable(m.Cols)
 }
 
 // Pack writes the packed form of a Packable matrix to dst, which is as large as the stored one and borrowed as long. From then on integer products on
