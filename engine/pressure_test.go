@@ -14,7 +14,7 @@ import (
 )
 
 // Requests of all kinds and sizes share a pool that holds a fraction of what they want, some are cancelled, some have caps of their own:
-// nobody fails, the cap holds, and nothing is left behind.
+// nobody is refused for good, the cap holds, and nothing is left behind.
 func TestRelevanceKeepsTheCapUnderAnyLoad(t *testing.T) {
 	specs := []string{"relevance", "relevance(block=1)", "relevance+q8", "relevance+q4", "relevance+quest", "full", "snapkv(window=8)", "h2o(when=decode)"}
 	for _, model := range []string{"llama-rope3-untied-f32", "gemma3-linear-f32"} {
@@ -34,12 +34,17 @@ func TestRelevanceKeepsTheCapUnderAnyLoad(t *testing.T) {
 				quits := r.IntN(8) == 0
 				wg.Go(func() {
 					request.Keep = again
-					res, err := e.Generate(context.Background(), request, func(engine.Event) error {
-						if quits {
-							return stop
-						}
-						return nil
-					})
+					var res *engine.Result
+					err := kvcache.ErrBudget
+					// While a neighbour's caller holds on to a sequence after its reply, the answer may be "not now".
+					for tries := 0; errors.Is(err, kvcache.ErrBudget) && tries < 1000; tries++ {
+						res, err = e.Generate(context.Background(), request, func(engine.Event) error {
+							if quits {
+								return stop
+							}
+							return nil
+						})
+					}
 					if err != nil {
 						if !errors.Is(err, stop) && !errors.As(err, new(*engine.MemoryError)) {
 							t.Errorf("%s seed %d, request %d (%s): %v", model, seed, i, request.Recipe, err)

@@ -123,22 +123,24 @@ func TestBadTablesAreRefusedByLine(t *testing.T) {
 	}
 }
 
-// TestResultsAreWhatTheRowsSay: the document that ships has the tables that its rows give.
+// TestResultsAreWhatTheRowsSay: documents that ship have the tables that their rows give.
 func TestResultsAreWhatTheRowsSay(t *testing.T) {
-	rows, err := ReadRows(filepath.Join("..", "docs", "results"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	document, err := os.ReadFile(filepath.Join("..", "docs", "results.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := FillTables(document, Merge(rows))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(out, document) {
-		t.Error("docs/results.md is not what docs/results gives; write it anew: pith eval report docs/results --markdown docs/results.md")
+	for name, dir := range map[string]string{"docs/results.md": "docs/results", "docs/recipes.md": "docs/results/recipes"} {
+		rows, err := ReadRows(filepath.Join("..", filepath.FromSlash(dir)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		document, err := os.ReadFile(filepath.Join("..", filepath.FromSlash(name)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := FillTables(document, Merge(rows))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if !bytes.Equal(out, document) {
+			t.Errorf("%s is not what %s gives; write it anew: pith eval report %s --markdown %s", name, dir, dir, name)
+		}
 	}
 }
 
