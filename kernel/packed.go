@@ -30,7 +30,7 @@ type packedKernels struct {
 }
 
 // packedProduct writes dst[16], the products of sixteen packed rows of blocks with one row of activations, groups in ascending order as the package
-// comment defines. It may ask for memory up to 8 KiB on, which need not exist.
+// comment defines.
 type packedProduct func(dst *float32, w *uint8, blocks int, codes *int8, scale, sums *float32)
 
 // packedExpand makes a panel of codes and its scales, as integerStrip reads them, of blocks of sixteen packed rows.

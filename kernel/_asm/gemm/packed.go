@@ -55,9 +55,6 @@ func packedLoop(name string, bytes, groups, perGroup int, affine, product bool, 
 	p.low = loaded(constant("gemmNibbles", 0x0f0f0f0f))
 	constants()
 	Label("blocks")
-	for at := 0; at < 16*bytes; at += 64 {
-		PREFETCHT0(Mem{Base: p.w, Disp: 4096 + at})
-	}
 	body(p)
 	ADDQ(U32(uint32(16*bytes)), p.w)
 	if product {
