@@ -19,6 +19,7 @@ func vnniKernels() *kernelSet {
 	k.packed = map[quant.Type]packedKernels{
 		quant.Q4_0: {packedQ4_0VNNI, expandQ4_0VNNI},
 		quant.Q4_1: {packedQ4_1VNNI, expandQ4_1VNNI},
+		quant.Q8_0: {packedQ8_0VNNI, expandQ8_0VNNI},
 		quant.Q4_K: {packedQ4_KVNNI, expandQ4_KVNNI},
 		quant.Q6_K: {packedQ6_KVNNI, expandQ6_KVNNI},
 	}

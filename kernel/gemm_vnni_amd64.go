@@ -174,6 +174,11 @@ func packedQ4_0VNNI(dst *float32, w *uint8, blocks int, codes *int8, scale *floa
 //go:noescape
 func packedQ4_1VNNI(dst *float32, w *uint8, blocks int, codes *int8, scale *float32, sums *float32)
 
+// packedQ8_0VNNI writes dst[16], the products of 16 packed rows with one row of activations; see packedProduct.
+//
+//go:noescape
+func packedQ8_0VNNI(dst *float32, w *uint8, blocks int, codes *int8, scale *float32, sums *float32)
+
 // packedQ4_KVNNI writes dst[16], the products of 16 packed rows with one row of activations; see packedProduct.
 //
 //go:noescape
@@ -193,6 +198,11 @@ func expandQ4_0VNNI(panel *uint8, scales *float32, w *uint8, blocks int)
 //
 //go:noescape
 func expandQ4_1VNNI(panel *uint8, scales *float32, w *uint8, blocks int)
+
+// expandQ8_0VNNI makes a panel of codes and scales of 16 packed rows; see packedExpand.
+//
+//go:noescape
+func expandQ8_0VNNI(panel *uint8, scales *float32, w *uint8, blocks int)
 
 // expandQ4_KVNNI makes a panel of codes and scales of 16 packed rows; see packedExpand.
 //

@@ -7,20 +7,34 @@ import (
 	"pith/quant"
 )
 
-// Packed weights: every field of a stored block, a 32-bit word or an f16, of sixteen rows side by side, fields in the order of the block. They take the
-// same number of bytes as the stored ones and hold the same. A register is then one word of every row: decode adds nothing up across lanes, and a
-// prefill's panel is made without turning anything.
+// Packed weights: every field of a stored block, a 32-bit word or an f16, of sixteen rows side by side, fields in the order in which the routines use
+// them. They take the same number of bytes as the stored ones and hold the same. A register is then one word of every row: decode adds nothing up
+// across lanes, and a prefill's panel is made without turning anything. The order matters: out of order the reads of a block are several
+// streams, which the processor's prefetching does not follow.
 //
 //	packed  [rows/16][blocks of a row][fields of a block][16 rows]
 
-// packedField is a run of fields of a block.
+// packedField is a run of neighbouring fields of a stored block.
 type packedField struct{ at, size, count int }
 
 var packedFields = map[quant.Type][]packedField{
 	quant.Q4_0: {{0, 2, 1}, {2, 4, 4}},
 	quant.Q4_1: {{0, 2, 2}, {4, 4, 4}},
+	quant.Q8_0: {{0, 2, 1}, {2, 4, 8}},
 	quant.Q4_K: {{0, 2, 2}, {4, 4, 35}},
-	quant.Q6_K: {{0, 4, 52}, {208, 2, 1}},
+	quant.Q6_K: fieldsQ6_K(),
+}
+
+// fieldsQ6_K: the scale of all, then by half, four columns at a time, the high bits and the two words of low bits; then the scales of the half.
+func fieldsQ6_K() []packedField {
+	fields := []packedField{{208, 2, 1}}
+	for half := range 2 {
+		for k := range 8 {
+			fields = append(fields, packedField{128 + 32*half + 4*k, 4, 1}, packedField{64*half + 4*k, 4, 1}, packedField{64*half + 32 + 4*k, 4, 1})
+		}
+		fields = append(fields, packedField{192 + 8*half, 4, 2})
+	}
+	return fields
 }
 
 // packedKernels are a tier's routines for one packed format.
@@ -62,19 +76,19 @@ type packTask struct {
 func (t *packTask) Do(_, panel int) {
 	m, size := t.m, t.m.format.BlockBytes
 	src, dst := m.rows(panel*panelRows, panelRows), t.dst[panel*panelRows*m.rowBytes:]
-	for at := 0; at < m.rowBytes; at += size {
+	for block := 0; block < m.rowBytes; block += size {
 		for _, f := range t.fields {
-			for i := range f.count {
-				from := at + f.at + i*f.size
-				to := dst[panelRows*from:][:panelRows*f.size]
+			for at := block + f.at; at < block+f.at+f.size*f.count; at += f.size {
+				to := dst[:panelRows*f.size]
+				dst = dst[len(to):]
 				if f.size == 2 {
 					for r := range panelRows {
-						binary.LittleEndian.PutUint16(to[2*r:], binary.LittleEndian.Uint16(src[r*m.rowBytes+from:]))
+						binary.LittleEndian.PutUint16(to[2*r:], binary.LittleEndian.Uint16(src[r*m.rowBytes+at:]))
 					}
 					continue
 				}
 				for r := range panelRows {
-					binary.LittleEndian.PutUint32(to[4*r:], binary.LittleEndian.Uint32(src[r*m.rowBytes+from:]))
+					binary.LittleEndian.PutUint32(to[4*r:], binary.LittleEndian.Uint32(src[r*m.rowBytes+at:]))
 				}
 			}
 		}

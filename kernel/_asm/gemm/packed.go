@@ -25,6 +25,7 @@ func packedKernels() {
 	for _, product := range []bool{true, false} {
 		packedQ4("Q4_0", 18, product)
 		packedQ4("Q4_1", 20, product)
+		packedQ8_0(product)
 		packedQ4_K(product)
 		packedQ6_K(product)
 	}
@@ -79,10 +80,10 @@ func packedLoop(name string, bytes, groups, perGroup int, affine, product bool, 
 	RET()
 }
 
-// words loads the 32-bit words that lie at a place of the stored block, of sixteen rows.
+// words loads the 32-bit words that lie at a place of a row's share of the block, of sixteen rows.
 func (p *packed) words(at int) reg.VecVirtual { return loaded(Mem{Base: p.w, Disp: 16 * at}) }
 
-// halves loads the f16 at a place of the stored block.
+// halves loads the f16 at such a place.
 func (p *packed) halves(at int) reg.VecVirtual {
 	x := ZMM()
 	VCVTPH2PS(Mem{Base: p.w, Disp: 16 * at}, x)
@@ -231,20 +232,38 @@ func packedQ4_K(product bool) {
 	})
 }
 
-// packedQ6_K: half of a block is 64 bytes of low and 32 of high bits, eight groups of sixteen.
+// packedQ8_0 adds 128 to the codes, which are signed in the file, by turning their sign.
+func packedQ8_0(product bool) {
+	var signs reg.VecVirtual
+	packedLoop("Q8_0", 34, 1, 1, false, product, func() { signs = loaded(constant("gemmSigns", 0x80808080)) }, func(p *packed) {
+		scale, dot := p.halves(0), p.dot()
+		for k := range 8 {
+			w := ZMM()
+			VPXORD(Mem{Base: p.w, Disp: 16 * (2 + 4*k)}, signs, w)
+			p.take(4*k, w, dot)
+		}
+		p.group(0, 1, dot, scale, nil, 128)
+	})
+}
+
+// packedQ6_K: half of a block is 64 bytes of low and 32 of high bits, eight groups of sixteen. Fields lie in the order of their use.
 func packedQ6_K(product bool) {
 	var upper reg.VecVirtual
 	packedLoop("Q6_K", 210, 8, 2, false, product, func() { upper = loaded(constant("gemmUpper", 0x30303030)) }, func(p *packed) {
-		d := p.halves(208)
+		d, at := p.halves(0), 2
+		next := func() reg.VecVirtual {
+			at += 4
+			return p.words(at - 4)
+		}
 		for n := range 2 {
 			var dots [8]reg.VecVirtual
 			for g := range dots {
 				dots[g] = p.dot()
 			}
 			for k := range 8 {
-				high := p.words(128 + 32*n + 4*k)
+				high := next()
 				for q := range 2 {
-					w := p.words(64*n + 32*q + 4*k)
+					w := next()
 					for h := range 2 {
 						quarter := q + 2*h // of the half
 						c := p.nibble(w, h)
@@ -253,14 +272,14 @@ func packedQ6_K(product bool) {
 					}
 				}
 			}
+			scales := [2]reg.VecVirtual{next(), next()}
 			for g, dot := range dots {
-				at := 8*n + g
 				scale := ZMM()
-				VPSLLD(U8(uint8(24-8*(at%4))), p.words(192+at&^3), scale)
+				VPSLLD(U8(uint8(24-8*(g%4))), scales[g/4], scale)
 				VPSRAD(U8(24), scale, scale)
 				VCVTDQ2PS(scale, scale)
 				VMULPS(d, scale, scale)
-				p.group(at, 2, dot, scale, nil, 32)
+				p.group(8*n+g, 2, dot, scale, nil, 32)
 			}
 		}
 	})
