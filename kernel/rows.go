@@ -84,16 +84,39 @@ func DotRows(dst, q []float32, rows []byte, n, d int, f RowFormat) {
 // DotRowsGroup writes the products of g queries q [g, d] with n stored rows to dst[h*stride+i]. A stored row is read and
 // converted once for several queries; the result for a query and a row does not depend on the others.
 func DotRowsGroup(dst []float32, stride int, q []float32, rows []byte, g, n, d int, f RowFormat) {
-	DotRowsNext(dst, stride, q, rows, nil, g, n, d, f)
-}
-
-// DotRowsNext is DotRowsGroup that asks meanwhile for next, rows which a later call will read, as far as these rows reach. The
-// processor's own prefetching ends with a page of memory.
-func DotRowsNext(dst []float32, stride int, q []float32, rows, next []byte, g, n, d int, f RowFormat) {
 	if g <= 0 || n <= 0 {
 		return
 	}
-	dotRows(dst[:(g-1)*stride+n], stride, q[:g*d], rows[:n*f.Bytes(d)], next, g, n, d, f)
+	dotRows(dst[:(g-1)*stride+n], stride, q[:g*d], rows[:n*f.Bytes(d)], nil, g, n, d, f)
+}
+
+// Queries are queries prepared for many calls with rows of one format. The zero value is ready for Set; the products are those of
+// DotRowsGroup, bit for bit.
+type Queries struct {
+	q       []float32
+	g, d    int
+	f       RowFormat
+	rounded []byte // see rows_q8_amd64.go; empty where a tier takes f32
+}
+
+// Set takes g queries q [g, d], which are borrowed until the next Set. It allocates only to grow.
+func (p *Queries) Set(q []float32, g, d int, f RowFormat) {
+	p.q, p.g, p.d, p.f = q[:g*d], g, d, f
+	p.rounded = roundQueries(p.rounded[:0], p.q, g, d, f)
+}
+
+// Dot writes the products with n stored rows to dst[h*stride+i], and asks meanwhile for next, rows which a later call will read, as far as these
+// rows reach. The processor's own prefetching ends with a page of memory.
+func (p *Queries) Dot(dst []float32, stride int, rows, next []byte, n int) {
+	if p.g <= 0 || n <= 0 {
+		return
+	}
+	dst, rows = dst[:(p.g-1)*stride+n], rows[:n*p.f.Bytes(p.d)]
+	if len(p.rounded) > 0 {
+		dotRounded(dst, stride, p.rounded, rows, next, p.g, n, p.d)
+		return
+	}
+	dotRows(dst, stride, p.q, rows, next, p.g, n, p.d, p.f)
 }
 
 // AccumulateRows adds the sum of weights[i] * row i over n stored rows, ascending, to acc [d].
@@ -108,7 +131,7 @@ func AccumulateRowsGroup(acc, weights []float32, stride int, rows []byte, g, n, 
 	AccumulateRowsNext(acc, weights, stride, rows, nil, g, n, d, f)
 }
 
-// AccumulateRowsNext is AccumulateRowsGroup that asks meanwhile for next, as DotRowsNext does.
+// AccumulateRowsNext is AccumulateRowsGroup that asks meanwhile for next, as Queries.Dot does.
 func AccumulateRowsNext(acc, weights []float32, stride int, rows, next []byte, g, n, d int, f RowFormat) {
 	if g <= 0 || n <= 0 {
 		return

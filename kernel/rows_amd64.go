@@ -31,6 +31,10 @@ func dotRows(dst []float32, stride int, q []float32, rows, next []byte, g, n, d 
 		return
 	}
 	size, wide := f.Bytes(d), wideRows(d, f)
+	if rounds(d, f) {
+		dotQ8(dst, stride, q, rows, next, g, n, d)
+		return
+	}
 	for i := 0; i < n; i += rowsPerCall {
 		m := min(rowsPerCall, n-i)
 		ahead := &rows[i*size]
@@ -57,6 +61,10 @@ func accumulateRows(acc, weights []float32, stride int, rows, next []byte, g, n,
 		return
 	}
 	size, wide := f.Bytes(d), wideRows(d, f)
+	if f == RowQ8 && wide {
+		accumulateRowsQ8(acc, weights, stride, rows, next, g, n, d)
+		return
+	}
 	for i := 0; i < n; i += rowsPerCall {
 		m := min(rowsPerCall, n-i)
 		ahead := &rows[i*size]

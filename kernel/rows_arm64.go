@@ -117,3 +117,10 @@ func prefetch(b []byte) {
 		prefetchNEON(&b[0], (min(len(b), 4096)+63)/64)
 	}
 }
+
+// Queries stay f32 here.
+func roundQueries(dst []byte, _ []float32, _, _ int, _ RowFormat) []byte { return dst }
+
+func dotRounded(_ []float32, _ int, _, _, _ []byte, _, _, _ int) {
+	panic("kernel: queries are not rounded on this processor")
+}

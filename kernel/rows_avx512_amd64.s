@@ -8,6 +8,9 @@
 // dotRows: accumulators [head][row] for 2 to 8 rows at a time, W channels a step; a vector of each query stays in a register
 // across the rows (q8: is an operand). accumulateRows: accumulators [head][vector] for a run of channels over all rows; the
 // weights of a row are broadcast, one register a head.
+//
+// q8 with VNNI, dotRowsQ8: sixteen rows of a group of 32 channels, a lane each; register k holds channels 4k to 4k+3. The queries' two halves of 8 bits are
+// broadcast, four channels at a time, and have a sum each. accumulateRowsQ8: weights times scales first, [2][heads][64], then two groups over all rows.
 
 //go:build amd64
 
@@ -1195,95 +1198,373 @@ rows_14_done:
 	VZEROUPPER
 	RET
 
-// func accumulateRowsQ8x1AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
-// Requires: AVX, AVX2, AVX512F, MMX+
-TEXT ·accumulateRowsQ8x1AVX512(SB), NOSPLIT, $0-64
-	MOVQ acc+0(FP), AX
-	MOVQ weights+8(FP), CX
-	MOVQ rows+16(FP), DX
-	MOVQ weightStride+24(FP), BX
-	MOVQ n+32(FP), BX
-	MOVQ d+40(FP), SI
-	MOVQ rowBytes+48(FP), DI
-	MOVQ ahead+56(FP), R8
-	MOVQ SI, R9
-	SHLQ $0x02, R9
+// func dotRowsQ8x1VNNI(dst *float32, rounded *byte, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
+TEXT ·dotRowsQ8x1VNNI(SB), NOSPLIT, $32-64
+	MOVQ         dst+0(FP), AX
+	MOVQ         rounded+8(FP), CX
+	MOVQ         rows+16(FP), DX
+	MOVQ         dstStride+24(FP), BX
+	MOVQ         n+32(FP), SI
+	MOVQ         rowBytes+48(FP), DI
+	MOVQ         ahead+56(FP), R8
+	VBROADCASTSS rowsSigns<>+0(SB), Z0
+
+rows_15:
+	CMPQ   SI, $0x00000010
+	JLT    rows_15_done
+	VPXORD Z1, Z1, Z1
+	MOVQ   d+40(FP), R11
+	MOVQ   CX, R9
+	MOVQ   DX, R10
 
 groups_3:
-	CMPQ    SI, $0x00000020
-	JLT     groups_3_done
+	CMPQ          R11, $0x00000020
+	JLT           groups_3_done
+	LEAQ          (DI)(DI*2), R12
+	LEAQ          (R10)(DI*4), R13
+	MOVQ          R10, R14
+	MOVWLZX       (R14), R15
+	MOVW          R15, (SP)
+	MOVWLZX       (R14)(DI*1), R15
+	MOVW          R15, 2(SP)
+	MOVWLZX       (R14)(DI*2), R15
+	MOVW          R15, 4(SP)
+	MOVWLZX       (R14)(R12*1), R15
+	MOVW          R15, 6(SP)
+	MOVWLZX       (R13), R15
+	MOVW          R15, 8(SP)
+	MOVWLZX       (R13)(DI*1), R15
+	MOVW          R15, 10(SP)
+	MOVWLZX       (R13)(DI*2), R15
+	MOVW          R15, 12(SP)
+	MOVWLZX       (R13)(R12*1), R15
+	MOVW          R15, 14(SP)
+	VMOVDQU       2(R14), Y2
+	VINSERTI64X4  $0x01, 2(R13), Z2, Z2
+	VPXORD        Z0, Z2, Z2
+	VMOVDQU       2(R14)(DI*1), Y3
+	VINSERTI64X4  $0x01, 2(R13)(DI*1), Z3, Z3
+	VPXORD        Z0, Z3, Z3
+	VMOVDQU       2(R14)(DI*2), Y4
+	VINSERTI64X4  $0x01, 2(R13)(DI*2), Z4, Z4
+	VPXORD        Z0, Z4, Z4
+	VMOVDQU       2(R14)(R12*1), Y5
+	VINSERTI64X4  $0x01, 2(R13)(R12*1), Z5, Z5
+	VPXORD        Z0, Z5, Z5
+	VPUNPCKLDQ    Z3, Z2, Z6
+	VPUNPCKLDQ    Z5, Z4, Z7
+	VPUNPCKLQDQ   Z7, Z6, Z8
+	VPUNPCKHQDQ   Z7, Z6, Z6
+	VPUNPCKHDQ    Z3, Z2, Z7
+	VPUNPCKHDQ    Z5, Z4, Z15
+	VPUNPCKLQDQ   Z15, Z7, Z16
+	VPUNPCKHQDQ   Z15, Z7, Z7
+	LEAQ          (R14)(DI*8), R14
+	LEAQ          (R13)(DI*8), R13
+	MOVWLZX       (R14), R15
+	MOVW          R15, 16(SP)
+	MOVWLZX       (R14)(DI*1), R15
+	MOVW          R15, 18(SP)
+	MOVWLZX       (R14)(DI*2), R15
+	MOVW          R15, 20(SP)
+	MOVWLZX       (R14)(R12*1), R15
+	MOVW          R15, 22(SP)
+	MOVWLZX       (R13), R15
+	MOVW          R15, 24(SP)
+	MOVWLZX       (R13)(DI*1), R15
+	MOVW          R15, 26(SP)
+	MOVWLZX       (R13)(DI*2), R15
+	MOVW          R15, 28(SP)
+	MOVWLZX       (R13)(R12*1), R15
+	MOVW          R15, 30(SP)
+	VMOVDQU       2(R14), Y9
+	VINSERTI64X4  $0x01, 2(R13), Z9, Z9
+	VPXORD        Z0, Z9, Z9
+	VMOVDQU       2(R14)(DI*1), Y10
+	VINSERTI64X4  $0x01, 2(R13)(DI*1), Z10, Z10
+	VPXORD        Z0, Z10, Z10
+	VMOVDQU       2(R14)(DI*2), Y11
+	VINSERTI64X4  $0x01, 2(R13)(DI*2), Z11, Z11
+	VPXORD        Z0, Z11, Z11
+	VMOVDQU       2(R14)(R12*1), Y12
+	VINSERTI64X4  $0x01, 2(R13)(R12*1), Z12, Z12
+	VPXORD        Z0, Z12, Z12
+	VPUNPCKLDQ    Z10, Z9, Z15
+	VPUNPCKLDQ    Z12, Z11, Z17
+	VPUNPCKLQDQ   Z17, Z15, Z18
+	VPUNPCKHQDQ   Z17, Z15, Z15
+	VPUNPCKHDQ    Z10, Z9, Z17
+	VPUNPCKHDQ    Z12, Z11, Z19
+	VPUNPCKLQDQ   Z19, Z17, Z20
+	VPUNPCKHQDQ   Z19, Z17, Z17
+	VSHUFI32X4    $0x88, Z18, Z8, Z19
+	VSHUFI32X4    $0xdd, Z18, Z8, Z8
+	VSHUFI32X4    $0x88, Z15, Z6, Z18
+	VSHUFI32X4    $0xdd, Z15, Z6, Z6
+	VSHUFI32X4    $0x88, Z20, Z16, Z15
+	VSHUFI32X4    $0xdd, Z20, Z16, Z16
+	VSHUFI32X4    $0x88, Z17, Z7, Z20
+	VSHUFI32X4    $0xdd, Z17, Z7, Z7
+	VPXORD        Z13, Z13, Z13
+	VPXORD        Z14, Z14, Z14
+	PREFETCHT0    (R8)
+	PREFETCHT0    512(R8)
+	VPDPBUSD.BCST (R9), Z19, Z13
+	VPDPBUSD.BCST 32(R9), Z19, Z14
+	PREFETCHT0    64(R8)
+	VPDPBUSD.BCST 4(R9), Z18, Z13
+	VPDPBUSD.BCST 36(R9), Z18, Z14
+	PREFETCHT0    128(R8)
+	VPDPBUSD.BCST 8(R9), Z15, Z13
+	VPDPBUSD.BCST 40(R9), Z15, Z14
+	PREFETCHT0    192(R8)
+	VPDPBUSD.BCST 12(R9), Z20, Z13
+	VPDPBUSD.BCST 44(R9), Z20, Z14
+	PREFETCHT0    256(R8)
+	VPDPBUSD.BCST 16(R9), Z8, Z13
+	VPDPBUSD.BCST 48(R9), Z8, Z14
+	PREFETCHT0    320(R8)
+	VPDPBUSD.BCST 20(R9), Z6, Z13
+	VPDPBUSD.BCST 52(R9), Z6, Z14
+	PREFETCHT0    384(R8)
+	VPDPBUSD.BCST 24(R9), Z16, Z13
+	VPDPBUSD.BCST 56(R9), Z16, Z14
+	PREFETCHT0    448(R8)
+	ADDQ          $0x00000220, R8
+	VPDPBUSD.BCST 28(R9), Z7, Z13
+	VPDPBUSD.BCST 60(R9), Z7, Z14
+	VCVTPH2PS     (SP), Z6
+	VPSLLD        $0x08, Z13, Z13
+	VPADDD        Z14, Z13, Z13
+	VPSUBD.BCST   68(R9), Z13, Z13
+	VCVTDQ2PS     Z13, Z13
+	VMULPS.BCST   64(R9), Z6, Z6
+	VFMADD231PS   Z6, Z13, Z1
+	ADDQ          $0x00000048, R9
+	ADDQ          $0x00000022, R10
+	SUBQ          $0x00000020, R11
+	JMP           groups_3
+
+groups_3_done:
+	MOVQ    AX, R9
+	VMOVUPS Z1, (R9)
+	ADDQ    BX, R9
+	ADDQ    $0x00000040, AX
+	MOVQ    DI, R9
+	SHLQ    $0x04, R9
+	ADDQ    R9, DX
+	SUBQ    $0x00000010, SI
+	JMP     rows_15
+
+rows_15_done:
+	VZEROUPPER
+	RET
+
+DATA rowsSigns<>+0(SB)/4, $0x80808080
+GLOBL rowsSigns<>(SB), RODATA|NOPTR, $4
+
+// func accumulateRowsQ8x1AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, scaled *float32, ahead *byte)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·accumulateRowsQ8x1AVX512(SB), NOSPLIT, $128-72
+	MOVQ  acc+0(FP), AX
+	MOVQ  weights+8(FP), CX
+	MOVQ  rows+16(FP), DX
+	MOVQ  weightStride+24(FP), BX
+	MOVQ  n+32(FP), BX
+	MOVQ  d+40(FP), SI
+	MOVQ  rowBytes+48(FP), DI
+	MOVQ  scaled+56(FP), R8
+	MOVQ  SI, R9
+	SHLQ  $0x02, R9
+	MOVQ  BX, R9
+	ANDQ  $0x0f, R9
+	MOVQ  $-1, R10
+	BZHIQ R9, R10, R10
+	KMOVW R10, K1
+
+groups_4:
+	CMPQ SI, $0x00000040
+	JLT  groups_4_done
+	MOVQ DX, R9
+	XORQ R10, R10
+
+scales:
+	MOVWLZX (R9), R11
+	MOVW    R11, (SP)(R10*2)
+	ADDQ    DI, R9
+	INCQ    R10
+	CMPQ    R10, BX
+	JLT     scales
+	MOVQ    CX, R9
+	MOVQ    BX, R11
+	XORQ    R10, R10
+
+weights:
+	CMPQ      R11, $0x00000010
+	JLT       weights_done
+	VCVTPH2PS (SP)(R10*2), Z1
+	VMOVUPS   (R9)(R10*4), Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, (R8)(R10*4)
+	ADDQ      $0x00000010, R10
+	SUBQ      $0x00000010, R11
+	JMP       weights
+
+weights_done:
+	TESTQ     R11, R11
+	JE        whole
+	VCVTPH2PS (SP)(R10*2), Z1
+	VMOVUPS.Z (R9)(R10*4), K1, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, (R8)(R10*4)
+
+whole:
+	MOVQ DX, R9
+	XORQ R10, R10
+
+scales_2:
+	MOVWLZX 34(R9), R11
+	MOVW    R11, (SP)(R10*2)
+	ADDQ    DI, R9
+	INCQ    R10
+	CMPQ    R10, BX
+	JLT     scales_2
+	MOVQ    CX, R9
+	MOVQ    BX, R11
+	XORQ    R10, R10
+
+weights_2:
+	CMPQ      R11, $0x00000010
+	JLT       weights_2_done
+	VCVTPH2PS (SP)(R10*2), Z1
+	VMOVUPS   (R9)(R10*4), Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 256(R8)(R10*4)
+	ADDQ      $0x00000010, R10
+	SUBQ      $0x00000010, R11
+	JMP       weights_2
+
+weights_2_done:
+	TESTQ     R11, R11
+	JE        whole_2
+	VCVTPH2PS (SP)(R10*2), Z1
+	VMOVUPS.Z (R9)(R10*4), K1, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 256(R8)(R10*4)
+
+whole_2:
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+	MOVQ    DX, R9
+	MOVQ    R8, R10
+	MOVQ    BX, R11
+	MOVQ    ahead+64(FP), R12
+
+rows_16:
+	CMPQ             R11, $0x00000001
+	JLT              rows_16_done
+	PREFETCHT0       (R12)
+	ADDQ             DI, R12
+	VPMOVSXBD        2(R9), Z4
+	VCVTDQ2PS        Z4, Z4
+	VFMADD231PS.BCST (R10), Z4, Z0
+	VPMOVSXBD        18(R9), Z4
+	VCVTDQ2PS        Z4, Z4
+	VFMADD231PS.BCST (R10), Z4, Z1
+	VPMOVSXBD        36(R9), Z4
+	VCVTDQ2PS        Z4, Z4
+	VFMADD231PS.BCST 256(R10), Z4, Z2
+	VPMOVSXBD        52(R9), Z4
+	VCVTDQ2PS        Z4, Z4
+	VFMADD231PS.BCST 256(R10), Z4, Z3
+	ADDQ             DI, R9
+	ADDQ             $0x00000004, R10
+	SUBQ             $0x00000001, R11
+	JMP              rows_16
+
+rows_16_done:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	ADDQ    $0x00000100, AX
+	ADDQ    $0x00000044, DX
+	SUBQ    $0x00000040, SI
+	JMP     groups_4
+
+groups_4_done:
+groups_5:
+	CMPQ SI, $0x00000020
+	JLT  groups_5_done
+	MOVQ DX, R9
+	XORQ R10, R10
+
+scales_3:
+	MOVWLZX (R9), R11
+	MOVW    R11, (SP)(R10*2)
+	ADDQ    DI, R9
+	INCQ    R10
+	CMPQ    R10, BX
+	JLT     scales_3
+	MOVQ    CX, R9
+	MOVQ    BX, R11
+	XORQ    R10, R10
+
+weights_3:
+	CMPQ      R11, $0x00000010
+	JLT       weights_3_done
+	VCVTPH2PS (SP)(R10*2), Z1
+	VMOVUPS   (R9)(R10*4), Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, (R8)(R10*4)
+	ADDQ      $0x00000010, R10
+	SUBQ      $0x00000010, R11
+	JMP       weights_3
+
+weights_3_done:
+	TESTQ     R11, R11
+	JE        whole_3
+	VCVTPH2PS (SP)(R10*2), Z1
+	VMOVUPS.Z (R9)(R10*4), K1, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, (R8)(R10*4)
+
+whole_3:
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
 	MOVQ    DX, R9
-	MOVQ    DX, R10
+	MOVQ    R8, R10
 	MOVQ    BX, R11
-	MOVQ    CX, R12
+	MOVQ    ahead+64(FP), R12
 
-rows_15:
-	CMPQ         R11, $0x00000001
-	JLT          rows_15_done
-	VPBROADCASTW (R9), Y2
-	VCVTPH2PS    Y2, Z2
-	VBROADCASTSS (R12), Z3
-	VMULPS       Z2, Z3, Z3
-	VPMOVSXBD    2(R10), Z2
-	VCVTDQ2PS    Z2, Z2
-	VFMADD231PS  Z2, Z3, Z0
-	VPMOVSXBD    18(R10), Z2
-	VCVTDQ2PS    Z2, Z2
-	VFMADD231PS  Z2, Z3, Z1
-	PREFETCHT0   (R8)
-	ADDQ         $0x00000022, R8
-	ADDQ         DI, R9
-	ADDQ         DI, R10
-	ADDQ         $0x00000004, R12
-	SUBQ         $0x00000001, R11
-	JMP          rows_15
+rows_17:
+	CMPQ             R11, $0x00000001
+	JLT              rows_17_done
+	PREFETCHT0       (R12)
+	ADDQ             DI, R12
+	VPMOVSXBD        2(R9), Z2
+	VCVTDQ2PS        Z2, Z2
+	VFMADD231PS.BCST (R10), Z2, Z0
+	VPMOVSXBD        18(R9), Z2
+	VCVTDQ2PS        Z2, Z2
+	VFMADD231PS.BCST (R10), Z2, Z1
+	ADDQ             DI, R9
+	ADDQ             $0x00000004, R10
+	SUBQ             $0x00000001, R11
+	JMP              rows_17
 
-rows_15_done:
+rows_17_done:
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	ADDQ    $0x00000080, AX
 	ADDQ    $0x00000022, DX
 	SUBQ    $0x00000020, SI
-	JMP     groups_3
+	JMP     groups_5
 
-groups_3_done:
-	LEAQ 2(DX), R8
-
-vectors:
-	CMPQ    SI, $0x00000010
-	JLT     vectors_done
-	VMOVUPS (AX), Z0
-	MOVQ    DX, R9
-	MOVQ    R8, R10
-	MOVQ    BX, R11
-	MOVQ    CX, R12
-
-rows_16:
-	CMPQ         R11, $0x00000001
-	JLT          rows_16_done
-	VPBROADCASTW (R9), Y1
-	VCVTPH2PS    Y1, Z1
-	VBROADCASTSS (R12), Z2
-	VMULPS       Z1, Z2, Z2
-	VPMOVSXBD    (R10), Z1
-	VCVTDQ2PS    Z1, Z1
-	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         DI, R9
-	ADDQ         DI, R10
-	ADDQ         $0x00000004, R12
-	SUBQ         $0x00000001, R11
-	JMP          rows_16
-
-rows_16_done:
-	VMOVUPS Z0, (AX)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000010, R8
-	SUBQ    $0x00000010, SI
-	JMP     vectors
-
-vectors_done:
+groups_5_done:
 	VZEROUPPER
 	RET
 
@@ -1301,9 +1582,9 @@ TEXT ·dotRowsF32x2AVX512(SB), NOSPLIT, $0-64
 	MOVQ DI, R10
 	SHLQ $0x02, R10
 
-rows_17:
+rows_18:
 	CMPQ   SI, $0x00000008
-	JLT    rows_17_done
+	JLT    rows_18_done
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1501,12 +1782,12 @@ channels_20_done:
 	IMUL3Q        $0x00000008, R8, R11
 	ADDQ          R11, DX
 	SUBQ          $0x00000008, SI
-	JMP           rows_17
+	JMP           rows_18
 
-rows_17_done:
-rows_18:
+rows_18_done:
+rows_19:
 	CMPQ   SI, $0x00000001
-	JLT    rows_18_done
+	JLT    rows_19_done
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 	MOVQ   DI, R11
@@ -1571,9 +1852,9 @@ channels_22_done:
 	IMUL3Q        $0x00000001, R8, R11
 	ADDQ          R11, DX
 	SUBQ          $0x00000001, SI
-	JMP           rows_18
+	JMP           rows_19
 
-rows_18_done:
+rows_19_done:
 	VZEROUPPER
 	RET
 
@@ -1606,9 +1887,9 @@ channels_23:
 	MOVQ    SI, R12
 	MOVQ    CX, R13
 
-rows_19:
+rows_20:
 	CMPQ         R12, $0x00000001
-	JLT          rows_19_done
+	JLT          rows_20_done
 	VBROADCASTSS (R13), Z8
 	VBROADCASTSS (R13)(BX*1), Z9
 	VMOVUPS      (R11), Z10
@@ -1631,9 +1912,9 @@ rows_19:
 	ADDQ         R8, R11
 	ADDQ         $0x00000004, R13
 	SUBQ         $0x00000001, R12
-	JMP          rows_19
+	JMP          rows_20
 
-rows_19_done:
+rows_20_done:
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, 128(AX)
@@ -1657,9 +1938,9 @@ channels_24:
 	MOVQ    SI, R11
 	MOVQ    CX, R12
 
-rows_20:
+rows_21:
 	CMPQ         R11, $0x00000001
-	JLT          rows_20_done
+	JLT          rows_21_done
 	VBROADCASTSS (R12), Z2
 	VBROADCASTSS (R12)(BX*1), Z3
 	VMOVUPS      (R9), Z4
@@ -1668,9 +1949,9 @@ rows_20:
 	ADDQ         R8, R9
 	ADDQ         $0x00000004, R12
 	SUBQ         $0x00000001, R11
-	JMP          rows_20
+	JMP          rows_21
 
-rows_20_done:
+rows_21_done:
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, (AX)(R10*1)
 	ADDQ    $0x00000040, AX
@@ -1696,9 +1977,9 @@ TEXT ·dotRowsF16x2AVX512(SB), NOSPLIT, $0-64
 	MOVQ DI, R10
 	SHLQ $0x02, R10
 
-rows_21:
+rows_22:
 	CMPQ   SI, $0x00000008
-	JLT    rows_21_done
+	JLT    rows_22_done
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1888,12 +2169,12 @@ channels_26_done:
 	IMUL3Q        $0x00000008, R8, R11
 	ADDQ          R11, DX
 	SUBQ          $0x00000008, SI
-	JMP           rows_21
+	JMP           rows_22
 
-rows_21_done:
-rows_22:
+rows_22_done:
+rows_23:
 	CMPQ   SI, $0x00000001
-	JLT    rows_22_done
+	JLT    rows_23_done
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 	MOVQ   DI, R11
@@ -1957,9 +2238,9 @@ channels_28_done:
 	IMUL3Q        $0x00000001, R8, R11
 	ADDQ          R11, DX
 	SUBQ          $0x00000001, SI
-	JMP           rows_22
+	JMP           rows_23
 
-rows_22_done:
+rows_23_done:
 	VZEROUPPER
 	RET
 
@@ -1992,9 +2273,9 @@ channels_29:
 	MOVQ    SI, R12
 	MOVQ    CX, R13
 
-rows_23:
+rows_24:
 	CMPQ         R12, $0x00000001
-	JLT          rows_23_done
+	JLT          rows_24_done
 	VBROADCASTSS (R13), Z8
 	VBROADCASTSS (R13)(BX*1), Z9
 	VCVTPH2PS    (R11), Z10
@@ -2015,9 +2296,9 @@ rows_23:
 	ADDQ         R8, R11
 	ADDQ         $0x00000004, R13
 	SUBQ         $0x00000001, R12
-	JMP          rows_23
+	JMP          rows_24
 
-rows_23_done:
+rows_24_done:
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, 128(AX)
@@ -2041,9 +2322,9 @@ channels_30:
 	MOVQ    SI, R11
 	MOVQ    CX, R12
 
-rows_24:
+rows_25:
 	CMPQ         R11, $0x00000001
-	JLT          rows_24_done
+	JLT          rows_25_done
 	VBROADCASTSS (R12), Z2
 	VBROADCASTSS (R12)(BX*1), Z3
 	VCVTPH2PS    (R9), Z4
@@ -2052,9 +2333,9 @@ rows_24:
 	ADDQ         R8, R9
 	ADDQ         $0x00000004, R12
 	SUBQ         $0x00000001, R11
-	JMP          rows_24
+	JMP          rows_25
 
-rows_24_done:
+rows_25_done:
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, (AX)(R10*1)
 	ADDQ    $0x00000040, AX
@@ -2080,9 +2361,9 @@ TEXT ·dotRowsBF16x2AVX512(SB), NOSPLIT, $0-64
 	MOVQ DI, R10
 	SHLQ $0x02, R10
 
-rows_25:
+rows_26:
 	CMPQ   SI, $0x00000008
-	JLT    rows_25_done
+	JLT    rows_26_done
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2296,12 +2577,12 @@ channels_32_done:
 	IMUL3Q        $0x00000008, R8, R11
 	ADDQ          R11, DX
 	SUBQ          $0x00000008, SI
-	JMP           rows_25
+	JMP           rows_26
 
-rows_25_done:
-rows_26:
+rows_26_done:
+rows_27:
 	CMPQ   SI, $0x00000001
-	JLT    rows_26_done
+	JLT    rows_27_done
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 	MOVQ   DI, R11
@@ -2368,9 +2649,9 @@ channels_34_done:
 	IMUL3Q        $0x00000001, R8, R11
 	ADDQ          R11, DX
 	SUBQ          $0x00000001, SI
-	JMP           rows_26
+	JMP           rows_27
 
-rows_26_done:
+rows_27_done:
 	VZEROUPPER
 	RET
 
@@ -2403,9 +2684,9 @@ channels_35:
 	MOVQ    SI, R12
 	MOVQ    CX, R13
 
-rows_27:
+rows_28:
 	CMPQ         R12, $0x00000001
-	JLT          rows_27_done
+	JLT          rows_28_done
 	VBROADCASTSS (R13), Z8
 	VBROADCASTSS (R13)(BX*1), Z9
 	VPMOVZXWD    (R11), Z10
@@ -2430,9 +2711,9 @@ rows_27:
 	ADDQ         R8, R11
 	ADDQ         $0x00000004, R13
 	SUBQ         $0x00000001, R12
-	JMP          rows_27
+	JMP          rows_28
 
-rows_27_done:
+rows_28_done:
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, 128(AX)
@@ -2456,9 +2737,9 @@ channels_36:
 	MOVQ    SI, R11
 	MOVQ    CX, R12
 
-rows_28:
+rows_29:
 	CMPQ         R11, $0x00000001
-	JLT          rows_28_done
+	JLT          rows_29_done
 	VBROADCASTSS (R12), Z2
 	VBROADCASTSS (R12)(BX*1), Z3
 	VPMOVZXWD    (R9), Z4
@@ -2468,9 +2749,9 @@ rows_28:
 	ADDQ         R8, R9
 	ADDQ         $0x00000004, R12
 	SUBQ         $0x00000001, R11
-	JMP          rows_28
+	JMP          rows_29
 
-rows_28_done:
+rows_29_done:
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, (AX)(R10*1)
 	ADDQ    $0x00000040, AX
@@ -2496,9 +2777,9 @@ TEXT ·dotRowsQ8x2AVX512(SB), NOSPLIT, $0-64
 	MOVQ DI, R10
 	SHLQ $0x02, R10
 
-rows_29:
+rows_30:
 	CMPQ   SI, $0x00000008
-	JLT    rows_29_done
+	JLT    rows_30_done
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2521,9 +2802,9 @@ rows_29:
 	LEAQ   (R8)(R8*2), R14
 	LEAQ   (R12)(R8*4), R15
 
-groups_4:
+groups_6:
 	CMPQ         R11, $0x00000020
-	JLT          groups_4_done
+	JLT          groups_6_done
 	PREFETCHT0   (R9)
 	PREFETCHT0   64(R9)
 	PREFETCHT0   128(R9)
@@ -2629,9 +2910,9 @@ groups_4:
 	ADDQ         $0x00000022, R12
 	ADDQ         $0x00000022, R15
 	SUBQ         $0x00000020, R11
-	JMP          groups_4
+	JMP          groups_6
 
-groups_4_done:
+groups_6_done:
 	CMPQ         R11, $0x00000010
 	JLT          shorter_3
 	VPBROADCASTW (R12), Y16
@@ -2754,21 +3035,21 @@ row_done_3:
 	IMUL3Q        $0x00000008, R8, R11
 	ADDQ          R11, DX
 	SUBQ          $0x00000008, SI
-	JMP           rows_29
+	JMP           rows_30
 
-rows_29_done:
-rows_30:
+rows_30_done:
+rows_31:
 	CMPQ   SI, $0x00000001
-	JLT    rows_30_done
+	JLT    rows_31_done
 	VPXORD Z18, Z18, Z18
 	VPXORD Z19, Z19, Z19
 	MOVQ   DI, R11
 	MOVQ   DX, R12
 	MOVQ   CX, R13
 
-groups_5:
+groups_7:
 	CMPQ         R11, $0x00000020
-	JLT          groups_5_done
+	JLT          groups_7_done
 	PREFETCHT0   (R9)
 	ADDQ         $0x00000022, R9
 	VPBROADCASTW (R12), Y0
@@ -2786,9 +3067,9 @@ groups_5:
 	ADDQ         $0x00000080, R13
 	ADDQ         $0x00000022, R12
 	SUBQ         $0x00000020, R11
-	JMP          groups_5
+	JMP          groups_7
 
-groups_5_done:
+groups_7_done:
 	CMPQ         R11, $0x00000010
 	JLT          shorter_4
 	VPBROADCASTW (R12), Y0
@@ -2824,64 +3105,483 @@ row_done_4:
 	IMUL3Q        $0x00000001, R8, R11
 	ADDQ          R11, DX
 	SUBQ          $0x00000001, SI
-	JMP           rows_30
+	JMP           rows_31
 
-rows_30_done:
+rows_31_done:
 	VZEROUPPER
 	RET
 
-// func accumulateRowsQ8x2AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
-// Requires: AVX, AVX2, AVX512F, MMX+
-TEXT ·accumulateRowsQ8x2AVX512(SB), NOSPLIT, $0-64
-	MOVQ acc+0(FP), AX
-	MOVQ weights+8(FP), CX
-	MOVQ rows+16(FP), DX
-	MOVQ weightStride+24(FP), BX
-	MOVQ n+32(FP), SI
-	MOVQ d+40(FP), DI
-	MOVQ rowBytes+48(FP), R8
-	MOVQ ahead+56(FP), R9
-	MOVQ DI, R10
-	SHLQ $0x02, R10
+// func dotRowsQ8x2VNNI(dst *float32, rounded *byte, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
+TEXT ·dotRowsQ8x2VNNI(SB), NOSPLIT, $32-64
+	MOVQ         dst+0(FP), AX
+	MOVQ         rounded+8(FP), CX
+	MOVQ         rows+16(FP), DX
+	MOVQ         dstStride+24(FP), BX
+	MOVQ         n+32(FP), SI
+	MOVQ         rowBytes+48(FP), DI
+	MOVQ         ahead+56(FP), R8
+	VBROADCASTSS rowsSigns<>+0(SB), Z0
 
-groups_6:
-	CMPQ    DI, $0x00000020
-	JLT     groups_6_done
+rows_32:
+	CMPQ   SI, $0x00000010
+	JLT    rows_32_done
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	MOVQ   d+40(FP), R11
+	MOVQ   CX, R9
+	MOVQ   DX, R10
+
+groups_8:
+	CMPQ          R11, $0x00000020
+	JLT           groups_8_done
+	LEAQ          (DI)(DI*2), R12
+	LEAQ          (R10)(DI*4), R13
+	MOVQ          R10, R14
+	MOVWLZX       (R14), R15
+	MOVW          R15, (SP)
+	MOVWLZX       (R14)(DI*1), R15
+	MOVW          R15, 2(SP)
+	MOVWLZX       (R14)(DI*2), R15
+	MOVW          R15, 4(SP)
+	MOVWLZX       (R14)(R12*1), R15
+	MOVW          R15, 6(SP)
+	MOVWLZX       (R13), R15
+	MOVW          R15, 8(SP)
+	MOVWLZX       (R13)(DI*1), R15
+	MOVW          R15, 10(SP)
+	MOVWLZX       (R13)(DI*2), R15
+	MOVW          R15, 12(SP)
+	MOVWLZX       (R13)(R12*1), R15
+	MOVW          R15, 14(SP)
+	VMOVDQU       2(R14), Y3
+	VINSERTI64X4  $0x01, 2(R13), Z3, Z3
+	VPXORD        Z0, Z3, Z3
+	VMOVDQU       2(R14)(DI*1), Y4
+	VINSERTI64X4  $0x01, 2(R13)(DI*1), Z4, Z4
+	VPXORD        Z0, Z4, Z4
+	VMOVDQU       2(R14)(DI*2), Y5
+	VINSERTI64X4  $0x01, 2(R13)(DI*2), Z5, Z5
+	VPXORD        Z0, Z5, Z5
+	VMOVDQU       2(R14)(R12*1), Y6
+	VINSERTI64X4  $0x01, 2(R13)(R12*1), Z6, Z6
+	VPXORD        Z0, Z6, Z6
+	VPUNPCKLDQ    Z4, Z3, Z7
+	VPUNPCKLDQ    Z6, Z5, Z8
+	VPUNPCKLQDQ   Z8, Z7, Z9
+	VPUNPCKHQDQ   Z8, Z7, Z7
+	VPUNPCKHDQ    Z4, Z3, Z8
+	VPUNPCKHDQ    Z6, Z5, Z18
+	VPUNPCKLQDQ   Z18, Z8, Z19
+	VPUNPCKHQDQ   Z18, Z8, Z8
+	LEAQ          (R14)(DI*8), R14
+	LEAQ          (R13)(DI*8), R13
+	MOVWLZX       (R14), R15
+	MOVW          R15, 16(SP)
+	MOVWLZX       (R14)(DI*1), R15
+	MOVW          R15, 18(SP)
+	MOVWLZX       (R14)(DI*2), R15
+	MOVW          R15, 20(SP)
+	MOVWLZX       (R14)(R12*1), R15
+	MOVW          R15, 22(SP)
+	MOVWLZX       (R13), R15
+	MOVW          R15, 24(SP)
+	MOVWLZX       (R13)(DI*1), R15
+	MOVW          R15, 26(SP)
+	MOVWLZX       (R13)(DI*2), R15
+	MOVW          R15, 28(SP)
+	MOVWLZX       (R13)(R12*1), R15
+	MOVW          R15, 30(SP)
+	VMOVDQU       2(R14), Y10
+	VINSERTI64X4  $0x01, 2(R13), Z10, Z10
+	VPXORD        Z0, Z10, Z10
+	VMOVDQU       2(R14)(DI*1), Y11
+	VINSERTI64X4  $0x01, 2(R13)(DI*1), Z11, Z11
+	VPXORD        Z0, Z11, Z11
+	VMOVDQU       2(R14)(DI*2), Y12
+	VINSERTI64X4  $0x01, 2(R13)(DI*2), Z12, Z12
+	VPXORD        Z0, Z12, Z12
+	VMOVDQU       2(R14)(R12*1), Y13
+	VINSERTI64X4  $0x01, 2(R13)(R12*1), Z13, Z13
+	VPXORD        Z0, Z13, Z13
+	VPUNPCKLDQ    Z11, Z10, Z18
+	VPUNPCKLDQ    Z13, Z12, Z20
+	VPUNPCKLQDQ   Z20, Z18, Z21
+	VPUNPCKHQDQ   Z20, Z18, Z18
+	VPUNPCKHDQ    Z11, Z10, Z20
+	VPUNPCKHDQ    Z13, Z12, Z22
+	VPUNPCKLQDQ   Z22, Z20, Z23
+	VPUNPCKHQDQ   Z22, Z20, Z20
+	VSHUFI32X4    $0x88, Z21, Z9, Z22
+	VSHUFI32X4    $0xdd, Z21, Z9, Z9
+	VSHUFI32X4    $0x88, Z18, Z7, Z21
+	VSHUFI32X4    $0xdd, Z18, Z7, Z7
+	VSHUFI32X4    $0x88, Z23, Z19, Z18
+	VSHUFI32X4    $0xdd, Z23, Z19, Z19
+	VSHUFI32X4    $0x88, Z20, Z8, Z23
+	VSHUFI32X4    $0xdd, Z20, Z8, Z8
+	VPXORD        Z14, Z14, Z14
+	VPXORD        Z15, Z15, Z15
+	VPXORD        Z16, Z16, Z16
+	VPXORD        Z17, Z17, Z17
+	PREFETCHT0    (R8)
+	PREFETCHT0    512(R8)
+	VPDPBUSD.BCST (R9), Z22, Z14
+	VPDPBUSD.BCST 32(R9), Z22, Z15
+	VPDPBUSD.BCST 64(R9), Z22, Z16
+	VPDPBUSD.BCST 96(R9), Z22, Z17
+	PREFETCHT0    64(R8)
+	VPDPBUSD.BCST 4(R9), Z21, Z14
+	VPDPBUSD.BCST 36(R9), Z21, Z15
+	VPDPBUSD.BCST 68(R9), Z21, Z16
+	VPDPBUSD.BCST 100(R9), Z21, Z17
+	PREFETCHT0    128(R8)
+	VPDPBUSD.BCST 8(R9), Z18, Z14
+	VPDPBUSD.BCST 40(R9), Z18, Z15
+	VPDPBUSD.BCST 72(R9), Z18, Z16
+	VPDPBUSD.BCST 104(R9), Z18, Z17
+	PREFETCHT0    192(R8)
+	VPDPBUSD.BCST 12(R9), Z23, Z14
+	VPDPBUSD.BCST 44(R9), Z23, Z15
+	VPDPBUSD.BCST 76(R9), Z23, Z16
+	VPDPBUSD.BCST 108(R9), Z23, Z17
+	PREFETCHT0    256(R8)
+	VPDPBUSD.BCST 16(R9), Z9, Z14
+	VPDPBUSD.BCST 48(R9), Z9, Z15
+	VPDPBUSD.BCST 80(R9), Z9, Z16
+	VPDPBUSD.BCST 112(R9), Z9, Z17
+	PREFETCHT0    320(R8)
+	VPDPBUSD.BCST 20(R9), Z7, Z14
+	VPDPBUSD.BCST 52(R9), Z7, Z15
+	VPDPBUSD.BCST 84(R9), Z7, Z16
+	VPDPBUSD.BCST 116(R9), Z7, Z17
+	PREFETCHT0    384(R8)
+	VPDPBUSD.BCST 24(R9), Z19, Z14
+	VPDPBUSD.BCST 56(R9), Z19, Z15
+	VPDPBUSD.BCST 88(R9), Z19, Z16
+	VPDPBUSD.BCST 120(R9), Z19, Z17
+	PREFETCHT0    448(R8)
+	ADDQ          $0x00000220, R8
+	VPDPBUSD.BCST 28(R9), Z8, Z14
+	VPDPBUSD.BCST 60(R9), Z8, Z15
+	VPDPBUSD.BCST 92(R9), Z8, Z16
+	VPDPBUSD.BCST 124(R9), Z8, Z17
+	VCVTPH2PS     (SP), Z7
+	VPSLLD        $0x08, Z14, Z14
+	VPADDD        Z15, Z14, Z14
+	VPSUBD.BCST   136(R9), Z14, Z14
+	VCVTDQ2PS     Z14, Z14
+	VMULPS.BCST   128(R9), Z7, Z8
+	VFMADD231PS   Z8, Z14, Z1
+	VPSLLD        $0x08, Z16, Z16
+	VPADDD        Z17, Z16, Z16
+	VPSUBD.BCST   140(R9), Z16, Z16
+	VCVTDQ2PS     Z16, Z16
+	VMULPS.BCST   132(R9), Z7, Z7
+	VFMADD231PS   Z7, Z16, Z2
+	ADDQ          $0x00000090, R9
+	ADDQ          $0x00000022, R10
+	SUBQ          $0x00000020, R11
+	JMP           groups_8
+
+groups_8_done:
+	MOVQ    AX, R9
+	VMOVUPS Z1, (R9)
+	ADDQ    BX, R9
+	VMOVUPS Z2, (R9)
+	ADDQ    BX, R9
+	ADDQ    $0x00000040, AX
+	MOVQ    DI, R9
+	SHLQ    $0x04, R9
+	ADDQ    R9, DX
+	SUBQ    $0x00000010, SI
+	JMP     rows_32
+
+rows_32_done:
+	VZEROUPPER
+	RET
+
+// func accumulateRowsQ8x2AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, scaled *float32, ahead *byte)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·accumulateRowsQ8x2AVX512(SB), NOSPLIT, $128-72
+	MOVQ  acc+0(FP), AX
+	MOVQ  weights+8(FP), CX
+	MOVQ  rows+16(FP), DX
+	MOVQ  weightStride+24(FP), BX
+	MOVQ  n+32(FP), SI
+	MOVQ  d+40(FP), DI
+	MOVQ  rowBytes+48(FP), R8
+	MOVQ  scaled+56(FP), R9
+	MOVQ  DI, R10
+	SHLQ  $0x02, R10
+	MOVQ  SI, R11
+	ANDQ  $0x0f, R11
+	MOVQ  $-1, R12
+	BZHIQ R11, R12, R12
+	KMOVW R12, K1
+
+groups_9:
+	CMPQ DI, $0x00000040
+	JLT  groups_9_done
+	MOVQ DX, R11
+	XORQ R12, R12
+
+scales_4:
+	MOVWLZX (R11), R13
+	MOVW    R13, (SP)(R12*2)
+	ADDQ    R8, R11
+	INCQ    R12
+	CMPQ    R12, SI
+	JLT     scales_4
+	MOVQ    CX, R11
+	MOVQ    SI, R13
+	XORQ    R12, R12
+
+weights_4:
+	CMPQ      R13, $0x00000010
+	JLT       weights_4_done
+	VCVTPH2PS (SP)(R12*2), Z1
+	VMOVUPS   (R11)(R12*4), Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, (R9)(R12*4)
+	ADDQ      $0x00000010, R12
+	SUBQ      $0x00000010, R13
+	JMP       weights_4
+
+weights_4_done:
+	TESTQ     R13, R13
+	JE        whole_4
+	VCVTPH2PS (SP)(R12*2), Z1
+	VMOVUPS.Z (R11)(R12*4), K1, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, (R9)(R12*4)
+
+whole_4:
+	ADDQ BX, R11
+	MOVQ SI, R13
+	XORQ R12, R12
+
+weights_5:
+	CMPQ      R13, $0x00000010
+	JLT       weights_5_done
+	VCVTPH2PS (SP)(R12*2), Z1
+	VMOVUPS   (R11)(R12*4), Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 256(R9)(R12*4)
+	ADDQ      $0x00000010, R12
+	SUBQ      $0x00000010, R13
+	JMP       weights_5
+
+weights_5_done:
+	TESTQ     R13, R13
+	JE        whole_5
+	VCVTPH2PS (SP)(R12*2), Z1
+	VMOVUPS.Z (R11)(R12*4), K1, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 256(R9)(R12*4)
+
+whole_5:
+	MOVQ DX, R11
+	XORQ R12, R12
+
+scales_5:
+	MOVWLZX 34(R11), R13
+	MOVW    R13, (SP)(R12*2)
+	ADDQ    R8, R11
+	INCQ    R12
+	CMPQ    R12, SI
+	JLT     scales_5
+	MOVQ    CX, R11
+	MOVQ    SI, R13
+	XORQ    R12, R12
+
+weights_6:
+	CMPQ      R13, $0x00000010
+	JLT       weights_6_done
+	VCVTPH2PS (SP)(R12*2), Z1
+	VMOVUPS   (R11)(R12*4), Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 512(R9)(R12*4)
+	ADDQ      $0x00000010, R12
+	SUBQ      $0x00000010, R13
+	JMP       weights_6
+
+weights_6_done:
+	TESTQ     R13, R13
+	JE        whole_6
+	VCVTPH2PS (SP)(R12*2), Z1
+	VMOVUPS.Z (R11)(R12*4), K1, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 512(R9)(R12*4)
+
+whole_6:
+	ADDQ BX, R11
+	MOVQ SI, R13
+	XORQ R12, R12
+
+weights_7:
+	CMPQ      R13, $0x00000010
+	JLT       weights_7_done
+	VCVTPH2PS (SP)(R12*2), Z1
+	VMOVUPS   (R11)(R12*4), Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 768(R9)(R12*4)
+	ADDQ      $0x00000010, R12
+	SUBQ      $0x00000010, R13
+	JMP       weights_7
+
+weights_7_done:
+	TESTQ     R13, R13
+	JE        whole_7
+	VCVTPH2PS (SP)(R12*2), Z1
+	VMOVUPS.Z (R11)(R12*4), K1, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 768(R9)(R12*4)
+
+whole_7:
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+	VMOVUPS (AX)(R10*1), Z4
+	VMOVUPS 64(AX)(R10*1), Z5
+	VMOVUPS 128(AX)(R10*1), Z6
+	VMOVUPS 192(AX)(R10*1), Z7
+	MOVQ    DX, R11
+	MOVQ    R9, R12
+	MOVQ    SI, R13
+	MOVQ    ahead+64(FP), R14
+
+rows_33:
+	CMPQ             R13, $0x00000001
+	JLT              rows_33_done
+	PREFETCHT0       (R14)
+	ADDQ             R8, R14
+	VPMOVSXBD        2(R11), Z8
+	VCVTDQ2PS        Z8, Z8
+	VFMADD231PS.BCST (R12), Z8, Z0
+	VFMADD231PS.BCST 256(R12), Z8, Z4
+	VPMOVSXBD        18(R11), Z8
+	VCVTDQ2PS        Z8, Z8
+	VFMADD231PS.BCST (R12), Z8, Z1
+	VFMADD231PS.BCST 256(R12), Z8, Z5
+	VPMOVSXBD        36(R11), Z8
+	VCVTDQ2PS        Z8, Z8
+	VFMADD231PS.BCST 512(R12), Z8, Z2
+	VFMADD231PS.BCST 768(R12), Z8, Z6
+	VPMOVSXBD        52(R11), Z8
+	VCVTDQ2PS        Z8, Z8
+	VFMADD231PS.BCST 512(R12), Z8, Z3
+	VFMADD231PS.BCST 768(R12), Z8, Z7
+	ADDQ             R8, R11
+	ADDQ             $0x00000004, R12
+	SUBQ             $0x00000001, R13
+	JMP              rows_33
+
+rows_33_done:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, (AX)(R10*1)
+	VMOVUPS Z5, 64(AX)(R10*1)
+	VMOVUPS Z6, 128(AX)(R10*1)
+	VMOVUPS Z7, 192(AX)(R10*1)
+	ADDQ    $0x00000100, AX
+	ADDQ    $0x00000044, DX
+	SUBQ    $0x00000040, DI
+	JMP     groups_9
+
+groups_9_done:
+groups_10:
+	CMPQ DI, $0x00000020
+	JLT  groups_10_done
+	MOVQ DX, R11
+	XORQ R12, R12
+
+scales_6:
+	MOVWLZX (R11), R13
+	MOVW    R13, (SP)(R12*2)
+	ADDQ    R8, R11
+	INCQ    R12
+	CMPQ    R12, SI
+	JLT     scales_6
+	MOVQ    CX, R11
+	MOVQ    SI, R13
+	XORQ    R12, R12
+
+weights_8:
+	CMPQ      R13, $0x00000010
+	JLT       weights_8_done
+	VCVTPH2PS (SP)(R12*2), Z1
+	VMOVUPS   (R11)(R12*4), Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, (R9)(R12*4)
+	ADDQ      $0x00000010, R12
+	SUBQ      $0x00000010, R13
+	JMP       weights_8
+
+weights_8_done:
+	TESTQ     R13, R13
+	JE        whole_8
+	VCVTPH2PS (SP)(R12*2), Z1
+	VMOVUPS.Z (R11)(R12*4), K1, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, (R9)(R12*4)
+
+whole_8:
+	ADDQ BX, R11
+	MOVQ SI, R13
+	XORQ R12, R12
+
+weights_9:
+	CMPQ      R13, $0x00000010
+	JLT       weights_9_done
+	VCVTPH2PS (SP)(R12*2), Z1
+	VMOVUPS   (R11)(R12*4), Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 256(R9)(R12*4)
+	ADDQ      $0x00000010, R12
+	SUBQ      $0x00000010, R13
+	JMP       weights_9
+
+weights_9_done:
+	TESTQ     R13, R13
+	JE        whole_9
+	VCVTPH2PS (SP)(R12*2), Z1
+	VMOVUPS.Z (R11)(R12*4), K1, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 256(R9)(R12*4)
+
+whole_9:
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
 	VMOVUPS (AX)(R10*1), Z2
 	VMOVUPS 64(AX)(R10*1), Z3
 	MOVQ    DX, R11
-	MOVQ    DX, R12
+	MOVQ    R9, R12
 	MOVQ    SI, R13
-	MOVQ    CX, R14
+	MOVQ    ahead+64(FP), R14
 
-rows_31:
-	CMPQ         R13, $0x00000001
-	JLT          rows_31_done
-	VPBROADCASTW (R11), Y4
-	VCVTPH2PS    Y4, Z4
-	VBROADCASTSS (R14), Z5
-	VMULPS       Z4, Z5, Z5
-	VBROADCASTSS (R14)(BX*1), Z6
-	VMULPS       Z4, Z6, Z6
-	VPMOVSXBD    2(R12), Z4
-	VCVTDQ2PS    Z4, Z4
-	VFMADD231PS  Z4, Z5, Z0
-	VFMADD231PS  Z4, Z6, Z2
-	VPMOVSXBD    18(R12), Z4
-	VCVTDQ2PS    Z4, Z4
-	VFMADD231PS  Z4, Z5, Z1
-	VFMADD231PS  Z4, Z6, Z3
-	PREFETCHT0   (R9)
-	ADDQ         $0x00000022, R9
-	ADDQ         R8, R11
-	ADDQ         R8, R12
-	ADDQ         $0x00000004, R14
-	SUBQ         $0x00000001, R13
-	JMP          rows_31
+rows_34:
+	CMPQ             R13, $0x00000001
+	JLT              rows_34_done
+	PREFETCHT0       (R14)
+	ADDQ             R8, R14
+	VPMOVSXBD        2(R11), Z4
+	VCVTDQ2PS        Z4, Z4
+	VFMADD231PS.BCST (R12), Z4, Z0
+	VFMADD231PS.BCST 256(R12), Z4, Z2
+	VPMOVSXBD        18(R11), Z4
+	VCVTDQ2PS        Z4, Z4
+	VFMADD231PS.BCST (R12), Z4, Z1
+	VFMADD231PS.BCST 256(R12), Z4, Z3
+	ADDQ             R8, R11
+	ADDQ             $0x00000004, R12
+	SUBQ             $0x00000001, R13
+	JMP              rows_34
 
-rows_31_done:
+rows_34_done:
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, (AX)(R10*1)
@@ -2889,49 +3589,9 @@ rows_31_done:
 	ADDQ    $0x00000080, AX
 	ADDQ    $0x00000022, DX
 	SUBQ    $0x00000020, DI
-	JMP     groups_6
+	JMP     groups_10
 
-groups_6_done:
-	LEAQ 2(DX), R9
-
-vectors_2:
-	CMPQ    DI, $0x00000010
-	JLT     vectors_2_done
-	VMOVUPS (AX), Z0
-	VMOVUPS (AX)(R10*1), Z1
-	MOVQ    DX, R11
-	MOVQ    R9, R12
-	MOVQ    SI, R13
-	MOVQ    CX, R14
-
-rows_32:
-	CMPQ         R13, $0x00000001
-	JLT          rows_32_done
-	VPBROADCASTW (R11), Y2
-	VCVTPH2PS    Y2, Z2
-	VBROADCASTSS (R14), Z3
-	VMULPS       Z2, Z3, Z3
-	VBROADCASTSS (R14)(BX*1), Z4
-	VMULPS       Z2, Z4, Z4
-	VPMOVSXBD    (R12), Z2
-	VCVTDQ2PS    Z2, Z2
-	VFMADD231PS  Z2, Z3, Z0
-	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         R8, R11
-	ADDQ         R8, R12
-	ADDQ         $0x00000004, R14
-	SUBQ         $0x00000001, R13
-	JMP          rows_32
-
-rows_32_done:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, (AX)(R10*1)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000010, R9
-	SUBQ    $0x00000010, DI
-	JMP     vectors_2
-
-vectors_2_done:
+groups_10_done:
 	VZEROUPPER
 	RET
 
@@ -2949,9 +3609,9 @@ TEXT ·dotRowsF32x3AVX512(SB), NOSPLIT, $0-64
 	MOVQ DI, R10
 	SHLQ $0x02, R10
 
-rows_33:
+rows_35:
 	CMPQ   SI, $0x00000008
-	JLT    rows_33_done
+	JLT    rows_35_done
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3212,12 +3872,12 @@ channels_38_done:
 	IMUL3Q        $0x00000008, R8, R11
 	ADDQ          R11, DX
 	SUBQ          $0x00000008, SI
-	JMP           rows_33
+	JMP           rows_35
 
-rows_33_done:
-rows_34:
+rows_35_done:
+rows_36:
 	CMPQ   SI, $0x00000001
-	JLT    rows_34_done
+	JLT    rows_36_done
 	VPXORD Z28, Z28, Z28
 	VPXORD Z29, Z29, Z29
 	VPXORD Z30, Z30, Z30
@@ -3298,9 +3958,9 @@ channels_40_done:
 	IMUL3Q        $0x00000001, R8, R11
 	ADDQ          R11, DX
 	SUBQ          $0x00000001, SI
-	JMP           rows_34
+	JMP           rows_36
 
-rows_34_done:
+rows_36_done:
 	VZEROUPPER
 	RET
 
@@ -3337,9 +3997,9 @@ channels_41:
 	MOVQ    SI, R12
 	MOVQ    CX, R13
 
-rows_35:
+rows_37:
 	CMPQ         R12, $0x00000001
-	JLT          rows_35_done
+	JLT          rows_37_done
 	VBROADCASTSS (R13), Z12
 	VBROADCASTSS (R13)(BX*1), Z13
 	VBROADCASTSS (R13)(BX*2), Z14
@@ -3367,9 +4027,9 @@ rows_35:
 	ADDQ         R8, R11
 	ADDQ         $0x00000004, R13
 	SUBQ         $0x00000001, R12
-	JMP          rows_35
+	JMP          rows_37
 
-rows_35_done:
+rows_37_done:
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, 128(AX)
@@ -3398,9 +4058,9 @@ channels_42:
 	MOVQ    SI, R11
 	MOVQ    CX, R12
 
-rows_36:
+rows_38:
 	CMPQ         R11, $0x00000001
-	JLT          rows_36_done
+	JLT          rows_38_done
 	VBROADCASTSS (R12), Z3
 	VBROADCASTSS (R12)(BX*1), Z4
 	VBROADCASTSS (R12)(BX*2), Z5
@@ -3411,9 +4071,9 @@ rows_36:
 	ADDQ         R8, R9
 	ADDQ         $0x00000004, R12
 	SUBQ         $0x00000001, R11
-	JMP          rows_36
+	JMP          rows_38
 
-rows_36_done:
+rows_38_done:
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, (AX)(R10*1)
 	VMOVUPS Z2, (AX)(R10*2)
@@ -3440,9 +4100,9 @@ TEXT ·dotRowsF16x3AVX512(SB), NOSPLIT, $0-64
 	MOVQ DI, R10
 	SHLQ $0x02, R10
 
-rows_37:
+rows_39:
 	CMPQ   SI, $0x00000008
-	JLT    rows_37_done
+	JLT    rows_39_done
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3695,12 +4355,12 @@ channels_44_done:
 	IMUL3Q        $0x00000008, R8, R11
 	ADDQ          R11, DX
 	SUBQ          $0x00000008, SI
-	JMP           rows_37
+	JMP           rows_39
 
-rows_37_done:
-rows_38:
+rows_39_done:
+rows_40:
 	CMPQ   SI, $0x00000001
-	JLT    rows_38_done
+	JLT    rows_40_done
 	VPXORD Z28, Z28, Z28
 	VPXORD Z29, Z29, Z29
 	VPXORD Z30, Z30, Z30
@@ -3780,9 +4440,9 @@ channels_46_done:
 	IMUL3Q        $0x00000001, R8, R11
 	ADDQ          R11, DX
 	SUBQ          $0x00000001, SI
-	JMP           rows_38
+	JMP           rows_40
 
-rows_38_done:
+rows_40_done:
 	VZEROUPPER
 	RET
 
@@ -3819,9 +4479,9 @@ channels_47:
 	MOVQ    SI, R12
 	MOVQ    CX, R13
 
-rows_39:
+rows_41:
 	CMPQ         R12, $0x00000001
-	JLT          rows_39_done
+	JLT          rows_41_done
 	VBROADCASTSS (R13), Z12
 	VBROADCASTSS (R13)(BX*1), Z13
 	VBROADCASTSS (R13)(BX*2), Z14
@@ -3847,9 +4507,9 @@ rows_39:
 	ADDQ         R8, R11
 	ADDQ         $0x00000004, R13
 	SUBQ         $0x00000001, R12
-	JMP          rows_39
+	JMP          rows_41
 
-rows_39_done:
+rows_41_done:
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, 128(AX)
@@ -3878,9 +4538,9 @@ channels_48:
 	MOVQ    SI, R11
 	MOVQ    CX, R12
 
-rows_40:
+rows_42:
 	CMPQ         R11, $0x00000001
-	JLT          rows_40_done
+	JLT          rows_42_done
 	VBROADCASTSS (R12), Z3
 	VBROADCASTSS (R12)(BX*1), Z4
 	VBROADCASTSS (R12)(BX*2), Z5
@@ -3891,9 +4551,9 @@ rows_40:
 	ADDQ         R8, R9
 	ADDQ         $0x00000004, R12
 	SUBQ         $0x00000001, R11
-	JMP          rows_40
+	JMP          rows_42
 
-rows_40_done:
+rows_42_done:
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, (AX)(R10*1)
 	VMOVUPS Z2, (AX)(R10*2)
@@ -3920,9 +4580,9 @@ TEXT ·dotRowsBF16x3AVX512(SB), NOSPLIT, $0-64
 	MOVQ DI, R10
 	SHLQ $0x02, R10
 
-rows_41:
+rows_43:
 	CMPQ   SI, $0x00000008
-	JLT    rows_41_done
+	JLT    rows_43_done
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4199,12 +4859,12 @@ channels_50_done:
 	IMUL3Q        $0x00000008, R8, R11
 	ADDQ          R11, DX
 	SUBQ          $0x00000008, SI
-	JMP           rows_41
+	JMP           rows_43
 
-rows_41_done:
-rows_42:
+rows_43_done:
+rows_44:
 	CMPQ   SI, $0x00000001
-	JLT    rows_42_done
+	JLT    rows_44_done
 	VPXORD Z28, Z28, Z28
 	VPXORD Z29, Z29, Z29
 	VPXORD Z30, Z30, Z30
@@ -4287,9 +4947,9 @@ channels_52_done:
 	IMUL3Q        $0x00000001, R8, R11
 	ADDQ          R11, DX
 	SUBQ          $0x00000001, SI
-	JMP           rows_42
+	JMP           rows_44
 
-rows_42_done:
+rows_44_done:
 	VZEROUPPER
 	RET
 
@@ -4326,9 +4986,9 @@ channels_53:
 	MOVQ    SI, R12
 	MOVQ    CX, R13
 
-rows_43:
+rows_45:
 	CMPQ         R12, $0x00000001
-	JLT          rows_43_done
+	JLT          rows_45_done
 	VBROADCASTSS (R13), Z12
 	VBROADCASTSS (R13)(BX*1), Z13
 	VBROADCASTSS (R13)(BX*2), Z14
@@ -4358,9 +5018,9 @@ rows_43:
 	ADDQ         R8, R11
 	ADDQ         $0x00000004, R13
 	SUBQ         $0x00000001, R12
-	JMP          rows_43
+	JMP          rows_45
 
-rows_43_done:
+rows_45_done:
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, 128(AX)
@@ -4389,9 +5049,9 @@ channels_54:
 	MOVQ    SI, R11
 	MOVQ    CX, R12
 
-rows_44:
+rows_46:
 	CMPQ         R11, $0x00000001
-	JLT          rows_44_done
+	JLT          rows_46_done
 	VBROADCASTSS (R12), Z3
 	VBROADCASTSS (R12)(BX*1), Z4
 	VBROADCASTSS (R12)(BX*2), Z5
@@ -4403,9 +5063,9 @@ rows_44:
 	ADDQ         R8, R9
 	ADDQ         $0x00000004, R12
 	SUBQ         $0x00000001, R11
-	JMP          rows_44
+	JMP          rows_46
 
-rows_44_done:
+rows_46_done:
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, (AX)(R10*1)
 	VMOVUPS Z2, (AX)(R10*2)
@@ -4432,9 +5092,9 @@ TEXT ·dotRowsQ8x3AVX512(SB), NOSPLIT, $0-64
 	MOVQ DI, R10
 	SHLQ $0x02, R10
 
-rows_45:
+rows_47:
 	CMPQ   SI, $0x00000008
-	JLT    rows_45_done
+	JLT    rows_47_done
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4465,9 +5125,9 @@ rows_45:
 	LEAQ   (R8)(R8*2), R14
 	LEAQ   (R12)(R8*4), R15
 
-groups_7:
+groups_11:
 	CMPQ         R11, $0x00000020
-	JLT          groups_7_done
+	JLT          groups_11_done
 	PREFETCHT0   (R9)
 	PREFETCHT0   64(R9)
 	PREFETCHT0   128(R9)
@@ -4589,9 +5249,9 @@ groups_7:
 	ADDQ         $0x00000022, R12
 	ADDQ         $0x00000022, R15
 	SUBQ         $0x00000020, R11
-	JMP          groups_7
+	JMP          groups_11
 
-groups_7_done:
+groups_11_done:
 	CMPQ         R11, $0x00000010
 	JLT          shorter_5
 	VPBROADCASTW (R12), Y24
@@ -4750,12 +5410,12 @@ row_done_5:
 	IMUL3Q        $0x00000008, R8, R11
 	ADDQ          R11, DX
 	SUBQ          $0x00000008, SI
-	JMP           rows_45
+	JMP           rows_47
 
-rows_45_done:
-rows_46:
+rows_47_done:
+rows_48:
 	CMPQ   SI, $0x00000001
-	JLT    rows_46_done
+	JLT    rows_48_done
 	VPXORD Z26, Z26, Z26
 	VPXORD Z27, Z27, Z27
 	VPXORD Z28, Z28, Z28
@@ -4763,9 +5423,9 @@ rows_46:
 	MOVQ   DX, R12
 	MOVQ   CX, R13
 
-groups_8:
+groups_12:
 	CMPQ         R11, $0x00000020
-	JLT          groups_8_done
+	JLT          groups_12_done
 	PREFETCHT0   (R9)
 	ADDQ         $0x00000022, R9
 	VPBROADCASTW (R12), Y0
@@ -4785,9 +5445,9 @@ groups_8:
 	ADDQ         $0x00000080, R13
 	ADDQ         $0x00000022, R12
 	SUBQ         $0x00000020, R11
-	JMP          groups_8
+	JMP          groups_12
 
-groups_8_done:
+groups_12_done:
 	CMPQ         R11, $0x00000010
 	JLT          shorter_6
 	VPBROADCASTW (R12), Y0
@@ -4833,29 +5493,566 @@ row_done_6:
 	IMUL3Q        $0x00000001, R8, R11
 	ADDQ          R11, DX
 	SUBQ          $0x00000001, SI
-	JMP           rows_46
+	JMP           rows_48
 
-rows_46_done:
+rows_48_done:
 	VZEROUPPER
 	RET
 
-// func accumulateRowsQ8x3AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
-// Requires: AVX, AVX2, AVX512F, MMX+
-TEXT ·accumulateRowsQ8x3AVX512(SB), NOSPLIT, $0-64
-	MOVQ acc+0(FP), AX
-	MOVQ weights+8(FP), CX
-	MOVQ rows+16(FP), DX
-	MOVQ weightStride+24(FP), BX
-	MOVQ n+32(FP), SI
-	MOVQ d+40(FP), DI
-	MOVQ rowBytes+48(FP), R8
-	MOVQ ahead+56(FP), R9
-	MOVQ DI, R10
-	SHLQ $0x02, R10
+// func dotRowsQ8x3VNNI(dst *float32, rounded *byte, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
+TEXT ·dotRowsQ8x3VNNI(SB), NOSPLIT, $32-64
+	MOVQ         dst+0(FP), AX
+	MOVQ         rounded+8(FP), CX
+	MOVQ         rows+16(FP), DX
+	MOVQ         dstStride+24(FP), BX
+	MOVQ         n+32(FP), SI
+	MOVQ         rowBytes+48(FP), DI
+	MOVQ         ahead+56(FP), R8
+	VBROADCASTSS rowsSigns<>+0(SB), Z0
 
-groups_9:
-	CMPQ    DI, $0x00000020
-	JLT     groups_9_done
+rows_49:
+	CMPQ   SI, $0x00000010
+	JLT    rows_49_done
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	MOVQ   d+40(FP), R11
+	MOVQ   CX, R9
+	MOVQ   DX, R10
+
+groups_13:
+	CMPQ          R11, $0x00000020
+	JLT           groups_13_done
+	LEAQ          (DI)(DI*2), R12
+	LEAQ          (R10)(DI*4), R13
+	MOVQ          R10, R14
+	MOVWLZX       (R14), R15
+	MOVW          R15, (SP)
+	MOVWLZX       (R14)(DI*1), R15
+	MOVW          R15, 2(SP)
+	MOVWLZX       (R14)(DI*2), R15
+	MOVW          R15, 4(SP)
+	MOVWLZX       (R14)(R12*1), R15
+	MOVW          R15, 6(SP)
+	MOVWLZX       (R13), R15
+	MOVW          R15, 8(SP)
+	MOVWLZX       (R13)(DI*1), R15
+	MOVW          R15, 10(SP)
+	MOVWLZX       (R13)(DI*2), R15
+	MOVW          R15, 12(SP)
+	MOVWLZX       (R13)(R12*1), R15
+	MOVW          R15, 14(SP)
+	VMOVDQU       2(R14), Y4
+	VINSERTI64X4  $0x01, 2(R13), Z4, Z4
+	VPXORD        Z0, Z4, Z4
+	VMOVDQU       2(R14)(DI*1), Y5
+	VINSERTI64X4  $0x01, 2(R13)(DI*1), Z5, Z5
+	VPXORD        Z0, Z5, Z5
+	VMOVDQU       2(R14)(DI*2), Y6
+	VINSERTI64X4  $0x01, 2(R13)(DI*2), Z6, Z6
+	VPXORD        Z0, Z6, Z6
+	VMOVDQU       2(R14)(R12*1), Y7
+	VINSERTI64X4  $0x01, 2(R13)(R12*1), Z7, Z7
+	VPXORD        Z0, Z7, Z7
+	VPUNPCKLDQ    Z5, Z4, Z8
+	VPUNPCKLDQ    Z7, Z6, Z9
+	VPUNPCKLQDQ   Z9, Z8, Z10
+	VPUNPCKHQDQ   Z9, Z8, Z8
+	VPUNPCKHDQ    Z5, Z4, Z9
+	VPUNPCKHDQ    Z7, Z6, Z21
+	VPUNPCKLQDQ   Z21, Z9, Z22
+	VPUNPCKHQDQ   Z21, Z9, Z9
+	LEAQ          (R14)(DI*8), R14
+	LEAQ          (R13)(DI*8), R13
+	MOVWLZX       (R14), R15
+	MOVW          R15, 16(SP)
+	MOVWLZX       (R14)(DI*1), R15
+	MOVW          R15, 18(SP)
+	MOVWLZX       (R14)(DI*2), R15
+	MOVW          R15, 20(SP)
+	MOVWLZX       (R14)(R12*1), R15
+	MOVW          R15, 22(SP)
+	MOVWLZX       (R13), R15
+	MOVW          R15, 24(SP)
+	MOVWLZX       (R13)(DI*1), R15
+	MOVW          R15, 26(SP)
+	MOVWLZX       (R13)(DI*2), R15
+	MOVW          R15, 28(SP)
+	MOVWLZX       (R13)(R12*1), R15
+	MOVW          R15, 30(SP)
+	VMOVDQU       2(R14), Y11
+	VINSERTI64X4  $0x01, 2(R13), Z11, Z11
+	VPXORD        Z0, Z11, Z11
+	VMOVDQU       2(R14)(DI*1), Y12
+	VINSERTI64X4  $0x01, 2(R13)(DI*1), Z12, Z12
+	VPXORD        Z0, Z12, Z12
+	VMOVDQU       2(R14)(DI*2), Y13
+	VINSERTI64X4  $0x01, 2(R13)(DI*2), Z13, Z13
+	VPXORD        Z0, Z13, Z13
+	VMOVDQU       2(R14)(R12*1), Y14
+	VINSERTI64X4  $0x01, 2(R13)(R12*1), Z14, Z14
+	VPXORD        Z0, Z14, Z14
+	VPUNPCKLDQ    Z12, Z11, Z21
+	VPUNPCKLDQ    Z14, Z13, Z23
+	VPUNPCKLQDQ   Z23, Z21, Z24
+	VPUNPCKHQDQ   Z23, Z21, Z21
+	VPUNPCKHDQ    Z12, Z11, Z23
+	VPUNPCKHDQ    Z14, Z13, Z25
+	VPUNPCKLQDQ   Z25, Z23, Z26
+	VPUNPCKHQDQ   Z25, Z23, Z23
+	VSHUFI32X4    $0x88, Z24, Z10, Z25
+	VSHUFI32X4    $0xdd, Z24, Z10, Z10
+	VSHUFI32X4    $0x88, Z21, Z8, Z24
+	VSHUFI32X4    $0xdd, Z21, Z8, Z8
+	VSHUFI32X4    $0x88, Z26, Z22, Z21
+	VSHUFI32X4    $0xdd, Z26, Z22, Z22
+	VSHUFI32X4    $0x88, Z23, Z9, Z26
+	VSHUFI32X4    $0xdd, Z23, Z9, Z9
+	VPXORD        Z15, Z15, Z15
+	VPXORD        Z16, Z16, Z16
+	VPXORD        Z17, Z17, Z17
+	VPXORD        Z18, Z18, Z18
+	VPXORD        Z19, Z19, Z19
+	VPXORD        Z20, Z20, Z20
+	PREFETCHT0    (R8)
+	PREFETCHT0    512(R8)
+	VPDPBUSD.BCST (R9), Z25, Z15
+	VPDPBUSD.BCST 32(R9), Z25, Z16
+	VPDPBUSD.BCST 64(R9), Z25, Z17
+	VPDPBUSD.BCST 96(R9), Z25, Z18
+	VPDPBUSD.BCST 128(R9), Z25, Z19
+	VPDPBUSD.BCST 160(R9), Z25, Z20
+	PREFETCHT0    64(R8)
+	VPDPBUSD.BCST 4(R9), Z24, Z15
+	VPDPBUSD.BCST 36(R9), Z24, Z16
+	VPDPBUSD.BCST 68(R9), Z24, Z17
+	VPDPBUSD.BCST 100(R9), Z24, Z18
+	VPDPBUSD.BCST 132(R9), Z24, Z19
+	VPDPBUSD.BCST 164(R9), Z24, Z20
+	PREFETCHT0    128(R8)
+	VPDPBUSD.BCST 8(R9), Z21, Z15
+	VPDPBUSD.BCST 40(R9), Z21, Z16
+	VPDPBUSD.BCST 72(R9), Z21, Z17
+	VPDPBUSD.BCST 104(R9), Z21, Z18
+	VPDPBUSD.BCST 136(R9), Z21, Z19
+	VPDPBUSD.BCST 168(R9), Z21, Z20
+	PREFETCHT0    192(R8)
+	VPDPBUSD.BCST 12(R9), Z26, Z15
+	VPDPBUSD.BCST 44(R9), Z26, Z16
+	VPDPBUSD.BCST 76(R9), Z26, Z17
+	VPDPBUSD.BCST 108(R9), Z26, Z18
+	VPDPBUSD.BCST 140(R9), Z26, Z19
+	VPDPBUSD.BCST 172(R9), Z26, Z20
+	PREFETCHT0    256(R8)
+	VPDPBUSD.BCST 16(R9), Z10, Z15
+	VPDPBUSD.BCST 48(R9), Z10, Z16
+	VPDPBUSD.BCST 80(R9), Z10, Z17
+	VPDPBUSD.BCST 112(R9), Z10, Z18
+	VPDPBUSD.BCST 144(R9), Z10, Z19
+	VPDPBUSD.BCST 176(R9), Z10, Z20
+	PREFETCHT0    320(R8)
+	VPDPBUSD.BCST 20(R9), Z8, Z15
+	VPDPBUSD.BCST 52(R9), Z8, Z16
+	VPDPBUSD.BCST 84(R9), Z8, Z17
+	VPDPBUSD.BCST 116(R9), Z8, Z18
+	VPDPBUSD.BCST 148(R9), Z8, Z19
+	VPDPBUSD.BCST 180(R9), Z8, Z20
+	PREFETCHT0    384(R8)
+	VPDPBUSD.BCST 24(R9), Z22, Z15
+	VPDPBUSD.BCST 56(R9), Z22, Z16
+	VPDPBUSD.BCST 88(R9), Z22, Z17
+	VPDPBUSD.BCST 120(R9), Z22, Z18
+	VPDPBUSD.BCST 152(R9), Z22, Z19
+	VPDPBUSD.BCST 184(R9), Z22, Z20
+	PREFETCHT0    448(R8)
+	ADDQ          $0x00000220, R8
+	VPDPBUSD.BCST 28(R9), Z9, Z15
+	VPDPBUSD.BCST 60(R9), Z9, Z16
+	VPDPBUSD.BCST 92(R9), Z9, Z17
+	VPDPBUSD.BCST 124(R9), Z9, Z18
+	VPDPBUSD.BCST 156(R9), Z9, Z19
+	VPDPBUSD.BCST 188(R9), Z9, Z20
+	VCVTPH2PS     (SP), Z8
+	VPSLLD        $0x08, Z15, Z15
+	VPADDD        Z16, Z15, Z15
+	VPSUBD.BCST   204(R9), Z15, Z15
+	VCVTDQ2PS     Z15, Z15
+	VMULPS.BCST   192(R9), Z8, Z9
+	VFMADD231PS   Z9, Z15, Z1
+	VPSLLD        $0x08, Z17, Z17
+	VPADDD        Z18, Z17, Z17
+	VPSUBD.BCST   208(R9), Z17, Z17
+	VCVTDQ2PS     Z17, Z17
+	VMULPS.BCST   196(R9), Z8, Z9
+	VFMADD231PS   Z9, Z17, Z2
+	VPSLLD        $0x08, Z19, Z19
+	VPADDD        Z20, Z19, Z19
+	VPSUBD.BCST   212(R9), Z19, Z19
+	VCVTDQ2PS     Z19, Z19
+	VMULPS.BCST   200(R9), Z8, Z8
+	VFMADD231PS   Z8, Z19, Z3
+	ADDQ          $0x000000d8, R9
+	ADDQ          $0x00000022, R10
+	SUBQ          $0x00000020, R11
+	JMP           groups_13
+
+groups_13_done:
+	MOVQ    AX, R9
+	VMOVUPS Z1, (R9)
+	ADDQ    BX, R9
+	VMOVUPS Z2, (R9)
+	ADDQ    BX, R9
+	VMOVUPS Z3, (R9)
+	ADDQ    BX, R9
+	ADDQ    $0x00000040, AX
+	MOVQ    DI, R9
+	SHLQ    $0x04, R9
+	ADDQ    R9, DX
+	SUBQ    $0x00000010, SI
+	JMP     rows_49
+
+rows_49_done:
+	VZEROUPPER
+	RET
+
+// func accumulateRowsQ8x3AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, scaled *float32, ahead *byte)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·accumulateRowsQ8x3AVX512(SB), NOSPLIT, $128-72
+	MOVQ  acc+0(FP), AX
+	MOVQ  weights+8(FP), CX
+	MOVQ  rows+16(FP), DX
+	MOVQ  weightStride+24(FP), BX
+	MOVQ  n+32(FP), SI
+	MOVQ  d+40(FP), DI
+	MOVQ  rowBytes+48(FP), R8
+	MOVQ  scaled+56(FP), R9
+	MOVQ  DI, R10
+	SHLQ  $0x02, R10
+	MOVQ  SI, R11
+	ANDQ  $0x0f, R11
+	MOVQ  $-1, R12
+	BZHIQ R11, R12, R12
+	KMOVW R12, K1
+
+groups_14:
+	CMPQ DI, $0x00000040
+	JLT  groups_14_done
+	MOVQ DX, R11
+	XORQ R12, R12
+
+scales_7:
+	MOVWLZX (R11), R13
+	MOVW    R13, (SP)(R12*2)
+	ADDQ    R8, R11
+	INCQ    R12
+	CMPQ    R12, SI
+	JLT     scales_7
+	MOVQ    CX, R11
+	MOVQ    SI, R13
+	XORQ    R12, R12
+
+weights_10:
+	CMPQ      R13, $0x00000010
+	JLT       weights_10_done
+	VCVTPH2PS (SP)(R12*2), Z1
+	VMOVUPS   (R11)(R12*4), Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, (R9)(R12*4)
+	ADDQ      $0x00000010, R12
+	SUBQ      $0x00000010, R13
+	JMP       weights_10
+
+weights_10_done:
+	TESTQ     R13, R13
+	JE        whole_10
+	VCVTPH2PS (SP)(R12*2), Z1
+	VMOVUPS.Z (R11)(R12*4), K1, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, (R9)(R12*4)
+
+whole_10:
+	ADDQ BX, R11
+	MOVQ SI, R13
+	XORQ R12, R12
+
+weights_11:
+	CMPQ      R13, $0x00000010
+	JLT       weights_11_done
+	VCVTPH2PS (SP)(R12*2), Z1
+	VMOVUPS   (R11)(R12*4), Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 256(R9)(R12*4)
+	ADDQ      $0x00000010, R12
+	SUBQ      $0x00000010, R13
+	JMP       weights_11
+
+weights_11_done:
+	TESTQ     R13, R13
+	JE        whole_11
+	VCVTPH2PS (SP)(R12*2), Z1
+	VMOVUPS.Z (R11)(R12*4), K1, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 256(R9)(R12*4)
+
+whole_11:
+	ADDQ BX, R11
+	MOVQ SI, R13
+	XORQ R12, R12
+
+weights_12:
+	CMPQ      R13, $0x00000010
+	JLT       weights_12_done
+	VCVTPH2PS (SP)(R12*2), Z1
+	VMOVUPS   (R11)(R12*4), Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 512(R9)(R12*4)
+	ADDQ      $0x00000010, R12
+	SUBQ      $0x00000010, R13
+	JMP       weights_12
+
+weights_12_done:
+	TESTQ     R13, R13
+	JE        whole_12
+	VCVTPH2PS (SP)(R12*2), Z1
+	VMOVUPS.Z (R11)(R12*4), K1, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 512(R9)(R12*4)
+
+whole_12:
+	MOVQ DX, R11
+	XORQ R12, R12
+
+scales_8:
+	MOVWLZX 34(R11), R13
+	MOVW    R13, (SP)(R12*2)
+	ADDQ    R8, R11
+	INCQ    R12
+	CMPQ    R12, SI
+	JLT     scales_8
+	MOVQ    CX, R11
+	MOVQ    SI, R13
+	XORQ    R12, R12
+
+weights_13:
+	CMPQ      R13, $0x00000010
+	JLT       weights_13_done
+	VCVTPH2PS (SP)(R12*2), Z1
+	VMOVUPS   (R11)(R12*4), Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 768(R9)(R12*4)
+	ADDQ      $0x00000010, R12
+	SUBQ      $0x00000010, R13
+	JMP       weights_13
+
+weights_13_done:
+	TESTQ     R13, R13
+	JE        whole_13
+	VCVTPH2PS (SP)(R12*2), Z1
+	VMOVUPS.Z (R11)(R12*4), K1, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 768(R9)(R12*4)
+
+whole_13:
+	ADDQ BX, R11
+	MOVQ SI, R13
+	XORQ R12, R12
+
+weights_14:
+	CMPQ      R13, $0x00000010
+	JLT       weights_14_done
+	VCVTPH2PS (SP)(R12*2), Z1
+	VMOVUPS   (R11)(R12*4), Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 1024(R9)(R12*4)
+	ADDQ      $0x00000010, R12
+	SUBQ      $0x00000010, R13
+	JMP       weights_14
+
+weights_14_done:
+	TESTQ     R13, R13
+	JE        whole_14
+	VCVTPH2PS (SP)(R12*2), Z1
+	VMOVUPS.Z (R11)(R12*4), K1, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 1024(R9)(R12*4)
+
+whole_14:
+	ADDQ BX, R11
+	MOVQ SI, R13
+	XORQ R12, R12
+
+weights_15:
+	CMPQ      R13, $0x00000010
+	JLT       weights_15_done
+	VCVTPH2PS (SP)(R12*2), Z1
+	VMOVUPS   (R11)(R12*4), Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 1280(R9)(R12*4)
+	ADDQ      $0x00000010, R12
+	SUBQ      $0x00000010, R13
+	JMP       weights_15
+
+weights_15_done:
+	TESTQ     R13, R13
+	JE        whole_15
+	VCVTPH2PS (SP)(R12*2), Z1
+	VMOVUPS.Z (R11)(R12*4), K1, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 1280(R9)(R12*4)
+
+whole_15:
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+	VMOVUPS (AX)(R10*1), Z4
+	VMOVUPS 64(AX)(R10*1), Z5
+	VMOVUPS 128(AX)(R10*1), Z6
+	VMOVUPS 192(AX)(R10*1), Z7
+	VMOVUPS (AX)(R10*2), Z8
+	VMOVUPS 64(AX)(R10*2), Z9
+	VMOVUPS 128(AX)(R10*2), Z10
+	VMOVUPS 192(AX)(R10*2), Z11
+	MOVQ    DX, R11
+	MOVQ    R9, R12
+	MOVQ    SI, R13
+	MOVQ    ahead+64(FP), R14
+
+rows_50:
+	CMPQ             R13, $0x00000001
+	JLT              rows_50_done
+	PREFETCHT0       (R14)
+	ADDQ             R8, R14
+	VPMOVSXBD        2(R11), Z12
+	VCVTDQ2PS        Z12, Z12
+	VFMADD231PS.BCST (R12), Z12, Z0
+	VFMADD231PS.BCST 256(R12), Z12, Z4
+	VFMADD231PS.BCST 512(R12), Z12, Z8
+	VPMOVSXBD        18(R11), Z12
+	VCVTDQ2PS        Z12, Z12
+	VFMADD231PS.BCST (R12), Z12, Z1
+	VFMADD231PS.BCST 256(R12), Z12, Z5
+	VFMADD231PS.BCST 512(R12), Z12, Z9
+	VPMOVSXBD        36(R11), Z12
+	VCVTDQ2PS        Z12, Z12
+	VFMADD231PS.BCST 768(R12), Z12, Z2
+	VFMADD231PS.BCST 1024(R12), Z12, Z6
+	VFMADD231PS.BCST 1280(R12), Z12, Z10
+	VPMOVSXBD        52(R11), Z12
+	VCVTDQ2PS        Z12, Z12
+	VFMADD231PS.BCST 768(R12), Z12, Z3
+	VFMADD231PS.BCST 1024(R12), Z12, Z7
+	VFMADD231PS.BCST 1280(R12), Z12, Z11
+	ADDQ             R8, R11
+	ADDQ             $0x00000004, R12
+	SUBQ             $0x00000001, R13
+	JMP              rows_50
+
+rows_50_done:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, (AX)(R10*1)
+	VMOVUPS Z5, 64(AX)(R10*1)
+	VMOVUPS Z6, 128(AX)(R10*1)
+	VMOVUPS Z7, 192(AX)(R10*1)
+	VMOVUPS Z8, (AX)(R10*2)
+	VMOVUPS Z9, 64(AX)(R10*2)
+	VMOVUPS Z10, 128(AX)(R10*2)
+	VMOVUPS Z11, 192(AX)(R10*2)
+	ADDQ    $0x00000100, AX
+	ADDQ    $0x00000044, DX
+	SUBQ    $0x00000040, DI
+	JMP     groups_14
+
+groups_14_done:
+groups_15:
+	CMPQ DI, $0x00000020
+	JLT  groups_15_done
+	MOVQ DX, R11
+	XORQ R12, R12
+
+scales_9:
+	MOVWLZX (R11), R13
+	MOVW    R13, (SP)(R12*2)
+	ADDQ    R8, R11
+	INCQ    R12
+	CMPQ    R12, SI
+	JLT     scales_9
+	MOVQ    CX, R11
+	MOVQ    SI, R13
+	XORQ    R12, R12
+
+weights_16:
+	CMPQ      R13, $0x00000010
+	JLT       weights_16_done
+	VCVTPH2PS (SP)(R12*2), Z1
+	VMOVUPS   (R11)(R12*4), Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, (R9)(R12*4)
+	ADDQ      $0x00000010, R12
+	SUBQ      $0x00000010, R13
+	JMP       weights_16
+
+weights_16_done:
+	TESTQ     R13, R13
+	JE        whole_16
+	VCVTPH2PS (SP)(R12*2), Z1
+	VMOVUPS.Z (R11)(R12*4), K1, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, (R9)(R12*4)
+
+whole_16:
+	ADDQ BX, R11
+	MOVQ SI, R13
+	XORQ R12, R12
+
+weights_17:
+	CMPQ      R13, $0x00000010
+	JLT       weights_17_done
+	VCVTPH2PS (SP)(R12*2), Z1
+	VMOVUPS   (R11)(R12*4), Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 256(R9)(R12*4)
+	ADDQ      $0x00000010, R12
+	SUBQ      $0x00000010, R13
+	JMP       weights_17
+
+weights_17_done:
+	TESTQ     R13, R13
+	JE        whole_17
+	VCVTPH2PS (SP)(R12*2), Z1
+	VMOVUPS.Z (R11)(R12*4), K1, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 256(R9)(R12*4)
+
+whole_17:
+	ADDQ BX, R11
+	MOVQ SI, R13
+	XORQ R12, R12
+
+weights_18:
+	CMPQ      R13, $0x00000010
+	JLT       weights_18_done
+	VCVTPH2PS (SP)(R12*2), Z1
+	VMOVUPS   (R11)(R12*4), Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 512(R9)(R12*4)
+	ADDQ      $0x00000010, R12
+	SUBQ      $0x00000010, R13
+	JMP       weights_18
+
+weights_18_done:
+	TESTQ     R13, R13
+	JE        whole_18
+	VCVTPH2PS (SP)(R12*2), Z1
+	VMOVUPS.Z (R11)(R12*4), K1, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 512(R9)(R12*4)
+
+whole_18:
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
 	VMOVUPS (AX)(R10*1), Z2
@@ -4863,40 +6060,31 @@ groups_9:
 	VMOVUPS (AX)(R10*2), Z4
 	VMOVUPS 64(AX)(R10*2), Z5
 	MOVQ    DX, R11
-	MOVQ    DX, R12
+	MOVQ    R9, R12
 	MOVQ    SI, R13
-	MOVQ    CX, R14
+	MOVQ    ahead+64(FP), R14
 
-rows_47:
-	CMPQ         R13, $0x00000001
-	JLT          rows_47_done
-	VPBROADCASTW (R11), Y6
-	VCVTPH2PS    Y6, Z6
-	VBROADCASTSS (R14), Z7
-	VMULPS       Z6, Z7, Z7
-	VBROADCASTSS (R14)(BX*1), Z8
-	VMULPS       Z6, Z8, Z8
-	VBROADCASTSS (R14)(BX*2), Z9
-	VMULPS       Z6, Z9, Z9
-	VPMOVSXBD    2(R12), Z6
-	VCVTDQ2PS    Z6, Z6
-	VFMADD231PS  Z6, Z7, Z0
-	VFMADD231PS  Z6, Z8, Z2
-	VFMADD231PS  Z6, Z9, Z4
-	VPMOVSXBD    18(R12), Z6
-	VCVTDQ2PS    Z6, Z6
-	VFMADD231PS  Z6, Z7, Z1
-	VFMADD231PS  Z6, Z8, Z3
-	VFMADD231PS  Z6, Z9, Z5
-	PREFETCHT0   (R9)
-	ADDQ         $0x00000022, R9
-	ADDQ         R8, R11
-	ADDQ         R8, R12
-	ADDQ         $0x00000004, R14
-	SUBQ         $0x00000001, R13
-	JMP          rows_47
+rows_51:
+	CMPQ             R13, $0x00000001
+	JLT              rows_51_done
+	PREFETCHT0       (R14)
+	ADDQ             R8, R14
+	VPMOVSXBD        2(R11), Z6
+	VCVTDQ2PS        Z6, Z6
+	VFMADD231PS.BCST (R12), Z6, Z0
+	VFMADD231PS.BCST 256(R12), Z6, Z2
+	VFMADD231PS.BCST 512(R12), Z6, Z4
+	VPMOVSXBD        18(R11), Z6
+	VCVTDQ2PS        Z6, Z6
+	VFMADD231PS.BCST (R12), Z6, Z1
+	VFMADD231PS.BCST 256(R12), Z6, Z3
+	VFMADD231PS.BCST 512(R12), Z6, Z5
+	ADDQ             R8, R11
+	ADDQ             $0x00000004, R12
+	SUBQ             $0x00000001, R13
+	JMP              rows_51
 
-rows_47_done:
+rows_51_done:
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, (AX)(R10*1)
@@ -4906,54 +6094,9 @@ rows_47_done:
 	ADDQ    $0x00000080, AX
 	ADDQ    $0x00000022, DX
 	SUBQ    $0x00000020, DI
-	JMP     groups_9
+	JMP     groups_15
 
-groups_9_done:
-	LEAQ 2(DX), R9
-
-vectors_3:
-	CMPQ    DI, $0x00000010
-	JLT     vectors_3_done
-	VMOVUPS (AX), Z0
-	VMOVUPS (AX)(R10*1), Z1
-	VMOVUPS (AX)(R10*2), Z2
-	MOVQ    DX, R11
-	MOVQ    R9, R12
-	MOVQ    SI, R13
-	MOVQ    CX, R14
-
-rows_48:
-	CMPQ         R13, $0x00000001
-	JLT          rows_48_done
-	VPBROADCASTW (R11), Y3
-	VCVTPH2PS    Y3, Z3
-	VBROADCASTSS (R14), Z4
-	VMULPS       Z3, Z4, Z4
-	VBROADCASTSS (R14)(BX*1), Z5
-	VMULPS       Z3, Z5, Z5
-	VBROADCASTSS (R14)(BX*2), Z6
-	VMULPS       Z3, Z6, Z6
-	VPMOVSXBD    (R12), Z3
-	VCVTDQ2PS    Z3, Z3
-	VFMADD231PS  Z3, Z4, Z0
-	VFMADD231PS  Z3, Z5, Z1
-	VFMADD231PS  Z3, Z6, Z2
-	ADDQ         R8, R11
-	ADDQ         R8, R12
-	ADDQ         $0x00000004, R14
-	SUBQ         $0x00000001, R13
-	JMP          rows_48
-
-rows_48_done:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, (AX)(R10*1)
-	VMOVUPS Z2, (AX)(R10*2)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000010, R9
-	SUBQ    $0x00000010, DI
-	JMP     vectors_3
-
-vectors_3_done:
+groups_15_done:
 	VZEROUPPER
 	RET
 
@@ -4973,9 +6116,9 @@ TEXT ·dotRowsF32x4AVX512(SB), NOSPLIT, $8-64
 	LEAQ (R10)(R10*2), R11
 	LEAQ (BX)(BX*2), R12
 
-rows_49:
+rows_52:
 	CMPQ   SI, $0x00000004
-	JLT    rows_49_done
+	JLT    rows_52_done
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5156,12 +6299,12 @@ channels_56_done:
 	IMUL3Q        $0x00000004, R8, R13
 	ADDQ          R13, DX
 	SUBQ          $0x00000004, SI
-	JMP           rows_49
+	JMP           rows_52
 
-rows_49_done:
-rows_50:
+rows_52_done:
+rows_53:
 	CMPQ   SI, $0x00000001
-	JLT    rows_50_done
+	JLT    rows_53_done
 	VPXORD Z21, Z21, Z21
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
@@ -5258,9 +6401,9 @@ channels_58_done:
 	IMUL3Q        $0x00000001, R8, R13
 	ADDQ          R13, DX
 	SUBQ          $0x00000001, SI
-	JMP           rows_50
+	JMP           rows_53
 
-rows_50_done:
+rows_53_done:
 	VZEROUPPER
 	RET
 
@@ -5303,9 +6446,9 @@ channels_59:
 	MOVQ    SI, R14
 	MOVQ    CX, R15
 
-rows_51:
+rows_54:
 	CMPQ         R14, $0x00000001
-	JLT          rows_51_done
+	JLT          rows_54_done
 	VBROADCASTSS (R15), Z16
 	VBROADCASTSS (R15)(BX*1), Z17
 	VBROADCASTSS (R15)(BX*2), Z18
@@ -5338,9 +6481,9 @@ rows_51:
 	ADDQ         R8, R13
 	ADDQ         $0x00000004, R15
 	SUBQ         $0x00000001, R14
-	JMP          rows_51
+	JMP          rows_54
 
-rows_51_done:
+rows_54_done:
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, 128(AX)
@@ -5374,9 +6517,9 @@ channels_60:
 	MOVQ    SI, R13
 	MOVQ    CX, R14
 
-rows_52:
+rows_55:
 	CMPQ         R13, $0x00000001
-	JLT          rows_52_done
+	JLT          rows_55_done
 	VBROADCASTSS (R14), Z4
 	VBROADCASTSS (R14)(BX*1), Z5
 	VBROADCASTSS (R14)(BX*2), Z6
@@ -5389,9 +6532,9 @@ rows_52:
 	ADDQ         R8, R9
 	ADDQ         $0x00000004, R14
 	SUBQ         $0x00000001, R13
-	JMP          rows_52
+	JMP          rows_55
 
-rows_52_done:
+rows_55_done:
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, (AX)(R10*1)
 	VMOVUPS Z2, (AX)(R10*2)
@@ -5421,9 +6564,9 @@ TEXT ·dotRowsF16x4AVX512(SB), NOSPLIT, $8-64
 	LEAQ (R10)(R10*2), R11
 	LEAQ (BX)(BX*2), R12
 
-rows_53:
+rows_56:
 	CMPQ   SI, $0x00000004
-	JLT    rows_53_done
+	JLT    rows_56_done
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5600,12 +6743,12 @@ channels_62_done:
 	IMUL3Q        $0x00000004, R8, R13
 	ADDQ          R13, DX
 	SUBQ          $0x00000004, SI
-	JMP           rows_53
+	JMP           rows_56
 
-rows_53_done:
-rows_54:
+rows_56_done:
+rows_57:
 	CMPQ   SI, $0x00000001
-	JLT    rows_54_done
+	JLT    rows_57_done
 	VPXORD Z21, Z21, Z21
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
@@ -5701,9 +6844,9 @@ channels_64_done:
 	IMUL3Q        $0x00000001, R8, R13
 	ADDQ          R13, DX
 	SUBQ          $0x00000001, SI
-	JMP           rows_54
+	JMP           rows_57
 
-rows_54_done:
+rows_57_done:
 	VZEROUPPER
 	RET
 
@@ -5746,9 +6889,9 @@ channels_65:
 	MOVQ    SI, R14
 	MOVQ    CX, R15
 
-rows_55:
+rows_58:
 	CMPQ         R14, $0x00000001
-	JLT          rows_55_done
+	JLT          rows_58_done
 	VBROADCASTSS (R15), Z16
 	VBROADCASTSS (R15)(BX*1), Z17
 	VBROADCASTSS (R15)(BX*2), Z18
@@ -5779,9 +6922,9 @@ rows_55:
 	ADDQ         R8, R13
 	ADDQ         $0x00000004, R15
 	SUBQ         $0x00000001, R14
-	JMP          rows_55
+	JMP          rows_58
 
-rows_55_done:
+rows_58_done:
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, 128(AX)
@@ -5815,9 +6958,9 @@ channels_66:
 	MOVQ    SI, R13
 	MOVQ    CX, R14
 
-rows_56:
+rows_59:
 	CMPQ         R13, $0x00000001
-	JLT          rows_56_done
+	JLT          rows_59_done
 	VBROADCASTSS (R14), Z4
 	VBROADCASTSS (R14)(BX*1), Z5
 	VBROADCASTSS (R14)(BX*2), Z6
@@ -5830,9 +6973,9 @@ rows_56:
 	ADDQ         R8, R9
 	ADDQ         $0x00000004, R14
 	SUBQ         $0x00000001, R13
-	JMP          rows_56
+	JMP          rows_59
 
-rows_56_done:
+rows_59_done:
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, (AX)(R10*1)
 	VMOVUPS Z2, (AX)(R10*2)
@@ -5862,9 +7005,9 @@ TEXT ·dotRowsBF16x4AVX512(SB), NOSPLIT, $8-64
 	LEAQ (R10)(R10*2), R11
 	LEAQ (BX)(BX*2), R12
 
-rows_57:
+rows_60:
 	CMPQ   SI, $0x00000004
-	JLT    rows_57_done
+	JLT    rows_60_done
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -6053,12 +7196,12 @@ channels_68_done:
 	IMUL3Q        $0x00000004, R8, R13
 	ADDQ          R13, DX
 	SUBQ          $0x00000004, SI
-	JMP           rows_57
+	JMP           rows_60
 
-rows_57_done:
-rows_58:
+rows_60_done:
+rows_61:
 	CMPQ   SI, $0x00000001
-	JLT    rows_58_done
+	JLT    rows_61_done
 	VPXORD Z21, Z21, Z21
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
@@ -6157,9 +7300,9 @@ channels_70_done:
 	IMUL3Q        $0x00000001, R8, R13
 	ADDQ          R13, DX
 	SUBQ          $0x00000001, SI
-	JMP           rows_58
+	JMP           rows_61
 
-rows_58_done:
+rows_61_done:
 	VZEROUPPER
 	RET
 
@@ -6202,9 +7345,9 @@ channels_71:
 	MOVQ    SI, R14
 	MOVQ    CX, R15
 
-rows_59:
+rows_62:
 	CMPQ         R14, $0x00000001
-	JLT          rows_59_done
+	JLT          rows_62_done
 	VBROADCASTSS (R15), Z16
 	VBROADCASTSS (R15)(BX*1), Z17
 	VBROADCASTSS (R15)(BX*2), Z18
@@ -6239,9 +7382,9 @@ rows_59:
 	ADDQ         R8, R13
 	ADDQ         $0x00000004, R15
 	SUBQ         $0x00000001, R14
-	JMP          rows_59
+	JMP          rows_62
 
-rows_59_done:
+rows_62_done:
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, 128(AX)
@@ -6275,9 +7418,9 @@ channels_72:
 	MOVQ    SI, R13
 	MOVQ    CX, R14
 
-rows_60:
+rows_63:
 	CMPQ         R13, $0x00000001
-	JLT          rows_60_done
+	JLT          rows_63_done
 	VBROADCASTSS (R14), Z4
 	VBROADCASTSS (R14)(BX*1), Z5
 	VBROADCASTSS (R14)(BX*2), Z6
@@ -6291,9 +7434,9 @@ rows_60:
 	ADDQ         R8, R9
 	ADDQ         $0x00000004, R14
 	SUBQ         $0x00000001, R13
-	JMP          rows_60
+	JMP          rows_63
 
-rows_60_done:
+rows_63_done:
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, (AX)(R10*1)
 	VMOVUPS Z2, (AX)(R10*2)
@@ -6323,9 +7466,9 @@ TEXT ·dotRowsQ8x4AVX512(SB), NOSPLIT, $8-64
 	LEAQ (R10)(R10*2), R11
 	LEAQ (BX)(BX*2), R12
 
-rows_61:
+rows_64:
 	CMPQ   SI, $0x00000004
-	JLT    rows_61_done
+	JLT    rows_64_done
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -6347,9 +7490,9 @@ rows_61:
 	MOVQ   CX, R15
 	LEAQ   (R8)(R8*2), BP
 
-groups_10:
+groups_16:
 	CMPQ         R13, $0x00000020
-	JLT          groups_10_done
+	JLT          groups_16_done
 	PREFETCHT0   (R9)
 	PREFETCHT0   64(R9)
 	ADDQ         $0x00000088, R9
@@ -6420,9 +7563,9 @@ groups_10:
 	ADDQ         $0x00000080, R15
 	ADDQ         $0x00000022, R14
 	SUBQ         $0x00000020, R13
-	JMP          groups_10
+	JMP          groups_16
 
-groups_10_done:
+groups_16_done:
 	CMPQ         R13, $0x00000010
 	JLT          shorter_7
 	VPBROADCASTW (R14), Y16
@@ -6525,12 +7668,12 @@ row_done_7:
 	IMUL3Q        $0x00000004, R8, R13
 	ADDQ          R13, DX
 	SUBQ          $0x00000004, SI
-	JMP           rows_61
+	JMP           rows_64
 
-rows_61_done:
-rows_62:
+rows_64_done:
+rows_65:
 	CMPQ   SI, $0x00000001
-	JLT    rows_62_done
+	JLT    rows_65_done
 	VPXORD Z18, Z18, Z18
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
@@ -6539,9 +7682,9 @@ rows_62:
 	MOVQ   DX, R14
 	MOVQ   CX, R15
 
-groups_11:
+groups_17:
 	CMPQ         R13, $0x00000020
-	JLT          groups_11_done
+	JLT          groups_17_done
 	PREFETCHT0   (R9)
 	ADDQ         $0x00000022, R9
 	VPBROADCASTW (R14), Y0
@@ -6563,9 +7706,9 @@ groups_11:
 	ADDQ         $0x00000080, R15
 	ADDQ         $0x00000022, R14
 	SUBQ         $0x00000020, R13
-	JMP          groups_11
+	JMP          groups_17
 
-groups_11_done:
+groups_17_done:
 	CMPQ         R13, $0x00000010
 	JLT          shorter_8
 	VPBROADCASTW (R14), Y0
@@ -6621,31 +7764,678 @@ row_done_8:
 	IMUL3Q        $0x00000001, R8, R13
 	ADDQ          R13, DX
 	SUBQ          $0x00000001, SI
-	JMP           rows_62
+	JMP           rows_65
 
-rows_62_done:
+rows_65_done:
 	VZEROUPPER
 	RET
 
-// func accumulateRowsQ8x4AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
-// Requires: AVX, AVX2, AVX512F, MMX+
-TEXT ·accumulateRowsQ8x4AVX512(SB), NOSPLIT, $8-64
-	MOVQ acc+0(FP), AX
-	MOVQ weights+8(FP), CX
-	MOVQ rows+16(FP), DX
-	MOVQ weightStride+24(FP), BX
-	MOVQ n+32(FP), SI
-	MOVQ d+40(FP), DI
-	MOVQ rowBytes+48(FP), R8
-	MOVQ ahead+56(FP), R9
-	MOVQ DI, R10
-	SHLQ $0x02, R10
-	LEAQ (R10)(R10*2), R11
-	LEAQ (BX)(BX*2), R12
+// func dotRowsQ8x4VNNI(dst *float32, rounded *byte, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
+TEXT ·dotRowsQ8x4VNNI(SB), NOSPLIT, $32-64
+	MOVQ         dst+0(FP), AX
+	MOVQ         rounded+8(FP), CX
+	MOVQ         rows+16(FP), DX
+	MOVQ         dstStride+24(FP), BX
+	MOVQ         n+32(FP), SI
+	MOVQ         rowBytes+48(FP), DI
+	MOVQ         ahead+56(FP), R8
+	VBROADCASTSS rowsSigns<>+0(SB), Z0
 
-groups_12:
-	CMPQ    DI, $0x00000020
-	JLT     groups_12_done
+rows_66:
+	CMPQ   SI, $0x00000010
+	JLT    rows_66_done
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	MOVQ   d+40(FP), R11
+	MOVQ   CX, R9
+	MOVQ   DX, R10
+
+groups_18:
+	CMPQ          R11, $0x00000020
+	JLT           groups_18_done
+	LEAQ          (DI)(DI*2), R12
+	LEAQ          (R10)(DI*4), R13
+	MOVQ          R10, R14
+	MOVWLZX       (R14), R15
+	MOVW          R15, (SP)
+	MOVWLZX       (R14)(DI*1), R15
+	MOVW          R15, 2(SP)
+	MOVWLZX       (R14)(DI*2), R15
+	MOVW          R15, 4(SP)
+	MOVWLZX       (R14)(R12*1), R15
+	MOVW          R15, 6(SP)
+	MOVWLZX       (R13), R15
+	MOVW          R15, 8(SP)
+	MOVWLZX       (R13)(DI*1), R15
+	MOVW          R15, 10(SP)
+	MOVWLZX       (R13)(DI*2), R15
+	MOVW          R15, 12(SP)
+	MOVWLZX       (R13)(R12*1), R15
+	MOVW          R15, 14(SP)
+	VMOVDQU       2(R14), Y5
+	VINSERTI64X4  $0x01, 2(R13), Z5, Z5
+	VPXORD        Z0, Z5, Z5
+	VMOVDQU       2(R14)(DI*1), Y6
+	VINSERTI64X4  $0x01, 2(R13)(DI*1), Z6, Z6
+	VPXORD        Z0, Z6, Z6
+	VMOVDQU       2(R14)(DI*2), Y7
+	VINSERTI64X4  $0x01, 2(R13)(DI*2), Z7, Z7
+	VPXORD        Z0, Z7, Z7
+	VMOVDQU       2(R14)(R12*1), Y8
+	VINSERTI64X4  $0x01, 2(R13)(R12*1), Z8, Z8
+	VPXORD        Z0, Z8, Z8
+	VPUNPCKLDQ    Z6, Z5, Z9
+	VPUNPCKLDQ    Z8, Z7, Z10
+	VPUNPCKLQDQ   Z10, Z9, Z11
+	VPUNPCKHQDQ   Z10, Z9, Z9
+	VPUNPCKHDQ    Z6, Z5, Z10
+	VPUNPCKHDQ    Z8, Z7, Z24
+	VPUNPCKLQDQ   Z24, Z10, Z25
+	VPUNPCKHQDQ   Z24, Z10, Z10
+	LEAQ          (R14)(DI*8), R14
+	LEAQ          (R13)(DI*8), R13
+	MOVWLZX       (R14), R15
+	MOVW          R15, 16(SP)
+	MOVWLZX       (R14)(DI*1), R15
+	MOVW          R15, 18(SP)
+	MOVWLZX       (R14)(DI*2), R15
+	MOVW          R15, 20(SP)
+	MOVWLZX       (R14)(R12*1), R15
+	MOVW          R15, 22(SP)
+	MOVWLZX       (R13), R15
+	MOVW          R15, 24(SP)
+	MOVWLZX       (R13)(DI*1), R15
+	MOVW          R15, 26(SP)
+	MOVWLZX       (R13)(DI*2), R15
+	MOVW          R15, 28(SP)
+	MOVWLZX       (R13)(R12*1), R15
+	MOVW          R15, 30(SP)
+	VMOVDQU       2(R14), Y12
+	VINSERTI64X4  $0x01, 2(R13), Z12, Z12
+	VPXORD        Z0, Z12, Z12
+	VMOVDQU       2(R14)(DI*1), Y13
+	VINSERTI64X4  $0x01, 2(R13)(DI*1), Z13, Z13
+	VPXORD        Z0, Z13, Z13
+	VMOVDQU       2(R14)(DI*2), Y14
+	VINSERTI64X4  $0x01, 2(R13)(DI*2), Z14, Z14
+	VPXORD        Z0, Z14, Z14
+	VMOVDQU       2(R14)(R12*1), Y15
+	VINSERTI64X4  $0x01, 2(R13)(R12*1), Z15, Z15
+	VPXORD        Z0, Z15, Z15
+	VPUNPCKLDQ    Z13, Z12, Z24
+	VPUNPCKLDQ    Z15, Z14, Z26
+	VPUNPCKLQDQ   Z26, Z24, Z27
+	VPUNPCKHQDQ   Z26, Z24, Z24
+	VPUNPCKHDQ    Z13, Z12, Z26
+	VPUNPCKHDQ    Z15, Z14, Z28
+	VPUNPCKLQDQ   Z28, Z26, Z29
+	VPUNPCKHQDQ   Z28, Z26, Z26
+	VSHUFI32X4    $0x88, Z27, Z11, Z28
+	VSHUFI32X4    $0xdd, Z27, Z11, Z11
+	VSHUFI32X4    $0x88, Z24, Z9, Z27
+	VSHUFI32X4    $0xdd, Z24, Z9, Z9
+	VSHUFI32X4    $0x88, Z29, Z25, Z24
+	VSHUFI32X4    $0xdd, Z29, Z25, Z25
+	VSHUFI32X4    $0x88, Z26, Z10, Z29
+	VSHUFI32X4    $0xdd, Z26, Z10, Z10
+	VPXORD        Z16, Z16, Z16
+	VPXORD        Z17, Z17, Z17
+	VPXORD        Z18, Z18, Z18
+	VPXORD        Z19, Z19, Z19
+	VPXORD        Z20, Z20, Z20
+	VPXORD        Z21, Z21, Z21
+	VPXORD        Z22, Z22, Z22
+	VPXORD        Z23, Z23, Z23
+	PREFETCHT0    (R8)
+	PREFETCHT0    512(R8)
+	VPDPBUSD.BCST (R9), Z28, Z16
+	VPDPBUSD.BCST 32(R9), Z28, Z17
+	VPDPBUSD.BCST 64(R9), Z28, Z18
+	VPDPBUSD.BCST 96(R9), Z28, Z19
+	VPDPBUSD.BCST 128(R9), Z28, Z20
+	VPDPBUSD.BCST 160(R9), Z28, Z21
+	VPDPBUSD.BCST 192(R9), Z28, Z22
+	VPDPBUSD.BCST 224(R9), Z28, Z23
+	PREFETCHT0    64(R8)
+	VPDPBUSD.BCST 4(R9), Z27, Z16
+	VPDPBUSD.BCST 36(R9), Z27, Z17
+	VPDPBUSD.BCST 68(R9), Z27, Z18
+	VPDPBUSD.BCST 100(R9), Z27, Z19
+	VPDPBUSD.BCST 132(R9), Z27, Z20
+	VPDPBUSD.BCST 164(R9), Z27, Z21
+	VPDPBUSD.BCST 196(R9), Z27, Z22
+	VPDPBUSD.BCST 228(R9), Z27, Z23
+	PREFETCHT0    128(R8)
+	VPDPBUSD.BCST 8(R9), Z24, Z16
+	VPDPBUSD.BCST 40(R9), Z24, Z17
+	VPDPBUSD.BCST 72(R9), Z24, Z18
+	VPDPBUSD.BCST 104(R9), Z24, Z19
+	VPDPBUSD.BCST 136(R9), Z24, Z20
+	VPDPBUSD.BCST 168(R9), Z24, Z21
+	VPDPBUSD.BCST 200(R9), Z24, Z22
+	VPDPBUSD.BCST 232(R9), Z24, Z23
+	PREFETCHT0    192(R8)
+	VPDPBUSD.BCST 12(R9), Z29, Z16
+	VPDPBUSD.BCST 44(R9), Z29, Z17
+	VPDPBUSD.BCST 76(R9), Z29, Z18
+	VPDPBUSD.BCST 108(R9), Z29, Z19
+	VPDPBUSD.BCST 140(R9), Z29, Z20
+	VPDPBUSD.BCST 172(R9), Z29, Z21
+	VPDPBUSD.BCST 204(R9), Z29, Z22
+	VPDPBUSD.BCST 236(R9), Z29, Z23
+	PREFETCHT0    256(R8)
+	VPDPBUSD.BCST 16(R9), Z11, Z16
+	VPDPBUSD.BCST 48(R9), Z11, Z17
+	VPDPBUSD.BCST 80(R9), Z11, Z18
+	VPDPBUSD.BCST 112(R9), Z11, Z19
+	VPDPBUSD.BCST 144(R9), Z11, Z20
+	VPDPBUSD.BCST 176(R9), Z11, Z21
+	VPDPBUSD.BCST 208(R9), Z11, Z22
+	VPDPBUSD.BCST 240(R9), Z11, Z23
+	PREFETCHT0    320(R8)
+	VPDPBUSD.BCST 20(R9), Z9, Z16
+	VPDPBUSD.BCST 52(R9), Z9, Z17
+	VPDPBUSD.BCST 84(R9), Z9, Z18
+	VPDPBUSD.BCST 116(R9), Z9, Z19
+	VPDPBUSD.BCST 148(R9), Z9, Z20
+	VPDPBUSD.BCST 180(R9), Z9, Z21
+	VPDPBUSD.BCST 212(R9), Z9, Z22
+	VPDPBUSD.BCST 244(R9), Z9, Z23
+	PREFETCHT0    384(R8)
+	VPDPBUSD.BCST 24(R9), Z25, Z16
+	VPDPBUSD.BCST 56(R9), Z25, Z17
+	VPDPBUSD.BCST 88(R9), Z25, Z18
+	VPDPBUSD.BCST 120(R9), Z25, Z19
+	VPDPBUSD.BCST 152(R9), Z25, Z20
+	VPDPBUSD.BCST 184(R9), Z25, Z21
+	VPDPBUSD.BCST 216(R9), Z25, Z22
+	VPDPBUSD.BCST 248(R9), Z25, Z23
+	PREFETCHT0    448(R8)
+	ADDQ          $0x00000220, R8
+	VPDPBUSD.BCST 28(R9), Z10, Z16
+	VPDPBUSD.BCST 60(R9), Z10, Z17
+	VPDPBUSD.BCST 92(R9), Z10, Z18
+	VPDPBUSD.BCST 124(R9), Z10, Z19
+	VPDPBUSD.BCST 156(R9), Z10, Z20
+	VPDPBUSD.BCST 188(R9), Z10, Z21
+	VPDPBUSD.BCST 220(R9), Z10, Z22
+	VPDPBUSD.BCST 252(R9), Z10, Z23
+	VCVTPH2PS     (SP), Z9
+	VPSLLD        $0x08, Z16, Z16
+	VPADDD        Z17, Z16, Z16
+	VPSUBD.BCST   272(R9), Z16, Z16
+	VCVTDQ2PS     Z16, Z16
+	VMULPS.BCST   256(R9), Z9, Z10
+	VFMADD231PS   Z10, Z16, Z1
+	VPSLLD        $0x08, Z18, Z18
+	VPADDD        Z19, Z18, Z18
+	VPSUBD.BCST   276(R9), Z18, Z18
+	VCVTDQ2PS     Z18, Z18
+	VMULPS.BCST   260(R9), Z9, Z10
+	VFMADD231PS   Z10, Z18, Z2
+	VPSLLD        $0x08, Z20, Z20
+	VPADDD        Z21, Z20, Z20
+	VPSUBD.BCST   280(R9), Z20, Z20
+	VCVTDQ2PS     Z20, Z20
+	VMULPS.BCST   264(R9), Z9, Z10
+	VFMADD231PS   Z10, Z20, Z3
+	VPSLLD        $0x08, Z22, Z22
+	VPADDD        Z23, Z22, Z22
+	VPSUBD.BCST   284(R9), Z22, Z22
+	VCVTDQ2PS     Z22, Z22
+	VMULPS.BCST   268(R9), Z9, Z9
+	VFMADD231PS   Z9, Z22, Z4
+	ADDQ          $0x00000120, R9
+	ADDQ          $0x00000022, R10
+	SUBQ          $0x00000020, R11
+	JMP           groups_18
+
+groups_18_done:
+	MOVQ    AX, R9
+	VMOVUPS Z1, (R9)
+	ADDQ    BX, R9
+	VMOVUPS Z2, (R9)
+	ADDQ    BX, R9
+	VMOVUPS Z3, (R9)
+	ADDQ    BX, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    BX, R9
+	ADDQ    $0x00000040, AX
+	MOVQ    DI, R9
+	SHLQ    $0x04, R9
+	ADDQ    R9, DX
+	SUBQ    $0x00000010, SI
+	JMP     rows_66
+
+rows_66_done:
+	VZEROUPPER
+	RET
+
+// func accumulateRowsQ8x4AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, scaled *float32, ahead *byte)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·accumulateRowsQ8x4AVX512(SB), NOSPLIT, $128-72
+	MOVQ  acc+0(FP), AX
+	MOVQ  weights+8(FP), CX
+	MOVQ  rows+16(FP), DX
+	MOVQ  weightStride+24(FP), BX
+	MOVQ  n+32(FP), SI
+	MOVQ  d+40(FP), DI
+	MOVQ  rowBytes+48(FP), R8
+	MOVQ  scaled+56(FP), R9
+	MOVQ  DI, R10
+	SHLQ  $0x02, R10
+	LEAQ  (R10)(R10*2), R11
+	MOVQ  SI, R12
+	ANDQ  $0x0f, R12
+	MOVQ  $-1, R13
+	BZHIQ R12, R13, R13
+	KMOVW R13, K1
+
+groups_19:
+	CMPQ DI, $0x00000040
+	JLT  groups_19_done
+	MOVQ DX, R12
+	XORQ R13, R13
+
+scales_10:
+	MOVWLZX (R12), R14
+	MOVW    R14, (SP)(R13*2)
+	ADDQ    R8, R12
+	INCQ    R13
+	CMPQ    R13, SI
+	JLT     scales_10
+	MOVQ    CX, R12
+	MOVQ    SI, R14
+	XORQ    R13, R13
+
+weights_19:
+	CMPQ      R14, $0x00000010
+	JLT       weights_19_done
+	VCVTPH2PS (SP)(R13*2), Z1
+	VMOVUPS   (R12)(R13*4), Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, (R9)(R13*4)
+	ADDQ      $0x00000010, R13
+	SUBQ      $0x00000010, R14
+	JMP       weights_19
+
+weights_19_done:
+	TESTQ     R14, R14
+	JE        whole_19
+	VCVTPH2PS (SP)(R13*2), Z1
+	VMOVUPS.Z (R12)(R13*4), K1, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, (R9)(R13*4)
+
+whole_19:
+	ADDQ BX, R12
+	MOVQ SI, R14
+	XORQ R13, R13
+
+weights_20:
+	CMPQ      R14, $0x00000010
+	JLT       weights_20_done
+	VCVTPH2PS (SP)(R13*2), Z1
+	VMOVUPS   (R12)(R13*4), Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 256(R9)(R13*4)
+	ADDQ      $0x00000010, R13
+	SUBQ      $0x00000010, R14
+	JMP       weights_20
+
+weights_20_done:
+	TESTQ     R14, R14
+	JE        whole_20
+	VCVTPH2PS (SP)(R13*2), Z1
+	VMOVUPS.Z (R12)(R13*4), K1, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 256(R9)(R13*4)
+
+whole_20:
+	ADDQ BX, R12
+	MOVQ SI, R14
+	XORQ R13, R13
+
+weights_21:
+	CMPQ      R14, $0x00000010
+	JLT       weights_21_done
+	VCVTPH2PS (SP)(R13*2), Z1
+	VMOVUPS   (R12)(R13*4), Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 512(R9)(R13*4)
+	ADDQ      $0x00000010, R13
+	SUBQ      $0x00000010, R14
+	JMP       weights_21
+
+weights_21_done:
+	TESTQ     R14, R14
+	JE        whole_21
+	VCVTPH2PS (SP)(R13*2), Z1
+	VMOVUPS.Z (R12)(R13*4), K1, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 512(R9)(R13*4)
+
+whole_21:
+	ADDQ BX, R12
+	MOVQ SI, R14
+	XORQ R13, R13
+
+weights_22:
+	CMPQ      R14, $0x00000010
+	JLT       weights_22_done
+	VCVTPH2PS (SP)(R13*2), Z1
+	VMOVUPS   (R12)(R13*4), Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 768(R9)(R13*4)
+	ADDQ      $0x00000010, R13
+	SUBQ      $0x00000010, R14
+	JMP       weights_22
+
+weights_22_done:
+	TESTQ     R14, R14
+	JE        whole_22
+	VCVTPH2PS (SP)(R13*2), Z1
+	VMOVUPS.Z (R12)(R13*4), K1, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 768(R9)(R13*4)
+
+whole_22:
+	MOVQ DX, R12
+	XORQ R13, R13
+
+scales_11:
+	MOVWLZX 34(R12), R14
+	MOVW    R14, (SP)(R13*2)
+	ADDQ    R8, R12
+	INCQ    R13
+	CMPQ    R13, SI
+	JLT     scales_11
+	MOVQ    CX, R12
+	MOVQ    SI, R14
+	XORQ    R13, R13
+
+weights_23:
+	CMPQ      R14, $0x00000010
+	JLT       weights_23_done
+	VCVTPH2PS (SP)(R13*2), Z1
+	VMOVUPS   (R12)(R13*4), Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 1024(R9)(R13*4)
+	ADDQ      $0x00000010, R13
+	SUBQ      $0x00000010, R14
+	JMP       weights_23
+
+weights_23_done:
+	TESTQ     R14, R14
+	JE        whole_23
+	VCVTPH2PS (SP)(R13*2), Z1
+	VMOVUPS.Z (R12)(R13*4), K1, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 1024(R9)(R13*4)
+
+whole_23:
+	ADDQ BX, R12
+	MOVQ SI, R14
+	XORQ R13, R13
+
+weights_24:
+	CMPQ      R14, $0x00000010
+	JLT       weights_24_done
+	VCVTPH2PS (SP)(R13*2), Z1
+	VMOVUPS   (R12)(R13*4), Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 1280(R9)(R13*4)
+	ADDQ      $0x00000010, R13
+	SUBQ      $0x00000010, R14
+	JMP       weights_24
+
+weights_24_done:
+	TESTQ     R14, R14
+	JE        whole_24
+	VCVTPH2PS (SP)(R13*2), Z1
+	VMOVUPS.Z (R12)(R13*4), K1, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 1280(R9)(R13*4)
+
+whole_24:
+	ADDQ BX, R12
+	MOVQ SI, R14
+	XORQ R13, R13
+
+weights_25:
+	CMPQ      R14, $0x00000010
+	JLT       weights_25_done
+	VCVTPH2PS (SP)(R13*2), Z1
+	VMOVUPS   (R12)(R13*4), Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 1536(R9)(R13*4)
+	ADDQ      $0x00000010, R13
+	SUBQ      $0x00000010, R14
+	JMP       weights_25
+
+weights_25_done:
+	TESTQ     R14, R14
+	JE        whole_25
+	VCVTPH2PS (SP)(R13*2), Z1
+	VMOVUPS.Z (R12)(R13*4), K1, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 1536(R9)(R13*4)
+
+whole_25:
+	ADDQ BX, R12
+	MOVQ SI, R14
+	XORQ R13, R13
+
+weights_26:
+	CMPQ      R14, $0x00000010
+	JLT       weights_26_done
+	VCVTPH2PS (SP)(R13*2), Z1
+	VMOVUPS   (R12)(R13*4), Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 1792(R9)(R13*4)
+	ADDQ      $0x00000010, R13
+	SUBQ      $0x00000010, R14
+	JMP       weights_26
+
+weights_26_done:
+	TESTQ     R14, R14
+	JE        whole_26
+	VCVTPH2PS (SP)(R13*2), Z1
+	VMOVUPS.Z (R12)(R13*4), K1, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 1792(R9)(R13*4)
+
+whole_26:
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+	VMOVUPS (AX)(R10*1), Z4
+	VMOVUPS 64(AX)(R10*1), Z5
+	VMOVUPS 128(AX)(R10*1), Z6
+	VMOVUPS 192(AX)(R10*1), Z7
+	VMOVUPS (AX)(R10*2), Z8
+	VMOVUPS 64(AX)(R10*2), Z9
+	VMOVUPS 128(AX)(R10*2), Z10
+	VMOVUPS 192(AX)(R10*2), Z11
+	VMOVUPS (AX)(R11*1), Z12
+	VMOVUPS 64(AX)(R11*1), Z13
+	VMOVUPS 128(AX)(R11*1), Z14
+	VMOVUPS 192(AX)(R11*1), Z15
+	MOVQ    DX, R12
+	MOVQ    R9, R13
+	MOVQ    SI, R14
+	MOVQ    ahead+64(FP), R15
+
+rows_67:
+	CMPQ             R14, $0x00000001
+	JLT              rows_67_done
+	PREFETCHT0       (R15)
+	ADDQ             R8, R15
+	VPMOVSXBD        2(R12), Z16
+	VCVTDQ2PS        Z16, Z16
+	VFMADD231PS.BCST (R13), Z16, Z0
+	VFMADD231PS.BCST 256(R13), Z16, Z4
+	VFMADD231PS.BCST 512(R13), Z16, Z8
+	VFMADD231PS.BCST 768(R13), Z16, Z12
+	VPMOVSXBD        18(R12), Z16
+	VCVTDQ2PS        Z16, Z16
+	VFMADD231PS.BCST (R13), Z16, Z1
+	VFMADD231PS.BCST 256(R13), Z16, Z5
+	VFMADD231PS.BCST 512(R13), Z16, Z9
+	VFMADD231PS.BCST 768(R13), Z16, Z13
+	VPMOVSXBD        36(R12), Z16
+	VCVTDQ2PS        Z16, Z16
+	VFMADD231PS.BCST 1024(R13), Z16, Z2
+	VFMADD231PS.BCST 1280(R13), Z16, Z6
+	VFMADD231PS.BCST 1536(R13), Z16, Z10
+	VFMADD231PS.BCST 1792(R13), Z16, Z14
+	VPMOVSXBD        52(R12), Z16
+	VCVTDQ2PS        Z16, Z16
+	VFMADD231PS.BCST 1024(R13), Z16, Z3
+	VFMADD231PS.BCST 1280(R13), Z16, Z7
+	VFMADD231PS.BCST 1536(R13), Z16, Z11
+	VFMADD231PS.BCST 1792(R13), Z16, Z15
+	ADDQ             R8, R12
+	ADDQ             $0x00000004, R13
+	SUBQ             $0x00000001, R14
+	JMP              rows_67
+
+rows_67_done:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, (AX)(R10*1)
+	VMOVUPS Z5, 64(AX)(R10*1)
+	VMOVUPS Z6, 128(AX)(R10*1)
+	VMOVUPS Z7, 192(AX)(R10*1)
+	VMOVUPS Z8, (AX)(R10*2)
+	VMOVUPS Z9, 64(AX)(R10*2)
+	VMOVUPS Z10, 128(AX)(R10*2)
+	VMOVUPS Z11, 192(AX)(R10*2)
+	VMOVUPS Z12, (AX)(R11*1)
+	VMOVUPS Z13, 64(AX)(R11*1)
+	VMOVUPS Z14, 128(AX)(R11*1)
+	VMOVUPS Z15, 192(AX)(R11*1)
+	ADDQ    $0x00000100, AX
+	ADDQ    $0x00000044, DX
+	SUBQ    $0x00000040, DI
+	JMP     groups_19
+
+groups_19_done:
+groups_20:
+	CMPQ DI, $0x00000020
+	JLT  groups_20_done
+	MOVQ DX, R12
+	XORQ R13, R13
+
+scales_12:
+	MOVWLZX (R12), R14
+	MOVW    R14, (SP)(R13*2)
+	ADDQ    R8, R12
+	INCQ    R13
+	CMPQ    R13, SI
+	JLT     scales_12
+	MOVQ    CX, R12
+	MOVQ    SI, R14
+	XORQ    R13, R13
+
+weights_27:
+	CMPQ      R14, $0x00000010
+	JLT       weights_27_done
+	VCVTPH2PS (SP)(R13*2), Z1
+	VMOVUPS   (R12)(R13*4), Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, (R9)(R13*4)
+	ADDQ      $0x00000010, R13
+	SUBQ      $0x00000010, R14
+	JMP       weights_27
+
+weights_27_done:
+	TESTQ     R14, R14
+	JE        whole_27
+	VCVTPH2PS (SP)(R13*2), Z1
+	VMOVUPS.Z (R12)(R13*4), K1, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, (R9)(R13*4)
+
+whole_27:
+	ADDQ BX, R12
+	MOVQ SI, R14
+	XORQ R13, R13
+
+weights_28:
+	CMPQ      R14, $0x00000010
+	JLT       weights_28_done
+	VCVTPH2PS (SP)(R13*2), Z1
+	VMOVUPS   (R12)(R13*4), Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 256(R9)(R13*4)
+	ADDQ      $0x00000010, R13
+	SUBQ      $0x00000010, R14
+	JMP       weights_28
+
+weights_28_done:
+	TESTQ     R14, R14
+	JE        whole_28
+	VCVTPH2PS (SP)(R13*2), Z1
+	VMOVUPS.Z (R12)(R13*4), K1, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 256(R9)(R13*4)
+
+whole_28:
+	ADDQ BX, R12
+	MOVQ SI, R14
+	XORQ R13, R13
+
+weights_29:
+	CMPQ      R14, $0x00000010
+	JLT       weights_29_done
+	VCVTPH2PS (SP)(R13*2), Z1
+	VMOVUPS   (R12)(R13*4), Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 512(R9)(R13*4)
+	ADDQ      $0x00000010, R13
+	SUBQ      $0x00000010, R14
+	JMP       weights_29
+
+weights_29_done:
+	TESTQ     R14, R14
+	JE        whole_29
+	VCVTPH2PS (SP)(R13*2), Z1
+	VMOVUPS.Z (R12)(R13*4), K1, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 512(R9)(R13*4)
+
+whole_29:
+	ADDQ BX, R12
+	MOVQ SI, R14
+	XORQ R13, R13
+
+weights_30:
+	CMPQ      R14, $0x00000010
+	JLT       weights_30_done
+	VCVTPH2PS (SP)(R13*2), Z1
+	VMOVUPS   (R12)(R13*4), Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 768(R9)(R13*4)
+	ADDQ      $0x00000010, R13
+	SUBQ      $0x00000010, R14
+	JMP       weights_30
+
+weights_30_done:
+	TESTQ     R14, R14
+	JE        whole_30
+	VCVTPH2PS (SP)(R13*2), Z1
+	VMOVUPS.Z (R12)(R13*4), K1, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 768(R9)(R13*4)
+
+whole_30:
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
 	VMOVUPS (AX)(R10*1), Z2
@@ -6654,45 +8444,34 @@ groups_12:
 	VMOVUPS 64(AX)(R10*2), Z5
 	VMOVUPS (AX)(R11*1), Z6
 	VMOVUPS 64(AX)(R11*1), Z7
-	MOVQ    DX, R13
-	MOVQ    DX, R14
-	MOVQ    SI, R15
-	MOVQ    CX, BP
+	MOVQ    DX, R12
+	MOVQ    R9, R13
+	MOVQ    SI, R14
+	MOVQ    ahead+64(FP), R15
 
-rows_63:
-	CMPQ         R15, $0x00000001
-	JLT          rows_63_done
-	VPBROADCASTW (R13), Y8
-	VCVTPH2PS    Y8, Z8
-	VBROADCASTSS (BP), Z9
-	VMULPS       Z8, Z9, Z9
-	VBROADCASTSS (BP)(BX*1), Z10
-	VMULPS       Z8, Z10, Z10
-	VBROADCASTSS (BP)(BX*2), Z11
-	VMULPS       Z8, Z11, Z11
-	VBROADCASTSS (BP)(R12*1), Z12
-	VMULPS       Z8, Z12, Z12
-	VPMOVSXBD    2(R14), Z8
-	VCVTDQ2PS    Z8, Z8
-	VFMADD231PS  Z8, Z9, Z0
-	VFMADD231PS  Z8, Z10, Z2
-	VFMADD231PS  Z8, Z11, Z4
-	VFMADD231PS  Z8, Z12, Z6
-	VPMOVSXBD    18(R14), Z8
-	VCVTDQ2PS    Z8, Z8
-	VFMADD231PS  Z8, Z9, Z1
-	VFMADD231PS  Z8, Z10, Z3
-	VFMADD231PS  Z8, Z11, Z5
-	VFMADD231PS  Z8, Z12, Z7
-	PREFETCHT0   (R9)
-	ADDQ         $0x00000022, R9
-	ADDQ         R8, R13
-	ADDQ         R8, R14
-	ADDQ         $0x00000004, BP
-	SUBQ         $0x00000001, R15
-	JMP          rows_63
+rows_68:
+	CMPQ             R14, $0x00000001
+	JLT              rows_68_done
+	PREFETCHT0       (R15)
+	ADDQ             R8, R15
+	VPMOVSXBD        2(R12), Z8
+	VCVTDQ2PS        Z8, Z8
+	VFMADD231PS.BCST (R13), Z8, Z0
+	VFMADD231PS.BCST 256(R13), Z8, Z2
+	VFMADD231PS.BCST 512(R13), Z8, Z4
+	VFMADD231PS.BCST 768(R13), Z8, Z6
+	VPMOVSXBD        18(R12), Z8
+	VCVTDQ2PS        Z8, Z8
+	VFMADD231PS.BCST (R13), Z8, Z1
+	VFMADD231PS.BCST 256(R13), Z8, Z3
+	VFMADD231PS.BCST 512(R13), Z8, Z5
+	VFMADD231PS.BCST 768(R13), Z8, Z7
+	ADDQ             R8, R12
+	ADDQ             $0x00000004, R13
+	SUBQ             $0x00000001, R14
+	JMP              rows_68
 
-rows_63_done:
+rows_68_done:
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, (AX)(R10*1)
@@ -6704,58 +8483,109 @@ rows_63_done:
 	ADDQ    $0x00000080, AX
 	ADDQ    $0x00000022, DX
 	SUBQ    $0x00000020, DI
-	JMP     groups_12
+	JMP     groups_20
 
-groups_12_done:
-	LEAQ 2(DX), R9
-
-vectors_4:
-	CMPQ    DI, $0x00000010
-	JLT     vectors_4_done
-	VMOVUPS (AX), Z0
-	VMOVUPS (AX)(R10*1), Z1
-	VMOVUPS (AX)(R10*2), Z2
-	VMOVUPS (AX)(R11*1), Z3
-	MOVQ    DX, R13
-	MOVQ    R9, R14
-	MOVQ    SI, R15
-	MOVQ    CX, BP
-
-rows_64:
-	CMPQ         R15, $0x00000001
-	JLT          rows_64_done
-	VPBROADCASTW (R13), Y4
-	VCVTPH2PS    Y4, Z4
-	VBROADCASTSS (BP), Z5
-	VMULPS       Z4, Z5, Z5
-	VBROADCASTSS (BP)(BX*1), Z6
-	VMULPS       Z4, Z6, Z6
-	VBROADCASTSS (BP)(BX*2), Z7
-	VMULPS       Z4, Z7, Z7
-	VBROADCASTSS (BP)(R12*1), Z8
-	VMULPS       Z4, Z8, Z8
-	VPMOVSXBD    (R14), Z4
-	VCVTDQ2PS    Z4, Z4
-	VFMADD231PS  Z4, Z5, Z0
-	VFMADD231PS  Z4, Z6, Z1
-	VFMADD231PS  Z4, Z7, Z2
-	VFMADD231PS  Z4, Z8, Z3
-	ADDQ         R8, R13
-	ADDQ         R8, R14
-	ADDQ         $0x00000004, BP
-	SUBQ         $0x00000001, R15
-	JMP          rows_64
-
-rows_64_done:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, (AX)(R10*1)
-	VMOVUPS Z2, (AX)(R10*2)
-	VMOVUPS Z3, (AX)(R11*1)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000010, R9
-	SUBQ    $0x00000010, DI
-	JMP     vectors_4
-
-vectors_4_done:
+groups_20_done:
 	VZEROUPPER
 	RET
+
+// func roundQueriesVNNI(rounded *byte, q *float32, heads int, d int)
+// Requires: AVX, AVX2, AVX512F, AVX512VL
+TEXT ·roundQueriesVNNI(SB), NOSPLIT, $0-32
+	MOVQ         rounded+0(FP), AX
+	MOVQ         q+8(FP), CX
+	MOVQ         heads+16(FP), DX
+	MOVQ         d+24(FP), BX
+	MOVQ         BX, SI
+	SHLQ         $0x02, SI
+	VBROADCASTSS rowsMagnitude<>+0(SB), Z0
+	VBROADCASTSS rowsMost<>+0(SB), Z1
+	VBROADCASTSS rowsHalf<>+0(SB), Z2
+	VMOVSS       rowsTiny<>+0(SB), X3
+
+groups_21:
+	CMPQ BX, $0x00000020
+	JLT  groups_21_done
+	MOVQ CX, DI
+	MOVQ DX, R8
+	MOVQ DX, R9
+	SHLQ $0x06, R9
+	ADDQ AX, R9
+
+heads:
+	CMPQ          R8, $0x00000001
+	JLT           heads_done
+	VMOVUPS       (DI), Z4
+	VMOVUPS       64(DI), Z5
+	VPANDD        Z0, Z4, Z6
+	VPANDD        Z0, Z5, Z7
+	VMAXPS        Z7, Z6, Z6
+	VEXTRACTF64X4 $0x01, Z6, Y7
+	VMAXPS        Y7, Y6, Y7
+	VEXTRACTF32X4 $0x01, Y7, X6
+	VMAXPS        X7, X6, X6
+	VMOVHLPS      X6, X6, X7
+	VMAXPS        X7, X6, X6
+	VMOVSHDUP     X6, X7
+	VMAXPS        X7, X6, X6
+	VDIVSS        X1, X6, X7
+	VMOVSS        X7, (R9)
+	VMAXSS        X3, X6, X6
+	VDIVSS        X6, X1, X6
+	VBROADCASTSS  X6, Z6
+	VPXORD        Z8, Z8, Z8
+	VMULPS        Z6, Z4, Z4
+	VCVTPS2DQ     Z4, Z4
+	VPADDD        Z4, Z8, Z8
+	VPADDD        Z2, Z4, Z7
+	VPSRAD        $0x08, Z7, Z7
+	VPMOVDB       Z7, (AX)
+	VPSLLD        $0x08, Z7, Z7
+	VPSUBD        Z7, Z4, Z4
+	VPMOVDB       Z4, 32(AX)
+	VMULPS        Z6, Z5, Z5
+	VCVTPS2DQ     Z5, Z5
+	VPADDD        Z5, Z8, Z8
+	VPADDD        Z2, Z5, Z4
+	VPSRAD        $0x08, Z4, Z4
+	VPMOVDB       Z4, 16(AX)
+	VPSLLD        $0x08, Z4, Z4
+	VPSUBD        Z4, Z5, Z5
+	VPMOVDB       Z5, 48(AX)
+	VEXTRACTF64X4 $0x01, Z8, Y4
+	VPADDD        Y4, Y8, Y4
+	VEXTRACTF32X4 $0x01, Y4, X5
+	VPADDD        X4, X5, X5
+	VMOVHLPS      X5, X5, X4
+	VPADDD        X4, X5, X5
+	VMOVSHDUP     X5, X4
+	VPADDD        X4, X5, X5
+	VPSLLD        $0x07, X5, X5
+	VMOVD         X5, (R9)(DX*4)
+	ADDQ          $0x00000040, AX
+	ADDQ          $0x00000004, R9
+	ADDQ          SI, DI
+	SUBQ          $0x00000001, R8
+	JMP           heads
+
+heads_done:
+	LEAQ (AX)(DX*8), AX
+	ADDQ $0x00000080, CX
+	SUBQ $0x00000020, BX
+	JMP  groups_21
+
+groups_21_done:
+	VZEROUPPER
+	RET
+
+DATA rowsMagnitude<>+0(SB)/4, $0x7fffffff
+GLOBL rowsMagnitude<>(SB), RODATA|NOPTR, $4
+
+DATA rowsMost<>+0(SB)/4, $0x46fe0000
+GLOBL rowsMost<>(SB), RODATA|NOPTR, $4
+
+DATA rowsHalf<>+0(SB)/4, $0x00000080
+GLOBL rowsHalf<>(SB), RODATA|NOPTR, $4
+
+DATA rowsTiny<>+0(SB)/4, $0x00800000
+GLOBL rowsTiny<>(SB), RODATA|NOPTR, $4

@@ -39,10 +39,15 @@ func accumulateRowsBF16x1AVX512(acc *float32, weights *float32, rows *byte, weig
 //go:noescape
 func dotRowsQ8x1AVX512(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
 
-// accumulateRowsQ8x1AVX512 adds the weighted sums of n rows to acc [1][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 16.
+// dotRowsQ8x1VNNI writes the products of 1 rounded queries with n rows, a multiple of 16, to dst, whose heads are dstStride bytes apart. d is a multiple of 32.
 //
 //go:noescape
-func accumulateRowsQ8x1AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
+func dotRowsQ8x1VNNI(dst *float32, rounded *byte, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+
+// accumulateRowsQ8x1AVX512 adds the weighted sums of n rows, at most 64, to acc [1][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 32. scaled has room for 512 numbers.
+//
+//go:noescape
+func accumulateRowsQ8x1AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, scaled *float32, ahead *byte)
 
 // dotRowsF32x2AVX512 writes the products of 2 queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 16.
 //
@@ -79,10 +84,15 @@ func accumulateRowsBF16x2AVX512(acc *float32, weights *float32, rows *byte, weig
 //go:noescape
 func dotRowsQ8x2AVX512(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
 
-// accumulateRowsQ8x2AVX512 adds the weighted sums of n rows to acc [2][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 16.
+// dotRowsQ8x2VNNI writes the products of 2 rounded queries with n rows, a multiple of 16, to dst, whose heads are dstStride bytes apart. d is a multiple of 32.
 //
 //go:noescape
-func accumulateRowsQ8x2AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
+func dotRowsQ8x2VNNI(dst *float32, rounded *byte, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+
+// accumulateRowsQ8x2AVX512 adds the weighted sums of n rows, at most 64, to acc [2][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 32. scaled has room for 512 numbers.
+//
+//go:noescape
+func accumulateRowsQ8x2AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, scaled *float32, ahead *byte)
 
 // dotRowsF32x3AVX512 writes the products of 3 queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 16.
 //
@@ -119,10 +129,15 @@ func accumulateRowsBF16x3AVX512(acc *float32, weights *float32, rows *byte, weig
 //go:noescape
 func dotRowsQ8x3AVX512(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
 
-// accumulateRowsQ8x3AVX512 adds the weighted sums of n rows to acc [3][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 16.
+// dotRowsQ8x3VNNI writes the products of 3 rounded queries with n rows, a multiple of 16, to dst, whose heads are dstStride bytes apart. d is a multiple of 32.
 //
 //go:noescape
-func accumulateRowsQ8x3AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
+func dotRowsQ8x3VNNI(dst *float32, rounded *byte, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+
+// accumulateRowsQ8x3AVX512 adds the weighted sums of n rows, at most 64, to acc [3][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 32. scaled has room for 512 numbers.
+//
+//go:noescape
+func accumulateRowsQ8x3AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, scaled *float32, ahead *byte)
 
 // dotRowsF32x4AVX512 writes the products of 4 queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 16.
 //
@@ -159,7 +174,17 @@ func accumulateRowsBF16x4AVX512(acc *float32, weights *float32, rows *byte, weig
 //go:noescape
 func dotRowsQ8x4AVX512(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
 
-// accumulateRowsQ8x4AVX512 adds the weighted sums of n rows to acc [4][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 16.
+// dotRowsQ8x4VNNI writes the products of 4 rounded queries with n rows, a multiple of 16, to dst, whose heads are dstStride bytes apart. d is a multiple of 32.
 //
 //go:noescape
-func accumulateRowsQ8x4AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
+func dotRowsQ8x4VNNI(dst *float32, rounded *byte, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+
+// accumulateRowsQ8x4AVX512 adds the weighted sums of n rows, at most 64, to acc [4][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 32. scaled has room for 512 numbers.
+//
+//go:noescape
+func accumulateRowsQ8x4AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, scaled *float32, ahead *byte)
+
+// roundQueriesVNNI rounds queries q [heads][d] for dotRowsQ8: rounded [d/32] of codes [heads][2][32], units [heads] and biases [heads].
+//
+//go:noescape
+func roundQueriesVNNI(rounded *byte, q *float32, heads int, d int)

@@ -140,13 +140,5 @@ func accumulateRowsAVX512(f RowFormat, heads int, acc, weights *float32, rows *b
 		accumulateRowsBF16x3AVX512(acc, weights, rows, weightStride, n, d, rowBytes, ahead)
 	case 4*int(RowBF16) + 3:
 		accumulateRowsBF16x4AVX512(acc, weights, rows, weightStride, n, d, rowBytes, ahead)
-	case 4 * int(RowQ8):
-		accumulateRowsQ8x1AVX512(acc, weights, rows, weightStride, n, d, rowBytes, ahead)
-	case 4*int(RowQ8) + 1:
-		accumulateRowsQ8x2AVX512(acc, weights, rows, weightStride, n, d, rowBytes, ahead)
-	case 4*int(RowQ8) + 2:
-		accumulateRowsQ8x3AVX512(acc, weights, rows, weightStride, n, d, rowBytes, ahead)
-	case 4*int(RowQ8) + 3:
-		accumulateRowsQ8x4AVX512(acc, weights, rows, weightStride, n, d, rowBytes, ahead)
 	}
 }

@@ -20,3 +20,10 @@ func accumulateBlockV(acc, weights []float32, stride int, block []byte, g, n, d 
 }
 
 func prefetch([]byte) {}
+
+// Queries stay f32 here.
+func roundQueries(dst []byte, _ []float32, _, _ int, _ RowFormat) []byte { return dst }
+
+func dotRounded(_ []float32, _ int, _, _, _ []byte, _, _, _ int) {
+	panic("kernel: queries are not rounded on this processor")
+}

@@ -117,10 +117,13 @@ func storages(x []float32, n, d int) []rowOps {
 		b := make([]byte, n*f.Bytes(d))
 		EncodeRows(b, x, n, d, f)
 		decode := func(dst []float32, n, d int) { DecodeRows(dst, b, n, d, f) }
-		ops = append(ops, rowOps{f.String(), decode,
-			func(dst []float32, stride int, q []float32, g, n, d int) { DotRowsGroup(dst, stride, q, b, g, n, d, f) },
-			func(acc, w []float32, stride int, g, n, d int) { AccumulateRowsGroup(acc, w, stride, b, g, n, d, f) },
-			3e-7, 0})
+		dot := func(dst []float32, stride int, q []float32, g, n, d int) { DotRowsGroup(dst, stride, q, b, g, n, d, f) }
+		add := func(acc, w []float32, stride int, g, n, d int) { AccumulateRowsGroup(acc, w, stride, b, g, n, d, f) }
+		rounding := 0.0 // half a step of 16 bits
+		if f == RowQ8 && VNNI.within(CPU()) {
+			rounding = 1.0 / (1 << 16)
+		}
+		ops = append(ops, rowOps{"k" + f.String(), decode, dot, nil, 3e-7, rounding}, rowOps{"v" + f.String(), decode, nil, add, 3e-7, 0})
 	}
 	for _, f := range groupFormats {
 		if d > MaxGroupChannels {

@@ -76,6 +76,7 @@ func (p *Partial) Fold(o *Partial) {
 type AttendScratch struct {
 	q, signs, tmp   []float32
 	scores, weights []float32
+	queries         kernel.Queries
 	part, total     Partial
 	pieces          []Partial
 	keys, values    []byte
@@ -228,10 +229,10 @@ func (l *Lane) scores(dst []float32, lo, hi int, q *Query, packed bool, sc *Atte
 			x = gatherChannels(floats(&sc.q, g*len(s.channels)), q.Q, s.channels, g, d)
 		}
 		if !s.keys.grouped {
-			f := rowFormat(s.keys.format)
+			sc.queries.Set(x, g, s.keys.dims, rowFormat(s.keys.format))
 			for slot := from; slot < to; {
 				rows, next, n := s.keys.rows(l.cache.pool, slot, to, q.Spans == nil)
-				kernel.DotRowsNext(dst[at+slot-from:], PieceSlots, x, rows, next, g, n, s.keys.dims, f)
+				sc.queries.Dot(dst[at+slot-from:], PieceSlots, rows, next, n)
 				slot += n
 			}
 			return

@@ -67,7 +67,15 @@ func rowsFile(v isa) {
 			accumulatePlain(v, f, heads)
 		}
 		dotRowsQ8(v, heads)
-		accumulateQ8(v, heads)
+		if v.lanes == 16 {
+			dotRowsQ8VNNI(heads)
+			accumulateQ8Wide(heads)
+		} else {
+			accumulateQ8(v, heads)
+		}
+	}
+	if v.lanes == 16 {
+		roundQueries()
 	}
 }
 
