@@ -23,6 +23,7 @@ func TestInstructionsInBytesAreWhatTheySay(t *testing.T) {
 		t.Fatalf("no assembly found: %v", err)
 	}
 	seen, pairs := 0, 0
+	products := map[string]int{}
 	for _, name := range files {
 		b, err := os.ReadFile(name)
 		if err != nil {
@@ -75,10 +76,18 @@ func TestInstructionsInBytesAreWhatTheySay(t *testing.T) {
 			}
 			comment = ""
 			seen++
+			if strings.HasPrefix(last, "TDP") {
+				products[routine+" "+last]++
+			}
 		}
 	}
-	if seen < 4*20 || pairs < 100 {
+	if seen < 5*20 || pairs < 100 {
 		t.Fatalf("found %d tile instructions and %d of bf16", seen, pairs)
+	}
+	for _, key := range []string{"gemmZero32AMX TDPBSSD", "gemmOffset16AMX TDPBSSD", "scoresAMX TDPBF16PS", "valuesTileAMX TDPBF16PS"} {
+		if products[key] < 4 {
+			t.Errorf("%s: %d times", key, products[key])
+		}
 	}
 }
 

@@ -50,7 +50,7 @@ type AttentionScratch struct {
 	out    []float32 // [tiles*tileRows, dv] weighted values so far
 	keys   []float32 // the block of keys in the layout of the tier
 	values []float32 // [64, dv] the block of values, where it cannot be read in place
-	scores []float32 // [tileRows, 64]
+	scores []float32 // [rows of a step, 64]
 	max    []float32 // [tiles*tileRows] maximum of the scores so far, in the unit of the exponent
 	sum    []float32 // [tiles*tileRows] sum of the weights so far
 	sums   []float32 // [Group, 64] column sums of a run of rows
@@ -65,7 +65,7 @@ func NewAttentionScratch() *AttentionScratch { return new(AttentionScratch) }
 func (s *AttentionScratch) grow(t *attentionTile, m, d, group int) {
 	mp := roundUp(m, t.rows)
 	dv := roundUp(d, t.columns)
-	sizes := [...]int{mp * d, mp * dv, keyBlock * d, keyBlock * dv, t.rows * keyBlock, mp, mp, group * keyBlock}
+	sizes := [...]int{mp * d, mp * dv, keyBlock * d, keyBlock * dv, t.step() * keyBlock, mp, mp, group * keyBlock}
 	fields := [...]*[]float32{&s.q, &s.out, &s.keys, &s.values, &s.scores, &s.max, &s.sum, &s.sums}
 	total := 0
 	for i := range sizes {
@@ -109,11 +109,11 @@ func (a *Attention) Rows(out, q []float32, outStride, qStride, rows int, s *Atte
 	}
 	d, m := a.HeadDim, rows*a.Group
 	t := a.tile()
-	half := t.tier == BF16
+	half := t.half()
 	s.grow(t, m, d, a.Group)
 	s.loadQueries(q, qStride, rows, a.Group, d)
 	if half {
-		s.half.grow(roundUp(m, t.rows), d, t.rows)
+		s.half.grow(roundUp(m, t.rows), d, t.step())
 		s.half.loadQueries(s.q)
 	}
 	dv := roundUp(d, t.columns)
@@ -134,24 +134,25 @@ func (a *Attention) Rows(out, q []float32, outStride, qStride, rows int, s *Atte
 			t.packKeys(s.keys, a.Keys[kb*d:(kb+n)*d], n, d)
 			values, stride = a.valueBlock(s, kb, n, dv)
 		}
-		for r := 0; r < m; r += t.rows {
-			i0, i1 := r/a.Group, min(r+t.rows-1, m-1)/a.Group
+		for r := 0; r < m; r += t.step() {
+			to := min(r+t.step(), len(s.max))
+			i0, i1 := r/a.Group, min(to-1, m-1)/a.Group
 			kn, whole := a.tileSees(i0, i1, kb)
 			if kn == 0 {
 				continue
 			}
 			if half {
-				t.scoresHalf(s.scores, &s.half, r, d, kn)
+				t.scoresHalf(s.scores, &s.half, r, to, d, kn)
 			} else {
-				t.scores(s.scores, s.q[r*d:(r+t.rows)*d], s.keys, d, kn)
+				t.scores(s.scores, s.q[r*d:to*d], s.keys, d, kn)
 			}
 			if tanhScale != 0 {
-				t.tanh(s.scores, tanhScale)
+				t.tanh(s.scores[:(to-r)*keyBlock], tanhScale)
 			}
 			if !whole {
-				a.mask(s.scores, r, min(t.rows, m-r), kb)
+				a.mask(s.scores, r, min(to, m)-r, kb)
 			}
-			out, maxima, sums := s.out[r*dv:(r+t.rows)*dv], s.max[r:r+t.rows], s.sum[r:r+t.rows]
+			out, maxima, sums := s.out[r*dv:to*dv], s.max[r:to], s.sum[r:to]
 			if half {
 				t.attendHalf(out, s.scores, maxima, sums, &s.half, kn, dv, factor)
 			} else {

@@ -925,6 +925,441 @@ GLOBL weightC3<>(SB), RODATA|NOPTR, $4
 DATA weightC4<>+0(SB)/4, $0x3c1ccbeb
 GLOBL weightC4<>(SB), RODATA|NOPTR, $4
 
+// func softmaxTile16BF16(weights *uint32, scores *float32, maxima *float32, sums *float32, shrink *float32, factor float32)
+// Requires: AVX, AVX512BF16, AVX512F, AVX512VL, FMA3, SSE
+TEXT ·softmaxTile16BF16(SB), NOSPLIT, $0-44
+	MOVQ          weights+0(FP), AX
+	MOVQ          scores+8(FP), CX
+	MOVQ          maxima+16(FP), DX
+	MOVQ          sums+24(FP), BX
+	MOVQ          shrink+32(FP), SI
+	MOVSS         factor+40(FP), X0
+	VBROADCASTSS  X0, Z31
+	VBROADCASTSS  exp2Min<>+0(SB), Z30
+	VBROADCASTSS  exponentMagic<>+0(SB), Z29
+	VMOVUPS       (CX), Z0
+	VMOVUPS       64(CX), Z1
+	VMAXPS        128(CX), Z0, Z0
+	VMAXPS        192(CX), Z1, Z1
+	VMAXPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VMAXPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VMAXPS        X1, X0, X0
+	VMOVHLPS      X0, X0, X1
+	VMAXPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VMAXPS        X1, X0, X0
+	VMOVSS        (DX), X1
+	VMULSS        X31, X0, X0
+	VMAXSS        X0, X1, X0
+	VMOVSS        X0, (DX)
+	VSUBSS        X0, X1, X1
+	VMOVSS        X1, (SI)
+	VMOVUPS       256(CX), Z0
+	VMOVUPS       320(CX), Z1
+	VMAXPS        384(CX), Z0, Z0
+	VMAXPS        448(CX), Z1, Z1
+	VMAXPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VMAXPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VMAXPS        X1, X0, X0
+	VMOVHLPS      X0, X0, X1
+	VMAXPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VMAXPS        X1, X0, X0
+	VMOVSS        4(DX), X1
+	VMULSS        X31, X0, X0
+	VMAXSS        X0, X1, X0
+	VMOVSS        X0, 4(DX)
+	VSUBSS        X0, X1, X1
+	VMOVSS        X1, 4(SI)
+	VMOVUPS       512(CX), Z0
+	VMOVUPS       576(CX), Z1
+	VMAXPS        640(CX), Z0, Z0
+	VMAXPS        704(CX), Z1, Z1
+	VMAXPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VMAXPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VMAXPS        X1, X0, X0
+	VMOVHLPS      X0, X0, X1
+	VMAXPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VMAXPS        X1, X0, X0
+	VMOVSS        8(DX), X1
+	VMULSS        X31, X0, X0
+	VMAXSS        X0, X1, X0
+	VMOVSS        X0, 8(DX)
+	VSUBSS        X0, X1, X1
+	VMOVSS        X1, 8(SI)
+	VMOVUPS       768(CX), Z0
+	VMOVUPS       832(CX), Z1
+	VMAXPS        896(CX), Z0, Z0
+	VMAXPS        960(CX), Z1, Z1
+	VMAXPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VMAXPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VMAXPS        X1, X0, X0
+	VMOVHLPS      X0, X0, X1
+	VMAXPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VMAXPS        X1, X0, X0
+	VMOVSS        12(DX), X1
+	VMULSS        X31, X0, X0
+	VMAXSS        X0, X1, X0
+	VMOVSS        X0, 12(DX)
+	VSUBSS        X0, X1, X1
+	VMOVSS        X1, 12(SI)
+	VMOVUPS       1024(CX), Z0
+	VMOVUPS       1088(CX), Z1
+	VMAXPS        1152(CX), Z0, Z0
+	VMAXPS        1216(CX), Z1, Z1
+	VMAXPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VMAXPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VMAXPS        X1, X0, X0
+	VMOVHLPS      X0, X0, X1
+	VMAXPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VMAXPS        X1, X0, X0
+	VMOVSS        16(DX), X1
+	VMULSS        X31, X0, X0
+	VMAXSS        X0, X1, X0
+	VMOVSS        X0, 16(DX)
+	VSUBSS        X0, X1, X1
+	VMOVSS        X1, 16(SI)
+	VMOVUPS       1280(CX), Z0
+	VMOVUPS       1344(CX), Z1
+	VMAXPS        1408(CX), Z0, Z0
+	VMAXPS        1472(CX), Z1, Z1
+	VMAXPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VMAXPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VMAXPS        X1, X0, X0
+	VMOVHLPS      X0, X0, X1
+	VMAXPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VMAXPS        X1, X0, X0
+	VMOVSS        20(DX), X1
+	VMULSS        X31, X0, X0
+	VMAXSS        X0, X1, X0
+	VMOVSS        X0, 20(DX)
+	VSUBSS        X0, X1, X1
+	VMOVSS        X1, 20(SI)
+	VMOVUPS       1536(CX), Z0
+	VMOVUPS       1600(CX), Z1
+	VMAXPS        1664(CX), Z0, Z0
+	VMAXPS        1728(CX), Z1, Z1
+	VMAXPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VMAXPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VMAXPS        X1, X0, X0
+	VMOVHLPS      X0, X0, X1
+	VMAXPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VMAXPS        X1, X0, X0
+	VMOVSS        24(DX), X1
+	VMULSS        X31, X0, X0
+	VMAXSS        X0, X1, X0
+	VMOVSS        X0, 24(DX)
+	VSUBSS        X0, X1, X1
+	VMOVSS        X1, 24(SI)
+	VMOVUPS       1792(CX), Z0
+	VMOVUPS       1856(CX), Z1
+	VMAXPS        1920(CX), Z0, Z0
+	VMAXPS        1984(CX), Z1, Z1
+	VMAXPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VMAXPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VMAXPS        X1, X0, X0
+	VMOVHLPS      X0, X0, X1
+	VMAXPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VMAXPS        X1, X0, X0
+	VMOVSS        28(DX), X1
+	VMULSS        X31, X0, X0
+	VMAXSS        X0, X1, X0
+	VMOVSS        X0, 28(DX)
+	VSUBSS        X0, X1, X1
+	VMOVSS        X1, 28(SI)
+	VMOVUPS       2048(CX), Z0
+	VMOVUPS       2112(CX), Z1
+	VMAXPS        2176(CX), Z0, Z0
+	VMAXPS        2240(CX), Z1, Z1
+	VMAXPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VMAXPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VMAXPS        X1, X0, X0
+	VMOVHLPS      X0, X0, X1
+	VMAXPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VMAXPS        X1, X0, X0
+	VMOVSS        32(DX), X1
+	VMULSS        X31, X0, X0
+	VMAXSS        X0, X1, X0
+	VMOVSS        X0, 32(DX)
+	VSUBSS        X0, X1, X1
+	VMOVSS        X1, 32(SI)
+	VMOVUPS       2304(CX), Z0
+	VMOVUPS       2368(CX), Z1
+	VMAXPS        2432(CX), Z0, Z0
+	VMAXPS        2496(CX), Z1, Z1
+	VMAXPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VMAXPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VMAXPS        X1, X0, X0
+	VMOVHLPS      X0, X0, X1
+	VMAXPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VMAXPS        X1, X0, X0
+	VMOVSS        36(DX), X1
+	VMULSS        X31, X0, X0
+	VMAXSS        X0, X1, X0
+	VMOVSS        X0, 36(DX)
+	VSUBSS        X0, X1, X1
+	VMOVSS        X1, 36(SI)
+	VMOVUPS       2560(CX), Z0
+	VMOVUPS       2624(CX), Z1
+	VMAXPS        2688(CX), Z0, Z0
+	VMAXPS        2752(CX), Z1, Z1
+	VMAXPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VMAXPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VMAXPS        X1, X0, X0
+	VMOVHLPS      X0, X0, X1
+	VMAXPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VMAXPS        X1, X0, X0
+	VMOVSS        40(DX), X1
+	VMULSS        X31, X0, X0
+	VMAXSS        X0, X1, X0
+	VMOVSS        X0, 40(DX)
+	VSUBSS        X0, X1, X1
+	VMOVSS        X1, 40(SI)
+	VMOVUPS       2816(CX), Z0
+	VMOVUPS       2880(CX), Z1
+	VMAXPS        2944(CX), Z0, Z0
+	VMAXPS        3008(CX), Z1, Z1
+	VMAXPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VMAXPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VMAXPS        X1, X0, X0
+	VMOVHLPS      X0, X0, X1
+	VMAXPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VMAXPS        X1, X0, X0
+	VMOVSS        44(DX), X1
+	VMULSS        X31, X0, X0
+	VMAXSS        X0, X1, X0
+	VMOVSS        X0, 44(DX)
+	VSUBSS        X0, X1, X1
+	VMOVSS        X1, 44(SI)
+	VMOVUPS       3072(CX), Z0
+	VMOVUPS       3136(CX), Z1
+	VMAXPS        3200(CX), Z0, Z0
+	VMAXPS        3264(CX), Z1, Z1
+	VMAXPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VMAXPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VMAXPS        X1, X0, X0
+	VMOVHLPS      X0, X0, X1
+	VMAXPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VMAXPS        X1, X0, X0
+	VMOVSS        48(DX), X1
+	VMULSS        X31, X0, X0
+	VMAXSS        X0, X1, X0
+	VMOVSS        X0, 48(DX)
+	VSUBSS        X0, X1, X1
+	VMOVSS        X1, 48(SI)
+	VMOVUPS       3328(CX), Z0
+	VMOVUPS       3392(CX), Z1
+	VMAXPS        3456(CX), Z0, Z0
+	VMAXPS        3520(CX), Z1, Z1
+	VMAXPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VMAXPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VMAXPS        X1, X0, X0
+	VMOVHLPS      X0, X0, X1
+	VMAXPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VMAXPS        X1, X0, X0
+	VMOVSS        52(DX), X1
+	VMULSS        X31, X0, X0
+	VMAXSS        X0, X1, X0
+	VMOVSS        X0, 52(DX)
+	VSUBSS        X0, X1, X1
+	VMOVSS        X1, 52(SI)
+	VMOVUPS       3584(CX), Z0
+	VMOVUPS       3648(CX), Z1
+	VMAXPS        3712(CX), Z0, Z0
+	VMAXPS        3776(CX), Z1, Z1
+	VMAXPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VMAXPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VMAXPS        X1, X0, X0
+	VMOVHLPS      X0, X0, X1
+	VMAXPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VMAXPS        X1, X0, X0
+	VMOVSS        56(DX), X1
+	VMULSS        X31, X0, X0
+	VMAXSS        X0, X1, X0
+	VMOVSS        X0, 56(DX)
+	VSUBSS        X0, X1, X1
+	VMOVSS        X1, 56(SI)
+	VMOVUPS       3840(CX), Z0
+	VMOVUPS       3904(CX), Z1
+	VMAXPS        3968(CX), Z0, Z0
+	VMAXPS        4032(CX), Z1, Z1
+	VMAXPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VMAXPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VMAXPS        X1, X0, X0
+	VMOVHLPS      X0, X0, X1
+	VMAXPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VMAXPS        X1, X0, X0
+	VMOVSS        60(DX), X1
+	VMULSS        X31, X0, X0
+	VMAXSS        X0, X1, X0
+	VMOVSS        X0, 60(DX)
+	VSUBSS        X0, X1, X1
+	VMOVSS        X1, 60(SI)
+	VBROADCASTSS  exp2C0<>+0(SB), Z20
+	VBROADCASTSS  exp2C1<>+0(SB), Z21
+	VBROADCASTSS  exp2C2<>+0(SB), Z22
+	VBROADCASTSS  exp2C3<>+0(SB), Z23
+	VBROADCASTSS  exp2C4<>+0(SB), Z24
+	VBROADCASTSS  exp2C5<>+0(SB), Z25
+	VBROADCASTSS  exp2C6<>+0(SB), Z26
+	VMOVUPS       (SI), Z0
+	VMAXPS        Z0, Z30, Z0
+	VADDPS        Z29, Z0, Z1
+	VSUBPS        Z29, Z1, Z2
+	VSUBPS        Z2, Z0, Z0
+	VPSLLD        $0x17, Z1, Z1
+	VMOVAPS       Z26, Z2
+	VFMADD213PS   Z25, Z0, Z2
+	VFMADD213PS   Z24, Z0, Z2
+	VFMADD213PS   Z23, Z0, Z2
+	VFMADD213PS   Z22, Z0, Z2
+	VFMADD213PS   Z21, Z0, Z2
+	VFMADD213PS   Z20, Z0, Z2
+	VMULPS        Z1, Z2, Z0
+	VMOVUPS       Z0, (SI)
+	VBROADCASTSS  weightC0<>+0(SB), Z20
+	VBROADCASTSS  weightC1<>+0(SB), Z21
+	VBROADCASTSS  weightC2<>+0(SB), Z22
+	VBROADCASTSS  weightC3<>+0(SB), Z23
+	VBROADCASTSS  weightC4<>+0(SB), Z24
+	MOVQ          $0x00000010, DI
+
+row_2:
+	CMPQ         DI, $0x00000001
+	JLT          row_2_done
+	VBROADCASTSS (DX), Z28
+	VMOVUPS      (CX), Z0
+	VFMSUB213PS  Z28, Z31, Z0
+	VMAXPS       Z0, Z30, Z0
+	VADDPS       Z29, Z0, Z4
+	VSUBPS       Z29, Z4, Z5
+	VSUBPS       Z5, Z0, Z0
+	VPSLLD       $0x17, Z4, Z4
+	VMOVAPS      Z24, Z5
+	VFMADD213PS  Z23, Z0, Z5
+	VFMADD213PS  Z22, Z0, Z5
+	VFMADD213PS  Z21, Z0, Z5
+	VFMADD213PS  Z20, Z0, Z5
+	VMULPS       Z4, Z5, Z0
+	VMOVUPS      64(CX), Z1
+	VFMSUB213PS  Z28, Z31, Z1
+	VMAXPS       Z1, Z30, Z1
+	VADDPS       Z29, Z1, Z6
+	VSUBPS       Z29, Z6, Z7
+	VSUBPS       Z7, Z1, Z1
+	VPSLLD       $0x17, Z6, Z6
+	VMOVAPS      Z24, Z7
+	VFMADD213PS  Z23, Z1, Z7
+	VFMADD213PS  Z22, Z1, Z7
+	VFMADD213PS  Z21, Z1, Z7
+	VFMADD213PS  Z20, Z1, Z7
+	VMULPS       Z6, Z7, Z1
+	VMOVUPS      128(CX), Z2
+	VFMSUB213PS  Z28, Z31, Z2
+	VMAXPS       Z2, Z30, Z2
+	VADDPS       Z29, Z2, Z8
+	VSUBPS       Z29, Z8, Z9
+	VSUBPS       Z9, Z2, Z2
+	VPSLLD       $0x17, Z8, Z8
+	VMOVAPS      Z24, Z9
+	VFMADD213PS  Z23, Z2, Z9
+	VFMADD213PS  Z22, Z2, Z9
+	VFMADD213PS  Z21, Z2, Z9
+	VFMADD213PS  Z20, Z2, Z9
+	VMULPS       Z8, Z9, Z2
+	VMOVUPS      192(CX), Z3
+	VFMSUB213PS  Z28, Z31, Z3
+	VMAXPS       Z3, Z30, Z3
+	VADDPS       Z29, Z3, Z10
+	VSUBPS       Z29, Z10, Z11
+	VSUBPS       Z11, Z3, Z3
+	VPSLLD       $0x17, Z10, Z10
+	VMOVAPS      Z24, Z11
+	VFMADD213PS  Z23, Z3, Z11
+	VFMADD213PS  Z22, Z3, Z11
+	VFMADD213PS  Z21, Z3, Z11
+	VFMADD213PS  Z20, Z3, Z11
+	VMULPS       Z10, Z11, Z3
+
+	// VCVTNE2PS2BF16 Z0, Z1, Z12
+	BYTE $0x62; BYTE $0x72; BYTE $0x77; BYTE $0x48; BYTE $0x72; BYTE $0xe0
+
+	// VCVTNE2PS2BF16 Z2, Z3, Z13
+	BYTE $0x62; BYTE $0x72; BYTE $0x67; BYTE $0x48; BYTE $0x72; BYTE $0xea
+	VMOVUPS       Z12, (AX)
+	VMOVUPS       Z13, 64(AX)
+	VADDPS        Z1, Z0, Z0
+	VADDPS        Z3, Z2, Z2
+	VADDPS        Z2, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VMOVHLPS      X0, X0, X1
+	VADDPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VADDPS        X1, X0, X0
+	VMOVSS        (SI), X1
+	VFMADD231SS   (BX), X1, X0
+	VMOVSS        X0, (BX)
+	ADDQ          $0x00000100, CX
+	ADDQ          $0x00000080, AX
+	ADDQ          $0x04, DX
+	ADDQ          $0x04, BX
+	ADDQ          $0x04, SI
+	SUBQ          $0x00000001, DI
+	JMP           row_2
+
+row_2_done:
+	VZEROUPPER
+	RET
+
 // func valuesTileBF16(out *float32, weights *uint32, values *uint32, shrink *float32, pairs int, dv int)
 // Requires: AVX, AVX512BF16, AVX512F
 TEXT ·valuesTileBF16(SB), NOSPLIT, $0-48

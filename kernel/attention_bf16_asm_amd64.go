@@ -19,10 +19,15 @@ func pairValuesBF16(dst *uint32, even *float32, odd *float32, n int)
 //go:noescape
 func scoresBF16(scores *float32, q *uint32, keys *uint32, d int, panels int)
 
-// softmaxTileBF16 is softmaxTileAVX512 with the weights rounded to bf16 and written apart.
+// softmaxTileBF16 is softmaxTileAVX512 for 12 rows, with the weights rounded to bf16 and written apart; shrink has room for 16.
 //
 //go:noescape
 func softmaxTileBF16(weights *uint32, scores *float32, maxima *float32, sums *float32, shrink *float32, factor float32)
+
+// softmaxTile16BF16 is softmaxTileAVX512 for 16 rows, with the weights rounded to bf16 and written apart; shrink has room for 16.
+//
+//go:noescape
+func softmaxTile16BF16(weights *uint32, scores *float32, maxima *float32, sums *float32, shrink *float32, factor float32)
 
 // valuesTileBF16 multiplies out [12][dv] by shrink [12] and adds the weights of pairs of keys times their values; dv is a multiple of 32.
 //

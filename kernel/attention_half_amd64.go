@@ -2,11 +2,21 @@ package kernel
 
 import "pith/quant"
 
-var bf16Tile = attentionTile{tier: BF16, rows: 12, columns: 32, panel: 32}
+var (
+	bf16Tile = attentionTile{tier: BF16, rows: 12, columns: 32, panel: 32}
+	amxTile  = attentionTile{tier: AMX, rows: 32, tiles: amxTiles, columns: 32, panel: 32}
+)
+
+// amxTiles is the number of tiles that share a configuration of the tile registers; the scores of four and their weights take 48 KiB.
+// A call multiplies them with 64 keys in some d*16 cycles, microseconds.
+const amxTiles = 4
 
 // halfTile is the tile that multiplies bf16, nil where the tier has none.
 func halfTile() *attentionTile {
-	if CPU() >= BF16 {
+	switch t := CPU(); {
+	case t >= AMX:
+		return &amxTile
+	case t >= BF16:
 		return &bf16Tile
 	}
 	return nil
@@ -15,7 +25,8 @@ func halfTile() *attentionTile {
 // loadQueries rounds the queries that the scratch holds.
 func (h *halfBlock) loadQueries(q []float32) { narrowBF16(&h.q[0], &q[0], len(q)) }
 
-// load rounds n keys and values of d channels, and puts zeros where a panel of keys or a pair of values has no more.
+// load rounds n keys and values of d channels, and puts zeros where a panel of keys, a pair of values or a panel of pairs has no more: a
+// weight is 0 there, but what an earlier block left behind may be infinite.
 func (h *halfBlock) load(keys, values []float32, n, d int) {
 	const panel = 32
 	narrowBF16(&h.rows[0], &keys[:n*d][0], n*d)
@@ -35,16 +46,31 @@ func (h *halfBlock) load(keys, values []float32, n, d int) {
 			h.values[n/2*d+c] = uint32(quant.F32ToBF16(v))
 		}
 	}
+	clear(h.values[(n+1)/2*d : roundUp(n, panel)/2*d])
 }
 
-func (t *attentionTile) scoresHalf(scores []float32, h *halfBlock, r, d, kn int) {
-	_, _ = scores[t.rows*keyBlock-1], h.q[(r+t.rows)*d/2-1]
-	scoresBF16(&scores[0], &h.q[r*d/2], &h.keys[0], d, (kn+t.panel-1)/t.panel)
+// scoresHalf multiplies the rows [r, to), whole tiles and no more than a step takes.
+func (t *attentionTile) scoresHalf(scores []float32, h *halfBlock, r, to, d, kn int) {
+	_, _ = scores[(to-r)*keyBlock-1], h.q[to*d/2-1]
+	panels := (kn + t.panel - 1) / t.panel
+	if t.tier == AMX {
+		scoresAMX(&scores[0], &h.q[r*d/2], &h.keys[0], d, panels, (to-r)/t.rows)
+		return
+	}
+	scoresBF16(&scores[0], &h.q[r*d/2], &h.keys[0], d, panels)
 }
 
 func (t *attentionTile) attendHalf(out, scores, maxima, sums []float32, h *halfBlock, kn, dv int, factor float32) {
-	_, _ = out[t.rows*dv-1], scores[t.rows*keyBlock-1]
-	_, _ = maxima[t.rows-1], sums[t.rows-1]
+	rows := len(maxima)
+	_, _, _ = out[rows*dv-1], scores[rows*keyBlock-1], sums[rows-1]
+	if t.tier == AMX {
+		var shrink [amxTiles * 32]float32
+		for r := 0; r < rows; r += 16 {
+			softmaxTile16BF16(&h.weights[r*keyBlock/2], &scores[r*keyBlock], &maxima[r], &sums[r], &shrink[r], factor)
+		}
+		valuesTileAMX(&out[0], &h.weights[0], &h.values[0], &shrink[0], (kn+t.panel-1)/t.panel, dv, rows/t.rows)
+		return
+	}
 	var shrink [16]float32
 	softmaxTileBF16(&h.weights[0], &scores[0], &maxima[0], &sums[0], &shrink[0], factor)
 	valuesTileBF16(&out[0], &h.weights[0], &h.values[0], &shrink[0], (kn+1)/2, dv)

@@ -16,7 +16,7 @@ func TestAssemblyNeedsNoMoreThanItsTier(t *testing.T) {
 	wide := append(slices.Clip(base), "AVX512F", "AVX512BW", "AVX512VL", "AVX512DQ")
 	allowed := map[string][]string{"AVX2": base, "AVX512": wide, "VNNI": append(slices.Clip(wide), "AVX512VNNI"),
 		"BF16": append(slices.Clip(wide), "AVX512BF16"),
-		"AMX":  append(slices.Clip(wide), "AVX512VNNI", "AMXTILE", "AMXINT8")}
+		"AMX":  append(slices.Clip(wide), "AVX512VNNI", "AVX512BF16", "AMXTILE", "AMXINT8", "AMXBF16")}
 	requires := regexp.MustCompile(`(?m)^// Requires: (.*)\nTEXT ·(\w+)\(`)
 	files, err := filepath.Glob("*_amd64.s")
 	if err != nil {

@@ -56,6 +56,9 @@ var attentionCases = []attentionCase{
 	{d: 13, group: 2, nk: 90, rows: 30, window: 17, sinks: 70},
 	{d: 64, group: 2, nk: 1000, rows: 64, window: 100, sinks: 3},
 	{d: 64, group: 2, nk: 300, rows: 128, scale: 40},
+	{d: 96, group: 3, nk: 333, rows: 97, softCap: 8},
+	{d: 32, group: 5, nk: 150, rows: 45, window: 33, sinks: 40},
+	{d: 128, group: 1, nk: 95, rows: 17},
 }
 
 // setup returns the attention of a case with random data; First places the rows at the end.

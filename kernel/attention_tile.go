@@ -13,9 +13,16 @@ import "unsafe"
 type attentionTile struct {
 	tier    Tier
 	rows    int // query rows of a tile
+	tiles   int // tiles that a step takes at once; 0: one
 	columns int // the width of a value row is rounded up to a multiple of it
 	panel   int // keys of a panel of the packed layout [64/panel][d][panel]
 }
+
+// step returns the most rows that the steps take at once.
+func (t *attentionTile) step() int { return t.rows * max(t.tiles, 1) }
+
+// half reports whether the tile multiplies bf16.
+func (t *attentionTile) half() bool { return t.tier == BF16 || t.tier == AMX }
 
 var genericTile = attentionTile{tier: Generic, rows: 4, columns: 1}
 

@@ -17,7 +17,7 @@ const (
 	AVX512              // AVX-512 F, BW, VL, DQ
 	VNNI                // AVX512 with VNNI
 	BF16                // VNNI with products of bf16
-	AMX                 // BF16 with AMX int8 tiles
+	AMX                 // BF16 with AMX tiles of int8 and of bf16
 
 	NEON    // arm64: Advanced SIMD, which every such processor has
 	DotProd // NEON with SDOT

@@ -15,7 +15,7 @@ func detect() Tier {
 		return AVX512
 	case !x.HasAVX512BF16:
 		return VNNI
-	case !(x.HasAMXTile && x.HasAMXInt8 && enabledState()&tileState == tileState && permitTiles()):
+	case !(x.HasAMXTile && x.HasAMXInt8 && x.HasAMXBF16 && enabledState()&tileState == tileState && permitTiles()):
 		return BF16
 	}
 	return AMX

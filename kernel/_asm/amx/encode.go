@@ -107,6 +107,11 @@ func tdpbssd(b, a, c tileReg) {
 	emit("AMXINT8", fmt.Sprintf("TDPBSSD %s, %s, %s", b, a, c), append(vex(pF2, b, 0, 0, 0x5e), 3<<6|byte(c)<<3|byte(a))...)
 }
 
+// tdpbf16ps adds to c the product of the pairs of bf16 of a and b.
+func tdpbf16ps(b, a, c tileReg) {
+	emit("AMXBF16", fmt.Sprintf("TDPBF16PS %s, %s, %s", b, a, c), append(vex(pF3, b, 0, 0, 0x5c), 3<<6|byte(c)<<3|byte(a))...)
+}
+
 // configuration is the operand of LDTILECFG: palette 1, then bytes a row and rows of each tile.
 func configuration(name string, bytes, rows [8]int) operand.Mem {
 	m := GLOBL(name, RODATA|NOPTR)

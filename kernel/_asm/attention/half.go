@@ -30,7 +30,8 @@ func halfFile() {
 	narrow()
 	pairValues()
 	scoresHalf()
-	softmaxHalf()
+	softmaxHalf("softmaxTileBF16", halfRows)
+	softmaxHalf("softmaxTile16BF16", 16)
 	valuesHalf()
 }
 
@@ -179,9 +180,10 @@ func scoresHalf() {
 var weightCoefficients = []float32{0.9999992847442627, 0.6931217908859253, 0.240247443318367, 0.05591785907745361, 0.009570102207362652}
 
 // softmaxHalf is softmaxTile with weights in bf16. What was summed before shrinks by the exact polynomial: its value at 0 must be 1.
-func softmaxHalf() {
-	function("softmaxTileBF16", "func(weights *uint32, scores, maxima, sums, shrink *float32, factor float32)",
-		"softmaxTileBF16 is softmaxTileAVX512 with the weights rounded to bf16 and written apart.")
+// The form for sixteen rows is for tiles of the AMX tier.
+func softmaxHalf(name string, rows int) {
+	function(name, "func(weights *uint32, scores, maxima, sums, shrink *float32, factor float32)",
+		fmt.Sprintf("%s is softmaxTileAVX512 for %d rows, with the weights rounded to bf16 and written apart; shrink has room for 16.", name, rows))
 	dst, s, maxima, sums, shrink := ptr("weights"), ptr("scores"), ptr("maxima"), ptr("sums"), ptr("shrink")
 	factor, lowest, magic := z[31], z[30], z[29]
 	broadcast := func(name string, x float32, to reg.VecPhysical) {
@@ -191,7 +193,7 @@ func softmaxHalf() {
 	VBROADCASTSS(reg.X0, factor)
 	broadcast("exp2Min", exp2Min, lowest)
 	broadcast("exponentMagic", exponentMagic, magic)
-	for r := range halfRows {
+	for r := range rows {
 		VMOVUPS(at(s, r*rowBytes), z[0])
 		VMOVUPS(at(s, r*rowBytes+64), z[1])
 		VMAXPS(at(s, r*rowBytes+128), z[0], z[0])
@@ -231,7 +233,7 @@ func softmaxHalf() {
 		broadcast("weightC"+itoa(k), c, quick[k])
 	}
 	n := GP64()
-	MOVQ(operand.U32(halfRows), n)
+	MOVQ(operand.U32(uint32(rows)), n)
 	loop("row", n, 1, func() {
 		now := z[28]
 		VBROADCASTSS(at(maxima, 0), now)
