@@ -154,6 +154,9 @@ func (e *Engine) Config() *model.Config { return e.model.Config() }
 // PackedBytes is the anonymous memory that the weights take which were packed when the model was opened.
 func (e *Engine) PackedBytes() int64 { return e.model.PackedBytes() }
 
+// ReadWeights reads what a decode step reads of the weights, on all threads, and returns the bytes: how long it takes is what memory leaves of a step.
+func (e *Engine) ReadWeights() (int64, error) { return e.model.ReadWeights() }
+
 // Tokenizer returns the model's tokenizer.
 func (e *Engine) Tokenizer() *tokenizer.Tokenizer { return e.tok }
 

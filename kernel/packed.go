@@ -107,3 +107,11 @@ func (k *kernelSet) packedFor(m *Matrix) packedKernels {
 func (m *Matrix) packedRows(lo, c int) *uint8 {
 	return &m.packed[lo*m.rowBytes+panelRows*m.format.Bytes(c)]
 }
+
+// stored is the form that products read: the packed one, if the tier in use reads it.
+func (m *Matrix) stored() []byte {
+	if k := kernels(); k != nil && k.packedFor(m).product != nil {
+		return m.packed
+	}
+	return m.data
+}

@@ -32,6 +32,7 @@ type Model struct {
 
 	rotations rotations
 	packed    *kvcache.Block // behind packed matrices; nil where there are none
+	step      []*kernel.Matrix
 
 	normLock sync.Mutex
 	norms    outputNorms // guarded by normLock
@@ -112,6 +113,7 @@ func Open(f *gguf.File, o Options) (*Model, error) {
 			return nil, err
 		}
 	}
+	m.step = m.stepMatrices(b.matrices)
 	return m, nil
 }
 

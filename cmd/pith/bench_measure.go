@@ -16,6 +16,9 @@ type bench struct {
 	e      *engine.Engine
 	meter  *residentMeter
 	tokens []int32
+
+	weights int64     // bytes of weights that a step reads
+	reads   []float64 // GB/s at which they were read between the repetitions of a test
 }
 
 // randomTokens makes up a text; the same for every run.
@@ -50,6 +53,7 @@ func (b *bench) measure(ctx context.Context, t benchTest, k caching) (benchRow, 
 	}
 	debug.FreeOSMemory()
 	b.meter.reset()
+	b.reads = nil
 	var err error
 	if t.generate > 0 && t.depth > 0 {
 		err = b.generateAtDepth(ctx, t, k, total, &row)
@@ -66,6 +70,10 @@ func (b *bench) measure(ctx context.Context, t benchTest, k caching) (benchRow, 
 	}
 	row.Peak = b.meter.Peak()
 	row.Mean, row.SD, row.Median = summary(row.Samples)
+	if t.generate > 0 {
+		_, _, row.Memory = summary(b.reads)
+		row.Read = row.Median * float64(b.weights+row.KVBytes) / 1e9
+	}
 	return row, nil
 }
 
@@ -86,8 +94,13 @@ func (b *bench) once(ctx context.Context, t benchTest, k caching, total int, kee
 	if err := b.read(ctx, s, t.depth, true, total-t.depth); err != nil {
 		return err
 	}
-	start := time.Now()
 	n := t.prompt
+	if n == 0 && keep {
+		if err := b.readWeights(); err != nil {
+			return err
+		}
+	}
+	start := time.Now()
 	if n > 0 {
 		err = b.read(ctx, s, n, t.depth == 0, 0)
 	} else {
@@ -113,6 +126,11 @@ func (b *bench) generateAtDepth(ctx context.Context, t benchTest, k caching, tot
 	}
 	row.KVBytes, row.FullBytes = s.Bytes(), s.FullBytes()
 	for rep := -1; rep < b.o.repeat; rep++ {
+		if rep >= 0 {
+			if err := b.readWeights(); err != nil {
+				return err
+			}
+		}
 		start := time.Now()
 		if err := b.write(ctx, s, t.generate); err != nil {
 			return err
@@ -122,6 +140,15 @@ func (b *bench) generateAtDepth(ctx context.Context, t benchTest, k caching, tot
 		}
 	}
 	return nil
+}
+
+// readWeights times reading what a step reads of the weights: memory is as fast as its other users let it be, so it is asked each time.
+func (b *bench) readWeights() error {
+	start := time.Now()
+	n, err := b.e.ReadWeights()
+	b.weights = n
+	b.reads = append(b.reads, float64(n)/float64(time.Since(start).Nanoseconds()))
+	return err
 }
 
 // read prefills n tokens.

@@ -27,6 +27,9 @@ type benchRow struct {
 	SD      float64 `json:"stddev_ts"`
 	Median  float64 `json:"median_ts"`
 
+	Read   float64 `json:"read_gbps,omitempty"`   // weights and cache at the median rate; generation only
+	Memory float64 `json:"memory_gbps,omitempty"` // at which weights alone are read, nothing done with them
+
 	Samples   []float64      `json:"samples_ts"`
 	KVBytes   int64          `json:"kv_bytes"`
 	FullBytes int64          `json:"full_bytes"`
@@ -55,10 +58,10 @@ func writeBench(cmd *cobra.Command, rows []benchRow, format string) error {
 	if format == "json" {
 		return writeJSON(out, rows)
 	}
-	t := table{header: []string{"model", "size", "params", "backend", "threads", "kv", "keep", "test", "t/s", "median", "cache", "full cache", "peak anon", "peak file"},
-		right: map[int]bool{1: true, 2: true, 4: true, 6: true, 7: true, 8: true, 9: true, 10: true, 11: true, 12: true, 13: true}}
+	t := table{header: []string{"model", "size", "params", "backend", "threads", "kv", "keep", "test", "t/s", "median", "GB/s", "of memory", "cache", "full cache", "peak anon", "peak file"},
+		right: map[int]bool{1: true, 2: true, 4: true, 6: true, 7: true, 8: true, 9: true, 10: true, 11: true, 12: true, 13: true, 14: true, 15: true}}
 	if format == "csv" {
-		t.header = strings.Split("model,size,params,backend,threads,kv,keep,test,avg_ts,stddev_ts,median_ts,kv_bytes,full_bytes,peak_anonymous_bytes,peak_file_bytes", ",")
+		t.header = strings.Split("model,size,params,backend,threads,kv,keep,test,avg_ts,stddev_ts,median_ts,read_gbps,memory_gbps,kv_bytes,full_bytes,peak_anonymous_bytes,peak_file_bytes", ",")
 	}
 	for _, r := range rows {
 		anon, file := "", ""
@@ -68,13 +71,20 @@ func writeBench(cmd *cobra.Command, rows []benchRow, format string) error {
 				anon, file = fmt.Sprint(r.Peak.Anonymous), fmt.Sprint(r.Peak.File)
 			}
 		}
+		read, of := "", ""
+		if r.Memory > 0 {
+			read, of = fmt.Sprintf("%.1f", r.Read), fmt.Sprintf("%.0f%%", 100*r.Read/r.Memory)
+			if format == "csv" {
+				of = fmt.Sprintf("%.1f", r.Memory)
+			}
+		}
 		if format == "csv" {
 			t.add(r.Model, fmt.Sprint(r.Size), fmt.Sprint(r.Params), r.Backend, fmt.Sprint(r.Threads), r.KV, r.Keep, r.Test, fmt.Sprintf("%.3f", r.Mean),
-				fmt.Sprintf("%.3f", r.SD), fmt.Sprintf("%.3f", r.Median), fmt.Sprint(r.KVBytes), fmt.Sprint(r.FullBytes), anon, file)
+				fmt.Sprintf("%.3f", r.SD), fmt.Sprintf("%.3f", r.Median), read, of, fmt.Sprint(r.KVBytes), fmt.Sprint(r.FullBytes), anon, file)
 			continue
 		}
 		t.add(r.Model, bytesText(r.Size), countText(r.Params), r.Backend, fmt.Sprint(r.Threads), r.KV, r.Keep, r.Test,
-			fmt.Sprintf("%.2f ± %.2f", r.Mean, r.SD), fmt.Sprintf("%.2f", r.Median), bytesText(r.KVBytes), bytesText(r.FullBytes), anon, file)
+			fmt.Sprintf("%.2f ± %.2f", r.Mean, r.SD), fmt.Sprintf("%.2f", r.Median), read, of, bytesText(r.KVBytes), bytesText(r.FullBytes), anon, file)
 	}
 	if format == "csv" {
 		return t.csv(out)
