@@ -184,6 +184,14 @@ func (s *Sequence) bound(n, base int, on room) int64 {
 	decided.Thinned = s.recipe.Thin != nil
 	if d, ok := s.recipe.Rest.(policy.Demoter); ok {
 		decided.Demoted, decided.DemotedTo = n-base, d.DemotesTo()
+		if all := n + on.rest + on.generate; s.recipe.Reclassifies() {
+			high := base
+			if base == s.budget.Keep.Of(n) {
+				high = s.budget.Keep.Of(all) // a share grows with the tokens
+			}
+			decided.Held += high - base
+			decided.Demoted = all - high
+		}
 	}
 	bytes := s.e.cacheBytes(decided, window)
 	if s.recipe.Allocate != nil || s.recipe.Select != nil || s.recipe.Yield != nil {
@@ -198,7 +206,13 @@ func (s *Sequence) growth(n int, on room) int64 {
 	room := room{rest: on.rest + n, generate: on.generate}
 	_, window := s.loads(n, 0, on)
 	decided, _ := s.loads(0, 0, room)
-	if decided.Held > 0 {
+	if d, ok := s.recipe.Rest.(policy.Demoter); ok && s.recipe.Reclassifies() {
+		all, high := room.rest+room.generate, s.high(s.Len()+room.rest+room.generate)
+		entries, low := s.held(s.e.decided[0], 0) // of all layers the most
+		least, low0 := s.held(s.e.decided[len(s.e.decided)-1], 0)
+		decided.Held = min(all, decided.Held+max(0, high-(least-low0)))
+		decided.Demoted, decided.DemotedTo = max(0, entries-low+all-high), d.DemotesTo()
+	} else if decided.Held > 0 {
 		decided.Held += s.keep
 	}
 	return s.e.cacheBytes(decided, window)

@@ -520,6 +520,7 @@ func (p *Prefill) finish() error {
 		if p.options.Compress {
 			t.seq.prompt = int(t.seq.next)
 			t.seq.keep = t.run.Base()
+			t.seq.shares = t.seq.keep == t.seq.budget.Keep.Of(p.total)
 		}
 		copy(t.seq.logits, p.Out[last])
 	}

@@ -75,6 +75,9 @@ func (p *Prefill) store(s *Sequence, head int, entries []int32, k policy.LayerKe
 		if err := p.appendEntries(lane, head, entries, nil); err != nil {
 			return err
 		}
+		if err := s.seedMass(lane, before, entries, p.tap.sums, head); err != nil {
+			return err
+		}
 		from := p.prefix[head] * lane.HeadDim()
 		return lane.AppendDemoted(p.rows.Pos[:p.n], p.keys[head][from:], p.values[head][from:], k.Demoted[head], k.DemoteTo)
 	}
