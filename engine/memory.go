@@ -38,7 +38,8 @@ func (e *Engine) cacheBytes(decided, window kvcache.Load) int64 {
 const windowSlack = 64
 
 // PrefillBytes is the memory that a prefill of n tokens works in beside weights and cache: hidden states, the keys and values of one
-// layer, and what the recipe's signals and what it fits retain.
+// layer, what the recipe's signals and what it fits retain, and a copy of what is fitted, at most another layer. A second pass lays out its layers
+// where those of the first were, and what it keeps is copied when they are free again.
 func (e *Engine) PrefillBytes(n int, r *policy.Recipe) int64 {
 	c := e.model.Config()
 	row := int64(c.Dim) + 2*int64(c.KVHeads*c.HeadDim)
@@ -58,6 +59,9 @@ func (e *Engine) PrefillBytes(n int, r *policy.Recipe) int64 {
 		layers := 1
 		if r.Span() != 1 || r.Prober() != nil {
 			layers = len(e.decided)
+		}
+		if r.Prober() == nil {
+			bytes += 4 * 2 * int64(c.KVHeads*c.HeadDim) * int64(n)
 		}
 		bytes += int64(layers) * r.Fit.Retains(n, c.QHeads, c.KVHeads, c.HeadDim)
 	}

@@ -196,10 +196,16 @@ func (p *Prefill) release() {
 		}
 	}
 	p.hidden.free()
+	p.rows.X = nil
+	p.freeLayer()
+}
+
+// freeLayer frees the scratch of the layers, of which none follows.
+func (p *Prefill) freeLayer() {
 	for i := range p.kv {
 		p.kv[i].free()
 	}
-	p.keys, p.values, p.kv, p.rows.X = nil, nil, nil, nil
+	p.keys, p.values, p.kv = nil, nil, nil
 	p.tap.free()
 }
 
