@@ -52,8 +52,9 @@ func TestGatheringHoldsABlockOfTheLane(t *testing.T) {
 	}
 }
 
-// While a second pass lays out its layers, and while what it keeps is copied, the scratch of the first pass's layers is free.
-func TestSecondPassHoldsOneLayer(t *testing.T) {
+// openTiny opens a random model.
+func openTiny(t *testing.T) *Engine {
+	t.Helper()
 	f, err := os.Open("../model/testdata/llama-tied-f32.gguf.gz")
 	if err != nil {
 		t.Fatal(err)
@@ -71,11 +72,17 @@ func TestSecondPassHoldsOneLayer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := New(file, Options{Threads: 1})
+	e, err := New(file, Options{Threads: 1, Exact: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer e.Close()
+	t.Cleanup(func() { e.Close() })
+	return e
+}
+
+// While a second pass lays out its layers, and while what it keeps is copied, the scratch of the first pass's layers is free.
+func TestSecondPassHoldsOneLayer(t *testing.T) {
+	e := openTiny(t)
 	r, err := policy.Parse("kvzip(chunk=64)+q4+match(rows=16)")
 	if err != nil {
 		t.Fatal(err)
@@ -103,5 +110,47 @@ func TestSecondPassHoldsOneLayer(t *testing.T) {
 	}
 	if !second || s.Bytes() == 0 {
 		t.Errorf("a second pass %v, %d bytes kept", second, s.Bytes())
+	}
+}
+
+// A turn that is read leaves its last queries to the recipe that decides again, as if it had been fed token by token.
+func TestTurnsLeaveTheirQueries(t *testing.T) {
+	e := openTiny(t)
+	turn := slices.Repeat([]int32{3, 80, 12, 201}, 5)
+	var rows [2][]float32
+	for i := range rows {
+		r, err := policy.Parse("snapkv(window=8)+every(steps=1000)")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := e.NewSequence(r, policy.Budget{Keep: policy.Percent(100)}, 300)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		p, err := e.NewPrefill(slices.Repeat([]int32{5, 9, 70}, 30), PrefillOptions{Compress: true}, s)
+		if err == nil {
+			err = p.Run(background)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			_, err = e.feedSteps(s, turn)
+		} else if p, err = e.NewPrefill(turn, PrefillOptions{}, s); err == nil {
+			err = p.Run(background)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows[i] = s.queries.last(1)
+	}
+	if len(rows[0]) != len(rows[1]) {
+		t.Fatalf("%d and %d values", len(rows[0]), len(rows[1]))
+	}
+	for i, v := range rows[0] {
+		if d := v - rows[1][i]; d > 1e-3 || d < -1e-3 {
+			t.Fatalf("value %d of the last queries: %g fed token by token, %g read", i, v, rows[1][i])
+		}
 	}
 }

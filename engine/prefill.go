@@ -133,7 +133,7 @@ func (e *Engine) NewPrefill(ids []int32, o PrefillOptions, seqs ...*Sequence) (*
 		}
 		t.run.Observe = o.Scores
 		p.targets = append(p.targets, t)
-		p.tap.signals = p.tap.signals.Union(recipe.Signals())
+		p.tap.signals = p.tap.signals.Union(recipe.Signals()).Union(policy.Signals{Window: s.queries.rows})
 		if recipe.Prober() != nil && p.full == nil {
 			if s.next != 0 {
 				return nil, fmt.Errorf("engine: prefill: recipe %s compresses only a sequence's first tokens", recipe)
