@@ -219,3 +219,39 @@ func TestDemotionOverTimeTakesTheBytesOfItsFormula(t *testing.T) {
 		}
 	}
 }
+
+// A group that is filled up with entries inside its channels' ranges keeps its bits, however often.
+func TestFillingAGroupKeepsItsBits(t *testing.T) {
+	const d = 64
+	for _, f := range []Format{Q4, Q3, Q2} {
+		r := rand.New(rand.NewPCG(8, uint64(f)))
+		l := oneLane(t, NewPool(4096, 0), d, Uniform(F32))
+		const n = 12
+		k, v := normal(r, n*d), normal(r, n*d)
+		all := make([]int32, n)
+		for i := range all {
+			all[i] = int32(i)
+		}
+		if err := l.AppendDemoted(count(n), k, v, all, Uniform(f)); err != nil {
+			t.Fatal(err)
+		}
+		want, wantV := make([]float32, n*d), make([]float32, n*d)
+		l.GatherSlots(0, n, want, wantV, nil)
+		for i := range 15 {
+			one := slices.Clone(want[i%n*d : (i%n+1)*d])
+			if err := l.AppendOne(Position(1000+i), one, normal(r, d)); err != nil {
+				t.Fatal(err)
+			}
+			if err := l.Demote([]int32{int32(l.Len() - 1)}, Uniform(f)); err != nil {
+				t.Fatal(err)
+			}
+			got, gotV := make([]float32, n*d), make([]float32, n*d)
+			l.GatherSlots(0, n, got, gotV, nil)
+			for j := range got {
+				if got[j] != want[j] || gotV[j] != wantV[j] {
+					t.Fatalf("%v: entry %d channel %d after %d that joined: key %g and value %g, were %g and %g", f, j/d, j%d, i+1, got[j], gotV[j], want[j], wantV[j])
+				}
+			}
+		}
+	}
+}
