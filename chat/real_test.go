@@ -1,13 +1,11 @@
 package chat
 
 import (
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"pith/gguf"
+	"pith/internal/realmodel"
 	"pith/tokenizer"
 )
 
@@ -17,23 +15,10 @@ var (
 	_ Vocabulary = (*tokenizer.Tokenizer)(nil)
 )
 
-// realModel opens the first file under $PITH_MODELS whose name begins so.
+// realModel is the template and the vocabulary of a real model.
 func realModel(t *testing.T, name string) (*Template, *tokenizer.Tokenizer) {
 	t.Helper()
-	var found string
-	if dir := os.Getenv("PITH_MODELS"); dir != "" {
-		_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-			base := strings.ToLower(filepath.Base(path))
-			if err == nil && !d.IsDir() && strings.HasPrefix(base, name) && strings.HasSuffix(base, ".gguf") {
-				found = path
-			}
-			return nil
-		})
-	}
-	if found == "" {
-		t.Skipf("left out: no model %s*.gguf under PITH_MODELS", name)
-	}
-	f, err := gguf.Open(found)
+	f, err := gguf.Open(realmodel.Path(t, name))
 	if err != nil {
 		t.Fatal(err)
 	}

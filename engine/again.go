@@ -1,6 +1,9 @@
 package engine
 
 import (
+	"cmp"
+	"slices"
+
 	"pith/kvcache"
 	"pith/policy"
 )
@@ -62,6 +65,15 @@ func (s *Sequence) seedMass(lane *kvcache.Lane, before int, entries []int32, sum
 	return nil
 }
 
+// high is how many entries of a head the recipe keeps, in more bits where it demotes, of n tokens: what was asked for. A share that its recipe classifies
+// again is one of all tokens so far, unless a cap has cut it down.
+func (s *Sequence) high(n int) int {
+	if s.recipe.Reclassifies() && s.shares {
+		return max(s.keep, s.budget.Keep.Of(n))
+	}
+	return s.keep
+}
+
 // actAgain lets a recipe that acts while tokens are generated cut every lane back to its budget, once its number of steps has
 // passed.
 func (s *Sequence) actAgain() error {
@@ -72,11 +84,17 @@ func (s *Sequence) actAgain() error {
 		return nil
 	}
 	s.steps = 0
-	run, err := s.recipe.NewRun(s.Len(), len(s.e.decided), s.keep)
+	run, err := s.recipe.NewRun(s.Len(), len(s.e.decided), s.high(s.Len()))
 	if err != nil {
 		return err
 	}
 	for ordinal, layer := range s.e.decided {
+		if s.recipe.Reclassifies() {
+			if err := s.classify(run, layer, ordinal); err != nil {
+				return err
+			}
+			continue
+		}
 		if s.cache.Lane(layer, 0).Len() <= s.keep {
 			continue
 		}
@@ -91,6 +109,66 @@ func (s *Sequence) actAgain() error {
 		}
 	}
 	return nil
+}
+
+// classify moves the entries of one layer's lanes that its budget of those in more bits has no room for to fewer bits.
+func (s *Sequence) classify(run *policy.Run, layer, ordinal int) error {
+	if entries, low := s.held(layer, 0); entries-low <= run.Base() { // all heads hold as many
+		return nil
+	}
+	l := s.layer(layer, ordinal)
+	slots := s.inOrder(l)
+	k, err := run.Again(l)
+	if err != nil {
+		return err
+	}
+	for head, entries := range k.Demoted {
+		down := make([]int32, len(entries))
+		for i, j := range entries {
+			down[i] = slots[head][j]
+		}
+		slices.Sort(down)
+		if err := s.cache.Lane(layer, head).Demote(down, k.DemoteTo); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inOrder brings what a layer shows, which lies in the order of slots, into that of positions, marks what lies in fewer bits, and returns the slot
+// of each entry. Every head holds every entry, so positions are the same for all.
+func (s *Sequence) inOrder(l *policy.Layer) [][]int32 {
+	all := make([][]int32, l.KVHeads)
+	l.Low = make([][]bool, l.KVHeads)
+	l.Do(l.KVHeads, func(h int) {
+		lane, d := s.cache.Lane(l.Index, h), l.HeadDim
+		pos := lane.Slots(make([]kvcache.Position, 0, l.Tokens))
+		slots, low := make([]int32, l.Tokens), make([]bool, 0, l.Tokens)
+		for i := range slots {
+			slots[i] = int32(i)
+		}
+		slices.SortFunc(slots, func(a, b int32) int { return cmp.Compare(pos[a], pos[b]) })
+		for _, part := range lane.Segments() {
+			low = append(low, slices.Repeat([]bool{part.Demoted}, part.Len)...)
+		}
+		keys, values := make([]float32, 0, l.Tokens*d), make([]float32, 0, l.Tokens*d)
+		l.Low[h] = make([]bool, l.Tokens)
+		var sums []float32
+		for i, slot := range slots {
+			at := int(slot) * d
+			keys, values = append(keys, l.Keys[h][at:at+d]...), append(values, l.Values[h][at:at+d]...)
+			l.Low[h][i] = low[slot]
+			if l.ColumnSums != nil {
+				sums = append(sums, l.ColumnSums[h][slot])
+			}
+		}
+		l.Keys[h], l.Values[h] = keys, values
+		if l.ColumnSums != nil {
+			l.ColumnSums[h] = sums
+		}
+		all[h] = slots
+	})
+	return all
 }
 
 // layer shows what the lanes of one layer hold, all equally long. Positions differ between heads and are not shown.

@@ -16,6 +16,8 @@ var capped = []string{
 	"mikv", "mikv(bits=2)", "zipcache", "zipcache(high=8,bits=2)", "snapkv(window=8)+demote(bits=2)", "snapkv(window=8)+adakv+demote+q8", "snapkv(window=8)+demote(bits=8)+q4",
 	"h2o(when=decode)", "h2o(when=decode)+q4", "knorm+every(steps=7)+q4", "tova(when=decode)+q2", "knorm(sinks=2,recent=8)+every(steps=40)+q3(values=q8)",
 	"snapkv(window=8)+think(lambda=0.1)", "think(lambda=0)+q4", "knorm+think(lambda=0.5)+demote",
+	"mikv(every=7)", "zipcache(every=40)", "snapkv(window=8)+demote(bits=2,every=1)", "knorm+demote(bits=8)+every(steps=9)+q4", "tova+demote(every=3)+q8",
+	"mikv(every=20)+quest(page=8)", "h2o+demote(every=30)+tsp(rate=0.5)",
 	"quest", "quest+q4", "hierarchy(page=4,pages=4)+q4", "snapkv(window=8)+adakv+quest", "mikv+quest(page=8)", "knorm+every(steps=5)+q4+quest",
 }
 

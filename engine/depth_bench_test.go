@@ -5,13 +5,11 @@ package engine
 import (
 	"context"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 
 	"pith/gguf"
+	"pith/internal/realmodel"
 	_ "pith/method"
 	"pith/policy"
 
@@ -23,17 +21,7 @@ import (
 
 func smollm2(b *testing.B) *Engine {
 	b.Helper()
-	var found string
-	_ = filepath.WalkDir(os.Getenv("PITH_MODELS"), func(path string, entry os.DirEntry, err error) error {
-		if err == nil && strings.Contains(entry.Name(), "SmolLM2-135M-Instruct.Q4_1") && strings.HasSuffix(path, ".gguf") {
-			found = path
-		}
-		return nil
-	})
-	if os.Getenv("PITH_MODELS") == "" || found == "" {
-		b.Skip("left out: no SmolLM2-135M-Instruct.Q4_1.gguf in $PITH_MODELS")
-	}
-	f, err := gguf.Open(found)
+	f, err := gguf.Open(realmodel.Path(b, "smol"))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -38,7 +38,8 @@ func (e *Engine) cacheBytes(decided, window kvcache.Load) int64 {
 const windowSlack = 64
 
 // PrefillBytes is the memory that a prefill of n tokens works in beside weights and cache: hidden states, the keys and values of one
-// layer, and what the recipe's signals and what it fits retain.
+// layer, what the recipe's signals and what it fits retain, and a copy of what is fitted, at most another layer. A second pass lays out its layers
+// where those of the first were, and what it keeps is copied when they are free again.
 func (e *Engine) PrefillBytes(n int, r *policy.Recipe) int64 {
 	c := e.model.Config()
 	row := int64(c.Dim) + 2*int64(c.KVHeads*c.HeadDim)
@@ -58,6 +59,9 @@ func (e *Engine) PrefillBytes(n int, r *policy.Recipe) int64 {
 		layers := 1
 		if r.Span() != 1 || r.Prober() != nil {
 			layers = len(e.decided)
+		}
+		if r.Prober() == nil {
+			bytes += 4 * 2 * int64(c.KVHeads*c.HeadDim) * int64(n)
 		}
 		bytes += int64(layers) * r.Fit.Retains(n, c.QHeads, c.KVHeads, c.HeadDim)
 	}
@@ -184,6 +188,14 @@ func (s *Sequence) bound(n, base int, on room) int64 {
 	decided.Thinned = s.recipe.Thin != nil
 	if d, ok := s.recipe.Rest.(policy.Demoter); ok {
 		decided.Demoted, decided.DemotedTo = n-base, d.DemotesTo()
+		if all := n + on.rest + on.generate; s.recipe.Reclassifies() {
+			high := base
+			if base == s.budget.Keep.Of(n) {
+				high = s.budget.Keep.Of(all) // a share grows with the tokens
+			}
+			decided.Held += high - base
+			decided.Demoted = all - high
+		}
 	}
 	bytes := s.e.cacheBytes(decided, window)
 	if s.recipe.Allocate != nil || s.recipe.Select != nil || s.recipe.Yield != nil {
@@ -198,7 +210,13 @@ func (s *Sequence) growth(n int, on room) int64 {
 	room := room{rest: on.rest + n, generate: on.generate}
 	_, window := s.loads(n, 0, on)
 	decided, _ := s.loads(0, 0, room)
-	if decided.Held > 0 {
+	if d, ok := s.recipe.Rest.(policy.Demoter); ok && s.recipe.Reclassifies() {
+		all, high := room.rest+room.generate, s.high(s.Len()+room.rest+room.generate)
+		entries, low := s.held(s.e.decided[0], 0) // of all layers the most
+		least, low0 := s.held(s.e.decided[len(s.e.decided)-1], 0)
+		decided.Held = min(all, decided.Held+max(0, high-(least-low0)))
+		decided.Demoted, decided.DemotedTo = max(0, entries-low+all-high), d.DemotesTo()
+	} else if decided.Held > 0 {
 		decided.Held += s.keep
 	}
 	return s.e.cacheBytes(decided, window)

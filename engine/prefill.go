@@ -133,7 +133,7 @@ func (e *Engine) NewPrefill(ids []int32, o PrefillOptions, seqs ...*Sequence) (*
 		}
 		t.run.Observe = o.Scores
 		p.targets = append(p.targets, t)
-		p.tap.signals = p.tap.signals.Union(recipe.Signals())
+		p.tap.signals = p.tap.signals.Union(recipe.Signals()).Union(policy.Signals{Window: s.queries.rows})
 		if recipe.Prober() != nil && p.full == nil {
 			if s.next != 0 {
 				return nil, fmt.Errorf("engine: prefill: recipe %s compresses only a sequence's first tokens", recipe)
@@ -196,10 +196,16 @@ func (p *Prefill) release() {
 		}
 	}
 	p.hidden.free()
+	p.rows.X = nil
+	p.freeLayer()
+}
+
+// freeLayer frees the scratch of the layers, of which none follows.
+func (p *Prefill) freeLayer() {
 	for i := range p.kv {
 		p.kv[i].free()
 	}
-	p.keys, p.values, p.kv, p.rows.X = nil, nil, nil, nil
+	p.keys, p.values, p.kv = nil, nil, nil
 	p.tap.free()
 }
 
@@ -520,6 +526,7 @@ func (p *Prefill) finish() error {
 		if p.options.Compress {
 			t.seq.prompt = int(t.seq.next)
 			t.seq.keep = t.run.Base()
+			t.seq.shares = t.seq.keep == t.seq.budget.Keep.Of(p.total)
 		}
 		copy(t.seq.logits, p.Out[last])
 	}

@@ -35,6 +35,7 @@ type probe struct {
 }
 
 func (p *Prefill) newSecondPass() (*secondPass, error) {
+	p.freeLayer() // a pass lays out layers of its own
 	s := &secondPass{p: p}
 	byKey := map[any]*probedScore{}
 	prompt := p.options.Prompt
@@ -174,18 +175,13 @@ func (p *Prefill) holdAll() error {
 
 // takeFromFull encodes the entries that one layer keeps, from where everything was held.
 func (p *Prefill) takeFromFull(t *target, k policy.LayerKeep) error {
-	d := p.e.model.Config().HeadDim
+	from := func(head int, entries []int32) kept { return gather(p.full.Lane(k.Layer, head), entries) }
 	if k.Fit != nil {
-		return p.storeFitted(t.seq, k, func(head int) ([]kvcache.Position, []float32, []float32) {
-			keys, values, pos := make([]float32, p.total*d), make([]float32, p.total*d), make([]kvcache.Position, p.total)
-			p.full.Lane(k.Layer, head).Gather(keys, values, pos)
-			return pos, keys, values
-		})
+		return p.storeFitted(t.seq, k, from)
 	}
-	keys, values, pos := make([]float32, p.total*d), make([]float32, p.total*d), make([]kvcache.Position, p.total)
 	for h, entries := range k.Heads {
-		p.full.Lane(k.Layer, h).Gather(keys, values, pos)
-		if err := t.seq.cache.Lane(k.Layer, h).AppendSelected(pos, keys, values, entries); err != nil {
+		f := from(h, entries)
+		if err := t.seq.cache.Lane(k.Layer, h).Append(f.pos, f.keys, f.values); err != nil {
 			return err
 		}
 	}

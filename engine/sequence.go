@@ -20,6 +20,7 @@ type Sequence struct {
 	logits  []float32        // of the last token fed, [Vocab]
 	prompt  int              // tokens read before the last rewindable point: those that a recipe may have thinned out
 	keep    int              // entries per head that the recipe keeps, once it has compressed
+	shares  bool             // keep is the share that was asked for: no cap has cut it down
 	steps   int              // generated since the recipe last acted
 	mass    int              // side column of accumulated attention, -1 where the recipe wants none
 	decay   float32          // of what is accumulated, with every step
@@ -122,6 +123,10 @@ func (s *Sequence) Positions(layer, head int) []kvcache.Position {
 func (s *Sequence) Held(layer, head int) (entries, demoted int) {
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
+	return s.held(layer, head)
+}
+
+func (s *Sequence) held(layer, head int) (entries, demoted int) {
 	for _, segment := range s.cache.Lane(layer, head).Segments() {
 		entries += segment.Len
 		if segment.Demoted {

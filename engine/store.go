@@ -50,11 +50,50 @@ func (p *Prefill) execute(t *target, plan policy.Plan) error {
 	return nil
 }
 
-// ownRows are the rows of the current layer.
-func (p *Prefill) ownRows(head int) (pos []kvcache.Position, keys, values []float32) {
+// kept are entries of one head on their way into a cache.
+type kept struct {
+	pos          []kvcache.Position
+	keys, values []float32
+}
+
+func (k *kept) add(pos kvcache.Position, key, value []float32) {
+	k.pos, k.keys, k.values = append(k.pos, pos), append(k.keys, key...), append(k.values, value...)
+}
+
+func newKept(n, d int) kept {
+	return kept{make([]kvcache.Position, 0, n), make([]float32, 0, n*d), make([]float32, 0, n*d)}
+}
+
+// ownRows copies rows of the current layer.
+func (p *Prefill) ownRows(head int, entries []int32) kept {
 	d := p.e.model.Config().HeadDim
-	from, to := p.prefix[head]*d, (p.prefix[head]+p.n)*d
-	return p.rows.Pos[:p.n], p.keys[head][from:to], p.values[head][from:to]
+	k := newKept(len(entries), d)
+	for _, e := range entries {
+		at := (p.prefix[head] + int(e)) * d
+		k.add(p.rows.Pos[e], p.keys[head][at:at+d], p.values[head][at:at+d])
+	}
+	return k
+}
+
+// gatherBlock is the number of entries of a lane that are decoded together where only some of them are wanted.
+const gatherBlock = 512
+
+// gather decodes entries of a lane, ascending. It holds them and one block of the lane, not the lane.
+func gather(lane *kvcache.Lane, entries []int32) kept {
+	d := lane.HeadDim()
+	k := newKept(len(entries), d)
+	pos, keys, values := make([]kvcache.Position, gatherBlock), make([]float32, gatherBlock*d), make([]float32, gatherBlock*d)
+	for len(entries) > 0 {
+		lo := int(entries[0]) / gatherBlock * gatherBlock
+		hi := min(lo+gatherBlock, lane.Len())
+		lane.GatherSlots(lo, hi, keys, values, pos)
+		for len(entries) > 0 && int(entries[0]) < hi {
+			i := int(entries[0]) - lo
+			k.add(pos[i], keys[i*d:(i+1)*d], values[i*d:(i+1)*d])
+			entries = entries[1:]
+		}
+	}
+	return k
 }
 
 // store encodes what one head of the current layer keeps: its entries with what others add to them, the entries that stay in fewer
@@ -75,6 +114,9 @@ func (p *Prefill) store(s *Sequence, head int, entries []int32, k policy.LayerKe
 		if err := p.appendEntries(lane, head, entries, nil); err != nil {
 			return err
 		}
+		if err := s.seedMass(lane, before, entries, p.tap.sums, head); err != nil {
+			return err
+		}
 		from := p.prefix[head] * lane.HeadDim()
 		return lane.AppendDemoted(p.rows.Pos[:p.n], p.keys[head][from:], p.values[head][from:], k.Demoted[head], k.DemoteTo)
 	}
@@ -84,26 +126,12 @@ func (p *Prefill) store(s *Sequence, head int, entries []int32, k policy.LayerKe
 	return s.seedMass(lane, before, entries, p.tap.sums, head)
 }
 
-// storeFitted stores a layer's entries after a recipe has changed them, all heads at once: from shows a head's positions, keys and values, among
-// which entries are indices.
-func (p *Prefill) storeFitted(s *Sequence, k policy.LayerKeep, from func(head int) (pos []kvcache.Position, keys, values []float32)) error {
-	d := p.e.model.Config().HeadDim
-	type fitted struct {
-		pos          []kvcache.Position
-		keys, values []float32
-	}
-	heads := make([]fitted, len(k.Heads))
+// storeFitted stores a layer's entries after a recipe has changed them, all heads at once: from copies those that a head keeps.
+func (p *Prefill) storeFitted(s *Sequence, k policy.LayerKeep, from func(head int, entries []int32) kept) error {
+	heads := make([]kept, len(k.Heads))
 	p.e.parallel(len(heads), func(h int) {
-		entries := k.Heads[h]
-		pos, keys, values := from(h)
-		f := fitted{make([]kvcache.Position, len(entries)), make([]float32, len(entries)*d), make([]float32, len(entries)*d)}
-		for i, e := range entries {
-			f.pos[i] = pos[e]
-			copy(f.keys[i*d:(i+1)*d], keys[int(e)*d:])
-			copy(f.values[i*d:(i+1)*d], values[int(e)*d:])
-		}
-		k.Fit(h, f.keys, f.values, s.cache.Lane(k.Layer, h).Storage())
-		heads[h] = f
+		heads[h] = from(h, k.Heads[h])
+		k.Fit(h, heads[h].keys, heads[h].values, s.cache.Lane(k.Layer, h).Storage())
 	})
 	for h, f := range heads {
 		if err := s.cache.Lane(k.Layer, h).Append(f.pos, f.keys, f.values); err != nil {

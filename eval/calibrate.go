@@ -57,7 +57,7 @@ func Calibrate(ctx context.Context, e *engine.Engine, p *policy.Calibration, win
 			if err != nil {
 				return err
 			}
-			p.PropagationLoss[l] = math.Max(p.PropagationLoss[l], 0) + divergence(full, got, engine.LogSumExp(full), engine.LogSumExp(got))/float64(len(windows))
+			p.PropagationLoss[l] = math.Max(p.PropagationLoss[l], 0) + Divergence(full, got, engine.LogSumExp(full), engine.LogSumExp(got))/float64(len(windows))
 			step()
 		}
 	}

@@ -51,7 +51,7 @@ func (f *reference) compare(row *Row, got [][]float32) {
 	kl, nll, same := make([]float64, n), make([]float64, n), make([]bool, n)
 	parallel(n, func(i int) {
 		norm := engine.LogSumExp(got[i])
-		kl[i] = divergence(f.logits[i], got[i], f.norm[i], norm)
+		kl[i] = Divergence(f.logits[i], got[i], f.norm[i], norm)
 		nll[i] = norm - float64(got[i][f.next[i]])
 		same[i] = argmax(got[i]) == f.top[i]
 	})
@@ -69,8 +69,8 @@ func (f *reference) compare(row *Row, got [][]float32) {
 	row.NLL, row.FullNLL, row.DNLL = finite(mean(nll)), finite(f.nll), finite(mean(nll)-f.nll)
 }
 
-// divergence is Σ p (log p - log q) of two rows of logits with the given norms. It is at least 0, whatever rounding says.
-func divergence(p, q []float32, normP, normQ float64) float64 {
+// Divergence is Σ p (log p - log q) of two rows of logits with the given norms. It is at least 0, whatever rounding says.
+func Divergence(p, q []float32, normP, normQ float64) float64 {
 	var kl float64
 	shift := normQ - normP
 	for t, l := range p {

@@ -77,7 +77,7 @@ func TestDivergenceIsThatOfTheFormula(t *testing.T) {
 		a, b := math.Exp(float64(p[i]))/zp, math.Exp(float64(q[i]))/zq
 		want += a * math.Log(a/b)
 	}
-	if got := divergence(p, q, engine.LogSumExp(p), engine.LogSumExp(q)); math.Abs(got-want) > 1e-12 {
+	if got := Divergence(p, q, engine.LogSumExp(p), engine.LogSumExp(q)); math.Abs(got-want) > 1e-12 {
 		t.Errorf("%g, want %g", got, want)
 	}
 }

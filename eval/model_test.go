@@ -11,6 +11,7 @@ import (
 
 	"pith/engine"
 	"pith/gguf"
+	"pith/internal/realmodel"
 	_ "pith/method"
 	"pith/quant"
 )
@@ -40,24 +41,10 @@ func open(t *testing.T, path string, o engine.Options) *engine.Engine {
 	return e
 }
 
-// realModels are the names that the files of the tests' models go by: short ones, and those that `pith pull` gives them.
-var realModels = map[string][]string{
-	"smol":  {"smol.gguf", "smollm2/*.gguf", "SmolLM2-135M*.gguf"},
-	"gemma": {"gemma.gguf", "gemma3-270m/*.gguf", "gemma-3-270m*.gguf"},
-}
-
-// realModel opens a model from $PITH_MODELS, or skips the test.
+// realModel opens a real model, or skips the test.
 func realModel(t *testing.T, name string, o engine.Options) *engine.Engine {
 	t.Helper()
-	if dir := os.Getenv("PITH_MODELS"); dir != "" {
-		for _, pattern := range realModels[name] {
-			if found, _ := filepath.Glob(filepath.Join(dir, pattern)); len(found) > 0 {
-				return open(t, found[0], o)
-			}
-		}
-	}
-	t.Skipf("left out: no %s in $PITH_MODELS", name)
-	return nil
+	return open(t, realmodel.Path(t, name), o)
 }
 
 // shared finds a file of the reference data, or skips the test.

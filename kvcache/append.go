@@ -123,6 +123,11 @@ func (l *Lane) extend(s *segment, pos []Position, k, v []float32, spare *[]pageI
 			*spare = ids
 		}
 	}
+	if s.demoted && len(pos) > 0 {
+		if last := s.last(l.cache.pool); s.mixed || pos[0] < last || !slices.IsSorted(pos) {
+			s.mixed, s.most = true, max(last, slices.Max(pos))
+		}
+	}
 	from, format := s.len(), s.keys.format
 	l.encodeKeys(s, pos, k, v)
 	if s.values.hosted {

@@ -206,13 +206,7 @@ func (l *Lane) inRange(lo, hi int, q *Query, f func(s *segment, base, from, to i
 			if q.Lo <= 0 {
 				f(s, base, from, to)
 			} else {
-				sinks, first := s.below(l.cache.pool, min(q.Sinks, q.Lo)), s.below(l.cache.pool, q.Lo)
-				if a, b := from, min(to, sinks); a < b {
-					f(s, base, a, b)
-				}
-				if a, b := max(from, first), to; a < b {
-					f(s, base, a, b)
-				}
+				s.stretches(l.cache.pool, min(q.Sinks, q.Lo), q.Lo, from, to, func(a, b int) { f(s, base, a, b) })
 			}
 		}
 		base += s.len()

@@ -2,6 +2,7 @@ package kvcache
 
 import (
 	"fmt"
+	"math"
 
 	"pith/kernel"
 )
@@ -75,7 +76,7 @@ func (l *Lane) Drop(n int) error {
 	var free []pageID
 	for i := range l.segs {
 		s := &l.segs[i]
-		free = l.compact(s, []span{{s.below(l.cache.pool, limit), s.len()}}, free)
+		free = l.compact(s, s.within(l.cache.pool, 0, limit), free)
 	}
 	l.cache.give(free)
 	l.prune()
@@ -87,7 +88,7 @@ func (l *Lane) Truncate(limit Position) {
 	var free []pageID
 	for i := range l.segs {
 		s := &l.segs[i]
-		free = l.compact(s, []span{{0, s.below(l.cache.pool, limit)}}, free)
+		free = l.compact(s, s.within(l.cache.pool, limit, math.MaxInt32), free)
 	}
 	l.cache.give(free)
 	l.prune()
@@ -127,6 +128,9 @@ func (l *Lane) compact(s *segment, spans []span, free []pageID) []pageID {
 		keep := len(y.ids) + y.need(0)
 		free = append(free, y.ids[keep:]...)
 		y.ids = y.ids[:keep]
+	}
+	if s.mixed {
+		s.sift(pool)
 	}
 	first := 0
 	if len(spans) > 0 && spans[0].lo == 0 {

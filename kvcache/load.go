@@ -9,12 +9,12 @@ type Load struct {
 
 	Prompt    int     // entries appended at once
 	Thinned   bool    // of whose keys only some channels are stored
-	Demoted   int     // entries in fewer bits beside them
+	Demoted   int     // entries in fewer bits beside them, at most
 	DemotedTo Storage // how these lie
 	Tail      int     // entries that come on top, as decode adds them
 
-	// Where entries are dropped while others are added:
-	Held     int // entries there at one time, at most; 0: nothing is dropped
+	// Where entries are dropped, or demoted, while others are added:
+	Held     int // entries there at one time, demoted ones aside, at most; 0: nothing is dropped
 	Residual int // of them in the residual, at most
 }
 
@@ -37,6 +37,8 @@ func (y Load) Bytes(pageBytes int) int64 {
 		pages += y.cut(pageBytes)
 	case y.Storage.grouped():
 		pages += y.pages(y.Storage, main, pageBytes) + y.pages(residualStorage, tail, pageBytes)
+	case y.Held > 0 && y.Demoted > 0: // in two segments, one before the demoted entries and one behind them
+		pages += y.pages(y.Storage, min(y.Held, y.Prompt+y.Tail), pageBytes) + y.ends(y.Storage, pageBytes)
 	default:
 		pages += y.pages(y.Storage, main, pageBytes) + y.pages(y.Storage, tail, pageBytes)
 	}

@@ -5,7 +5,7 @@ import "unsafe"
 // residualStorage is what decode adds to a lane with grouped keys until whole groups are settled.
 var residualStorage = Storage{F16, F16}
 
-// segment is a part of a lane with one storage: its entries ascend by position.
+// segment is a part of a lane with one storage. Its entries ascend by position, but where what was demoted later joined what was there.
 type segment struct {
 	storage  Storage  // as asked for; the streams' formats differ from it after an f16 overflow
 	channels []uint16 // key channels held, ascending; nil = all
@@ -14,6 +14,8 @@ type segment struct {
 	bounds   []stream // one for each level of the cache's bounds
 	residual bool     // f16, what decode added beside grouped formats
 	demoted  bool     // what Demote put here; positions may lie among those of other segments
+	mixed    bool     // demoted at several times: positions do not ascend
+	most     Position // mixed: the largest of them
 }
 
 func (s *segment) len() int { return s.keys.n }
@@ -82,8 +84,11 @@ func (s *segment) release(ids []pageID) []pageID {
 }
 
 func (s *segment) last(pool *Pool) Position {
-	if s.len() == 0 {
+	switch {
+	case s.len() == 0:
 		return -1
+	case s.mixed:
+		return s.most
 	}
 	return s.keys.position(pool, s.len()-1)
 }
@@ -100,7 +105,7 @@ func (s *stream) position(pool *Pool, slot int) Position {
 	return *(*Position)(unsafe.Pointer(&page[off%s.pageBytes]))
 }
 
-// below is the number of the segment's entries at positions below p: O(log n) positions are looked at.
+// below is the number of an ordered segment's entries at positions below p: O(log n) positions are looked at.
 func (s *segment) below(pool *Pool, p Position) int {
 	lo, hi := 0, s.len()
 	for lo < hi {
@@ -111,6 +116,75 @@ func (s *segment) below(pool *Pool, p Position) int {
 		}
 	}
 	return lo
+}
+
+// stretches calls f with the slots in [from, to) whose entries stand at positions below sinks or from first on, ascending, stretch by stretch. A mixed
+// segment is looked at entry by entry.
+func (s *segment) stretches(pool *Pool, sinks, first Position, from, to int, f func(from, to int)) {
+	if !s.mixed {
+		if end := min(to, s.below(pool, sinks)); from < end {
+			f(from, end)
+		}
+		if start := max(from, s.below(pool, first)); start < to {
+			f(start, to)
+		}
+		return
+	}
+	start := -1
+	for slot := from; slot < to; slot++ {
+		p := s.keys.position(pool, slot)
+		switch in := p < sinks || p >= first; {
+		case in && start < 0:
+			start = slot
+		case !in && start >= 0:
+			f(start, slot)
+			start = -1
+		}
+	}
+	if start >= 0 {
+		f(start, to)
+	}
+}
+
+// within are the spans of the segment's entries at positions below sinks or from first on.
+func (s *segment) within(pool *Pool, sinks, first Position) []span {
+	var spans []span
+	s.stretches(pool, sinks, first, 0, s.len(), func(from, to int) { spans = append(spans, span{from, to}) })
+	return spans
+}
+
+// sift finds the largest position of a mixed segment again, after entries have left it.
+func (s *segment) sift(pool *Pool) {
+	s.most = -1
+	for slot := range s.len() {
+		s.most = max(s.most, s.keys.position(pool, slot))
+	}
+}
+
+// open is the number of entries of the last group of keys, if it is not full.
+func (s *segment) open() int {
+	if !s.keys.grouped || len(s.keys.recs) == 0 {
+		return 0
+	}
+	if n := s.keys.recordLen(len(s.keys.recs) - 1); n < s.keys.format.GroupTokens() {
+		return n
+	}
+	return 0
+}
+
+// joined is the number of pages that the segment has once n more entries have joined it (see [Lane.join]).
+func (s *segment) joined(n int) int {
+	all, pages := s.len()+n, 0
+	if m := s.open(); m > 0 {
+		pages = (s.keys.size - s.keys.recordBytes(m) + s.keys.bytes(m+n) + s.keys.pageBytes - 1) / s.keys.pageBytes
+	} else {
+		pages = len(s.keys.ids) + s.keys.need(n)
+	}
+	pages += s.values.pages(all)
+	for i := range s.bounds {
+		pages += s.bounds[i].pages(blocks(all, s.bounds[i].span))
+	}
+	return pages
 }
 
 // newSegment returns an empty segment.

@@ -110,7 +110,7 @@ func (l *Lane) Recode(st Storage) error {
 			}
 			continue
 		}
-		p.s.demoted = s.demoted
+		p.s.demoted, p.s.mixed, p.s.most = s.demoted, s.mixed, s.most
 		parts = append(parts, p)
 	}
 	for i := range parts {
@@ -137,8 +137,10 @@ func (l *Lane) Recode(st Storage) error {
 }
 
 // Demote moves slots, ascending, to a segment of their own with storage st, in fewer bits (MiKV, arXiv 2402.18096; ZipCache, arXiv
-// 2405.14256) or, when their importance has risen, in more. It comes behind the segments that hold what stays, before the
-// residual, joins one with the same storage, and changes the slots of both. With ErrBudget nothing has changed.
+// 2405.14256) or in more: then with what rounding has left of them. The segment comes behind those that hold what stays, before the residual. One
+// that is there with the same storage takes the entries in behind its own, which keep their bits, all but those of a last group that is not full:
+// it is filled up, so that the segment takes what it would take if all had come at once. What stays keeps its bits too. Slots change.
+// With ErrBudget nothing has changed.
 func (l *Lane) Demote(slots []int32, st Storage) error {
 	if err := ascending(slots, l.Len()); err != nil {
 		return fmt.Errorf("kvcache: demote: %w", err)

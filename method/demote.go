@@ -10,6 +10,11 @@ import (
 // demotion keeps what is not kept in full precision in fewer bits instead of dropping it (MiKV, arXiv 2402.18096, section 3; ZipCache,
 // arXiv 2405.14256, section 3): no token is lost, and the unimportant ones still say roughly where they point.
 // The budget counts entries in the higher precision; the others cost their bits.
+//
+// With every=n they are classified again after every n generated tokens: what lies in more bits, prompt and generated entries alike, is ranked by
+// the recipe's score, the budget's share of all entries stays, the others go down. None comes up again, whatever its rank: in MiKV too what its
+// importance cache evicts stays in the retained cache, and ZipCache's code classifies each hundred new entries and leaves what
+// was classified before as it is. Promotion would pay for the bits and get back what rounding has left.
 type demotion struct{ to kvcache.Storage }
 
 // Signals implements policy.Rest.
@@ -29,7 +34,9 @@ func (d demotion) Dispose(l *policy.Layer, s *policy.Scored, k *policy.LayerKeep
 				kept = kept[1:]
 				continue
 			}
-			rest = append(rest, j)
+			if s.Low == nil || !s.Low[h][j] {
+				rest = append(rest, j)
+			}
 		}
 		k.Demoted[h] = rest
 	}
@@ -66,6 +73,8 @@ func (z *salience) Score(l *policy.Layer) ([][]float32, error) {
 
 func init() {
 	bits := policy.Param{Name: "bits", Default: "4", Choices: []string{"2", "3", "4", "8"}, Meaning: "bits of the entries that are not kept in full"}
+	every := policy.Param{Name: "every", Default: "0", Min: 0, Max: 1 << 20, Whole: true, Meaning: "generated tokens after which entries are classified again; 0: once, after the prefill"}
+	when := func(a policy.Args) policy.When { return policy.When{Steps: a.Int("every")} }
 	demote := func(a policy.Args) (demotion, error) {
 		f, err := kvcache.ParseFormat("q" + a.Word("bits"))
 		if err != nil {
@@ -79,10 +88,10 @@ func init() {
 		Paper:  "the rest in fewer bits, after MiKV (arXiv 2402.18096, section 3), over any score",
 		Good:   "nothing is lost: long values are read back where eviction fails",
 		Bad:    "costs bytes for every token: not for budgets of a few per cent",
-		Params: []policy.Param{bits},
+		Params: []policy.Param{bits, every},
 		New: func(a policy.Args) (policy.Parts, error) {
 			d, err := demote(a)
-			return policy.Parts{Rest: d}, err
+			return policy.Parts{Rest: d, When: when(a)}, err
 		},
 	})
 	policy.Register(policy.Method{
@@ -92,10 +101,10 @@ func init() {
 		Good:  "long answers that must be exact, at half the bytes",
 		Bad:   "costs a second pass of attention; bytes for every token",
 		Params: []policy.Param{bits,
-			{Name: "recent", Default: "0.5", Min: 0, Max: 1, Meaning: "share of the budget that the newest entries get"}},
+			{Name: "recent", Default: "0.5", Min: 0, Max: 1, Meaning: "share of the budget that the newest entries get"}, every},
 		New: func(a policy.Args) (policy.Parts, error) {
 			d, err := demote(a)
-			return policy.Parts{Score: observed{share: a.Float("recent")}, Rest: d}, err
+			return policy.Parts{Score: observed{share: a.Float("recent")}, Rest: d, When: when(a)}, err
 		},
 	})
 	policy.Register(policy.Method{
@@ -108,6 +117,7 @@ func init() {
 			{Name: "window", Default: "64", Min: 1, Max: 4096, Whole: true, Meaning: "newest rows whose attention is the score; they are kept"},
 			{Name: "high", Default: "4", Choices: []string{"3", "4", "8"}, Meaning: "bits of salient entries"},
 			{Name: "bits", Default: "2", Choices: []string{"2", "3", "4"}, Meaning: "bits of the others"},
+			every,
 		},
 		New: func(a policy.Args) (policy.Parts, error) {
 			d, err := demote(a)
@@ -115,7 +125,7 @@ func init() {
 				return policy.Parts{}, err
 			}
 			high, err := storeParts("q"+a.Word("high"), "q"+a.Word("high"))
-			return policy.Parts{Score: &salience{windowScore{window: a.Int("window"), kernel: 1}}, Rest: d, Store: high.Store}, err
+			return policy.Parts{Score: &salience{windowScore{window: a.Int("window"), kernel: 1}}, Rest: d, Store: high.Store, When: when(a)}, err
 		},
 	})
 }

@@ -220,4 +220,8 @@ func TestPrefillBytesCountWhatFitsHold(t *testing.T) {
 			t.Errorf("%s: 90 rows more cost %d bytes, they hold %d", spec, got, want)
 		}
 	}
+	want := int64(4*2*c.KVHeads*c.HeadDim*700 + 4*c.KVHeads*c.HeadDim*c.HeadDim) // what is fitted is copied; one matrix a head is held
+	if got := bytes("expected+q4+rounding") - bytes("expected+q4"); got != want {
+		t.Errorf("rounding costs %d bytes, copies and matrices take %d", got, want)
+	}
 }

@@ -15,7 +15,7 @@ func BenchmarkLayers(b *testing.B) {
 		phase kernel.Phase
 	}{{"decode", 1, kernel.Decode}, {"prefill512", 512, kernel.Prefill}} {
 		b.Run(c.name, func(b *testing.B) {
-			m := open(b, findModel(b, "smol", 98362432), 0, false)
+			m := open(b, findModel(b, "smol"), 0, false)
 			ws := m.NewWorkspace()
 			defer ws.Close()
 			rows := &Rows{X: make([]float32, c.rows*m.config.Dim), Pos: make([]kvcache.Position, c.rows), Phase: c.phase}

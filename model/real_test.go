@@ -3,51 +3,32 @@ package model
 import (
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"pith/gguf"
+	"pith/internal/realmodel"
 	"pith/kernel"
 )
 
-// realModels are the files that shared/reference/logits was made with. The size tells them from other conversions.
+// realModels are the files that shared/reference/logits was made with.
 var realModels = []struct {
 	name        string
-	size        int64
 	exactKL     float64 // mean KL over the top 20, as the reference's check has it
 	defaultKL   float64
 	exactMargin float64
 }{
-	{"smol", 98362432, 2e-3, 0.03, 0.02},
-	{"gemma", 253113024, 2e-3, 0.03, 0.02},
+	{"smol", 2e-3, 0.03, 0.02},
+	{"gemma", 2e-3, 0.03, 0.02},
 }
 
-// findModel looks for a model file under $PITH_MODELS.
-func findModel(t testing.TB, name string, size int64) *gguf.File {
+// findModel opens a real model, or skips the test.
+func findModel(t testing.TB, name string) *gguf.File {
 	t.Helper()
-	dir := os.Getenv("PITH_MODELS")
-	found := ""
-	if dir != "" {
-		_ = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-			if err != nil || e.IsDir() || !strings.Contains(strings.ToLower(e.Name()), name) {
-				return nil
-			}
-			if info, err := os.Stat(path); err == nil && info.Size() == size {
-				found = path
-				return fs.SkipAll
-			}
-			return nil
-		})
-	}
-	if found == "" {
-		t.Skipf("left out: no file *%s* of %d bytes under $PITH_MODELS", name, size)
-	}
-	return openFile(t, found)
+	return openFile(t, realmodel.Path(t, name))
 }
 
 type realPrompt struct {
@@ -65,7 +46,7 @@ func TestRealModels(t *testing.T) {
 	for _, real := range realModels {
 		for _, exact := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s/exact=%t", real.name, exact), func(t *testing.T) {
-				f := findModel(t, real.name, real.size)
+				f := findModel(t, real.name)
 				data, err := os.ReadFile(filepath.Join(shared(), "reference/logits", real.name+".json"))
 				if err != nil {
 					t.Skip("left out: no reference data in " + shared())

@@ -25,6 +25,7 @@ type Layer struct {
 	Rotation                 Rotation
 
 	Keys, Values [][]float32 // [KVHeads][Tokens*HeadDim], keys rotated: as attention sees them
+	Low          [][]bool    // [KVHeads][Tokens] what lies in fewer bits already: it is not ranked again; nil: nothing does
 
 	LastQueries []float32                  // [Signals.Window or fewer][QHeads*HeadDim], rotated, of the newest rows
 	AllQueries  []float32                  // [Tokens][QHeads*HeadDim], rotated

@@ -93,6 +93,7 @@ type Scored struct {
 	Held          []int       // entries that each head may still choose from; Tokens before the first decision
 	Profile       []float32   // [KVHeads], what a Profiler saw; nil without one
 	Pins          []Pins      // [KVHeads], where an allocator sets them; nil: Sinks and Recent for every head
+	Low           [][]bool    // [KVHeads][Tokens], of the layer
 }
 
 // A Selector takes counts[h] entries of each head, in its own units.
@@ -129,7 +130,8 @@ type Fitter interface {
 // several heads at once.
 type Fit func(head int, keys, values []float32, st kvcache.Storage)
 
-// A Demoter is a Rest that keeps every entry, some of them in fewer bits.
+// A Demoter is a Rest that keeps every entry, some of them in fewer bits. Where a recipe with one decides again while tokens are generated, the
+// entries that still lie in more bits are ranked anew, and those below the cut go down. None comes up: what rounding took is lost.
 type Demoter interface {
 	Rest
 	DemotesTo() kvcache.Storage

@@ -138,10 +138,18 @@ func (r *Recipe) checkDecode() error {
 		return errors.New("the score needs statistics of the prompt that do not exist while tokens are generated")
 	case r.Allocate != nil:
 		return errors.New("budgets that differ between heads or layers cannot be distributed again while tokens are generated")
-	case r.Rest != nil:
-		return errors.New("while tokens are generated the rest is dropped; it cannot be merged or demoted")
+	case r.Rest != nil && !r.Reclassifies():
+		return errors.New("while tokens are generated the rest is dropped or demoted; it cannot be merged")
+	case r.Reclassifies() && (r.Select != nil || r.Thin != nil):
+		return errors.New("what is classified again while tokens are generated are single entries with all their channels; it goes with neither units nor think")
 	}
 	return nil
+}
+
+// Reclassifies reports whether the recipe moves entries to fewer bits while tokens are generated.
+func (r *Recipe) Reclassifies() bool {
+	_, demotes := r.Rest.(Demoter)
+	return demotes && r.When.Steps > 0
 }
 
 // String returns the spec as it was given.

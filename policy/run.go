@@ -119,7 +119,7 @@ func (run *Run) blank(l *Layer, score Scorer) *Scored {
 		held[h] = l.Tokens
 	}
 	return &Scored{Layer: l.Index, Ordinal: l.Ordinal, Tokens: l.Tokens, Prompt: l.Prompt, Base: min(base, l.Tokens),
-		Sinks: sinks, Recent: recent, Held: held}
+		Sinks: sinks, Recent: recent, Held: held, Low: l.Low}
 }
 
 func (run *Run) score(l *Layer) (*Scored, error) { return run.ScoreBy(l, run.recipe.Score) }
@@ -170,7 +170,8 @@ func (run *Run) decide(l *Layer, s *Scored) (Plan, error) {
 	return Plan{Keep: []LayerKeep{keep}}, nil
 }
 
-// Again decides a layer anew while tokens are generated: l shows what its lanes hold.
+// Again decides a layer anew while tokens are generated: l shows what its lanes hold. Where the recipe demotes, Heads of the answer are those that
+// stay in more bits, Demoted those that go down now.
 func (run *Run) Again(l *Layer) (LayerKeep, error) {
 	l.Base = run.base
 	s, err := run.score(l)

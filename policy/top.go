@@ -9,26 +9,30 @@ import (
 func (s *Scored) IsPinned(j int) bool { return j < s.Sinks || j >= s.Tokens-s.Recent }
 
 // Top returns the entries that head h keeps: the pinned ones and, of the others, those with the highest scores, count in all;
-// ties go to the lower index. Ascending.
+// ties go to the lower index. Entries that lie in fewer bits already are none of them. Ascending.
 func (s *Scored) Top(h, count int) []int32 {
-	if count >= s.Tokens {
+	if count >= s.Tokens && s.Low == nil {
 		return everything(1, s.Tokens)[0]
 	}
+	low := func(j int) bool { return s.Low != nil && s.Low[h][j] }
 	pins := s.PinsOf(h)
 	pinned := func(j int) bool { return j < pins.Sinks || j >= s.Tokens-pins.Recent }
-	kept := make([]int32, 0, count)
+	kept, sinks := make([]int32, 0, count), 0
 	for j := range s.Tokens {
-		if pinned(j) {
+		if pinned(j) && !low(j) {
 			kept = append(kept, int32(j))
+			if j < pins.Sinks {
+				sinks++
+			}
 		}
 	}
 	if len(kept) >= count {
 		// The pins alone are too many for this head: the first sinks and the newest entries share what there is.
-		sinks := min(pins.Sinks, count)
+		sinks = min(sinks, count)
 		recent := count - sinks
 		return append(kept[:sinks], kept[len(kept)-recent:]...)
 	}
-	kept = append(kept, Largest(s.Scores[h], count-len(kept), pinned)...)
+	kept = append(kept, Largest(s.Scores[h], count-len(kept), func(j int) bool { return pinned(j) || low(j) })...)
 	slices.Sort(kept)
 	return kept
 }

@@ -4,7 +4,6 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +11,7 @@ import (
 	"testing"
 
 	"pith/gguf"
+	"pith/internal/realmodel"
 )
 
 // The expectations are llama.cpp's (libllama 0.5.0, ggml 0.25.3) for 250 strings on five vocabularies; those of the two
@@ -31,37 +31,11 @@ func shared(t testing.TB, name string) string {
 	return path
 }
 
-// model is the path of a real model: $PITH_SMOL or $PITH_GEMMA, or the first file under $PITH_MODELS whose name tells that
-// it is one of SmolLM2 or Gemma 3 270M. Their other relatives have other vocabularies.
-func model(t testing.TB, name string) string {
-	t.Helper()
-	if path := os.Getenv("PITH_" + strings.ToUpper(name)); path != "" {
-		return path
-	}
-	var found string
-	if root := os.Getenv("PITH_MODELS"); root != "" {
-		filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-			base := strings.ToLower(filepath.Base(path))
-			known := base == name+".gguf" || strings.HasPrefix(base, "smollm2") ||
-				strings.HasPrefix(base, "gemma-3") && strings.Contains(base, "270m") || strings.HasPrefix(base, "gemma3-270m")
-			if err == nil && !d.IsDir() && known && base[0] == name[0] && strings.HasSuffix(base, ".gguf") {
-				found = path
-				return fs.SkipAll
-			}
-			return nil
-		})
-	}
-	if found == "" {
-		t.Skipf("left out: no model %s*.gguf under PITH_MODELS", name)
-	}
-	return found
-}
-
 // vocabularyFile is the GGUF file of one of the five vocabularies.
 func vocabularyFile(t testing.TB, name string) string {
 	t.Helper()
 	if name == "smol" || name == "gemma" {
-		return model(t, name)
+		return realmodel.Path(t, name)
 	}
 	return shared(t, "ggml-vocab-"+name+".gguf")
 }

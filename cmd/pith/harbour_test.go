@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
+
+	"pith/internal/realmodel"
 )
 
 // harbourRecipe is the recipe of the README's example.
@@ -18,7 +19,7 @@ func TestAQuarterOfTheCacheAnswersAboutTheDocument(t *testing.T) {
 	if testing.Short() {
 		t.Skip("left out: twenty prefills of 3,000 tokens")
 	}
-	model := realModel(t)
+	model := realmodel.Path(t, "smol")
 	data, err := os.ReadFile("../../docs/texts/harbour.json")
 	if err != nil {
 		t.Fatal(err)
@@ -60,20 +61,4 @@ func ask(t *testing.T, model, question string, flags ...string) string {
 		t.Fatalf("%v: %s", err, out.Bytes())
 	}
 	return answer.Text
-}
-
-// realModel finds SmolLM2 under $PITH_MODELS.
-func realModel(t *testing.T) string {
-	t.Helper()
-	dir := os.Getenv("PITH_MODELS")
-	if dir == "" {
-		t.Skip("left out: PITH_MODELS is not set")
-	}
-	for _, pattern := range []string{"smol.gguf", "smollm2/*.gguf", "SmolLM2-135M*.gguf"} {
-		if found, _ := filepath.Glob(filepath.Join(dir, pattern)); len(found) > 0 {
-			return found[0]
-		}
-	}
-	t.Skipf("left out: no SmolLM2 in %s", dir)
-	return ""
 }

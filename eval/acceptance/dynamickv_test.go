@@ -2,10 +2,11 @@ package acceptance
 
 import (
 	"math"
-	"os"
+	"strings"
 	"testing"
 
 	"pith/engine"
+	"pith/eval/text"
 )
 
 // budgets are the entries that each layer keeps under DynamicKV, of all heads together.
@@ -32,15 +33,14 @@ func budgets(t *testing.T, e *engine.Engine, prompt []int32, base int) []int {
 func TestSeed2DynamicKVFollowsThePromptAndSpendsItsBudgetExactly(t *testing.T) {
 	const n, base = 700, 96
 	e := real(t)
-	source, err := os.ReadFile("../../engine/prefill.go")
-	if err != nil {
-		t.Fatal(err)
+	var prompts [][]int32
+	for _, begin := range []string{"func (e *Engine) NewPrefill(", "THE HARBOUR BOOK OF SKERROW"} { // of the embedded mixture, so that neither ever changes
+		_, piece, found := strings.Cut(text.Mixture(), begin)
+		if !found {
+			t.Fatalf("the mixture has no piece that begins with %q", begin)
+		}
+		prompts = append(prompts, tokens(t, e, begin+piece, 0, n))
 	}
-	prose, err := os.ReadFile("../../docs/texts/harbour.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	prompts := [][]int32{tokens(t, e, string(source), 300, n), tokens(t, e, string(prose), 0, n)}
 	var per [2][]int
 	for i, prompt := range prompts {
 		total := 0

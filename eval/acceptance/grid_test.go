@@ -3,6 +3,10 @@ package acceptance
 import (
 	"sync"
 	"testing"
+
+	"pith/engine"
+	"pith/eval"
+	"pith/policy"
 )
 
 // The fidelity of all recipes that the tests below compare comes from one prefill of each seed.
@@ -108,5 +112,42 @@ func TestSeed6SpansKeepMoreOfThePerplexityThanRecency(t *testing.T) {
 	}
 	if spans, recency := c["expected+span 60%"], c["streamingllm 60%"]; spans.rise(grid.full) > recency.rise(grid.full) || spans.kl > recency.kl {
 		t.Errorf("perplexity rises by %.1f%% (KL %.4f), of the newest by %.1f%% (%.4f)", 100*spans.rise(grid.full), spans.kl, 100*recency.rise(grid.full), recency.kl)
+	}
+}
+
+// What is generated joins the two precisions every hundred tokens: the cache keeps to its share of the bytes while it grows, and still diverges less than
+// eviction that acts as often within as many bytes.
+func TestSeed7ClassifyingAgainHoldsTheShareAsTheCacheGrows(t *testing.T) {
+	const context, positions = 512, 400
+	e := real(t)
+	prompt, feed, _ := window(t, e, 1, context, positions)
+	full, again, evicted, once := at("full", policy.Budget{}), at("mikv(every=100)", percent(25)),
+		at("h2o+every(steps=100)", entries(464)), at("mikv", percent(25))
+	cells := []*cell{full, again, evicted, once}
+	read(t, e, prompt, engine.PrefillOptions{}, positions, cells...)
+	var want [][]float32
+	for _, c := range cells {
+		got, err := e.Feed(c.seq, feed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want == nil {
+			want = got
+		}
+		for i := range got {
+			c.kl += eval.Divergence(want[i], got[i], engine.LogSumExp(want[i]), engine.LogSumExp(got[i])) / positions
+		}
+		c.bytes = float64(c.seq.Bytes()) / float64(c.seq.FullBytes())
+		t.Logf("%-24s %5.1f%% of the bytes of %d tokens: KL %.4f", c.spec, 100*c.bytes, context+positions, c.kl)
+	}
+	if again.bytes > 0.53 || evicted.bytes < again.bytes-0.005 || again.kl > evicted.kl/2 {
+		t.Errorf("classified again: KL %.4f in %.1f%% of the bytes, evicted: %.4f in %.1f%%", again.kl, 100*again.bytes, evicted.kl, 100*evicted.bytes)
+	}
+	for _, layer := range e.Config().GlobalLayers() {
+		for h := range e.Config().KVHeads {
+			if n, low := again.seq.Held(layer, h); n != context+positions || n-low != n/4 {
+				t.Fatalf("layer %d head %d: %d of %d entries in more bits after the fourth classification", layer, h, n-low, n)
+			}
+		}
 	}
 }

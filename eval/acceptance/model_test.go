@@ -8,15 +8,14 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 
 	"pith/engine"
 	"pith/eval"
 	"pith/gguf"
+	"pith/internal/realmodel"
 	_ "pith/method"
 	"pith/policy"
 	"pith/tokenizer"
@@ -38,17 +37,7 @@ func realIn(t *testing.T, exact bool) *engine.Engine {
 	if e := opened.engines[exact]; e != nil {
 		return e
 	}
-	var found string
-	_ = filepath.WalkDir(os.Getenv("PITH_MODELS"), func(path string, entry os.DirEntry, err error) error {
-		if err == nil && strings.Contains(entry.Name(), "SmolLM2-135M-Instruct.Q4_1") && strings.HasSuffix(path, ".gguf") {
-			found = path
-		}
-		return nil
-	})
-	if os.Getenv("PITH_MODELS") == "" || found == "" {
-		t.Skip("left out: no SmolLM2-135M-Instruct.Q4_1.gguf in $PITH_MODELS")
-	}
-	f, err := gguf.Open(found)
+	f, err := gguf.Open(realmodel.Path(t, "smol"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +144,7 @@ func fidelity(t *testing.T, e *engine.Engine, context, positions int, cells ...*
 			}
 			share := 1 / float64(len(seeds)*positions)
 			for i := range got {
-				c.kl += divergence(want[i], got[i]) * share
+				c.kl += eval.Divergence(want[i], got[i], engine.LogSumExp(want[i]), engine.LogSumExp(got[i])) * share
 				c.nll += (engine.LogSumExp(got[i]) - float64(got[i][next[i]])) * share
 				if argmax(got[i]) == argmax(want[i]) {
 					c.top1 += share
@@ -171,15 +160,6 @@ func fidelity(t *testing.T, e *engine.Engine, context, positions int, cells ...*
 
 // rise is by how much a cell's perplexity exceeds another's, as a share of it.
 func (c *cell) rise(over *cell) float64 { return math.Exp(c.nll-over.nll) - 1 }
-
-func divergence(p, q []float32) float64 {
-	zp, zq, sum := engine.LogSumExp(p), engine.LogSumExp(q), 0.0
-	for i := range p {
-		a := float64(p[i]) - zp
-		sum += math.Exp(a) * (a - float64(q[i]) + zq)
-	}
-	return sum
-}
 
 // spec puts numbers into a recipe.
 func spec(format string, a ...any) string { return fmt.Sprintf(format, a...) }
