@@ -91,10 +91,16 @@ func (d *decoder) step() error {
 			return err
 		}
 	}
-	d.logits = grow(d.logits, n*c.Vocab)
-	d.e.model.Logits(d.logits, d.rows.X, n, kernel.Decode, d.e.ws)
-	for i, s := range d.seqs {
-		copy(s.logits, d.logits[i*c.Vocab:])
+	if n == 1 {
+		d.e.model.Logits(d.seqs[0].logits, d.rows.X, 1, kernel.Decode, d.e.ws)
+	} else {
+		d.logits = grow(d.logits, n*c.Vocab)
+		d.e.model.Logits(d.logits, d.rows.X, n, kernel.Decode, d.e.ws)
+		for i, s := range d.seqs {
+			copy(s.logits, d.logits[i*c.Vocab:])
+		}
+	}
+	for _, s := range d.seqs {
 		s.next++
 		if err := s.actAgain(); err != nil {
 			return err

@@ -30,9 +30,16 @@ type Options struct {
 	Chunk   int   // rows of a prefill step, a multiple of 64; 0: 512
 	Waiting int   // requests that may wait; 0: 64
 	Running int   // sequences that may decode together; 0: 16
+	Pack    int64 // bytes that packed weights may take; 0: what memory has to spare. See model.Options
 
 	Calibration *policy.Calibration // what calibration has measured; nil: what lies beside the model's file, if anything
 }
+
+// Bounds of Options.Pack.
+const (
+	PackNothing    = model.PackNothing
+	PackEverything = model.PackEverything // or New fails
+)
 
 // An Engine owns a model, its threads and the pool of cache pages.
 type Engine struct {
@@ -87,7 +94,7 @@ func open(f *gguf.File, o Options) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{options: o, file: f, tok: tok, workers: kernel.NewWorkers(o.Threads)}
-	e.model, err = model.Open(f, model.Options{Workers: e.workers, Exact: o.Exact})
+	e.model, err = model.Open(f, model.Options{Workers: e.workers, Exact: o.Exact, Pack: o.Pack, Cache: o.Memory})
 	if err != nil {
 		e.workers.Close()
 		return nil, err
@@ -156,6 +163,9 @@ func (e *Engine) PackedBytes() int64 { return e.model.PackedBytes() }
 
 // ReadWeights reads what a decode step reads of the weights, on all threads, and returns the bytes: how long it takes is what memory leaves of a step.
 func (e *Engine) ReadWeights() (int64, error) { return e.model.ReadWeights() }
+
+// UnpackedBytes is the size of the weights that stay in the mapped file only because memory was short then.
+func (e *Engine) UnpackedBytes() int64 { return e.model.UnpackedBytes() }
 
 // Tokenizer returns the model's tokenizer.
 func (e *Engine) Tokenizer() *tokenizer.Tokenizer { return e.tok }

@@ -231,7 +231,7 @@ func (s *Sequence) admit(need int64) error {
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
 	wanted := max(0, need-s.Bytes())
-	if err := s.e.relieve(claim{s, func() int64 { return wanted }}); err != nil {
+	if err := s.e.relieve(claim{seq: s, bytes: func() int64 { return wanted }, fixed: true}); err != nil {
 		return err
 	}
 	if s.reserve == nil {

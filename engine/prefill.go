@@ -407,7 +407,7 @@ func (p *Prefill) closeLayer() error {
 		for _, t := range p.targets {
 			if t.seq.recipe.Yield != nil {
 				keep := min(p.n, c.Window[p.layer])
-				if err := p.e.relieve(claim{t.seq, func() int64 { return p.layerBytes(t.seq, keep) }}); err != nil {
+				if err := p.e.relieve(claim{seq: t.seq, bytes: func() int64 { return p.layerBytes(t.seq, keep) }}); err != nil {
 					return err
 				}
 			}

@@ -13,24 +13,37 @@ import (
 // memory, blocks of them go, the least relevant of all layers and sequences first. What a sequence is promised is its floor: that is
 // reserved like the need of any other sequence, so the floors of all fit the pool together. Only whoever needs room goes below its own.
 
-// A claim is room that a sequence is about to take; without a sequence, that a newcomer wants to reserve. Bytes is asked again after every
-// round, since compaction changes which pages are full.
+// A claim is room that a sequence is about to take, or wants to reserve. Bytes is asked again after every round, since compaction changes
+// which pages are full; a fixed claim stays what it is, whatever the sequence gives up.
 type claim struct {
 	seq   *Sequence
 	bytes func() int64
+	fixed bool
 }
 
-// relieve frees memory until all claims can be met. With an error that wraps kvcache.ErrBudget nothing is left to give. The caller holds e.mu.
+// relieve frees memory until all claims can be met. With an error that wraps kvcache.ErrBudget nothing is left to give. Where the givers
+// hold less than is short, nothing is taken from them either: a newcomer that is refused costs its neighbours nothing. The caller holds e.mu.
 func (e *Engine) relieve(claims ...claim) error {
 	for {
 		short, givers := e.shortage(claims)
 		if short <= 0 {
 			return nil
 		}
-		if !reclaim(short, givers) {
+		if short > spared(givers) || !reclaim(short, givers) {
 			return &kvcache.BudgetError{Wanted: short + e.pool.Available(), Free: e.pool.Available(), Budget: e.pool.Budget()}
 		}
 	}
+}
+
+// spared is the most that the givers can give up together.
+func spared(givers []giver) (sum int64) {
+	for _, g := range givers {
+		if g.spare > math.MaxInt64-sum {
+			return math.MaxInt64
+		}
+		sum += g.spare
+	}
+	return sum
 }
 
 // A giver is a sequence that may be cut by so many bytes.
@@ -59,8 +72,11 @@ func (e *Engine) shortage(claims []claim) (short int64, givers []giver) {
 	}
 	for _, s := range e.yielding {
 		spare := s.Bytes() - s.floor
-		if slices.ContainsFunc(claims, func(c claim) bool { return c.seq == s }) {
-			spare = math.MaxInt64
+		if i := slices.IndexFunc(claims, func(c claim) bool { return c.seq == s }); i >= 0 {
+			spare = math.MaxInt64 // cut, it may need less
+			if claims[i].fixed {
+				spare = s.Bytes()
+			}
 		}
 		if spare > 0 {
 			givers = append(givers, giver{s, spare})
@@ -143,7 +159,7 @@ func (e *Engine) relieveStep(seqs []*Sequence) error {
 	var claims []claim
 	for _, s := range seqs {
 		if s.recipe.Yield != nil {
-			claims = append(claims, claim{s, s.stepBytes})
+			claims = append(claims, claim{seq: s, bytes: s.stepBytes})
 		}
 	}
 	if len(claims) == 0 {
@@ -174,7 +190,7 @@ func (p *Prefill) storeYielding(t *target, l *policy.Layer) error {
 	}
 	fit := p.n
 	for {
-		err := p.e.relieve(claim{s, func() int64 { return p.layerBytes(s, fit) }})
+		err := p.e.relieve(claim{seq: s, bytes: func() int64 { return p.layerBytes(s, fit) }})
 		if err == nil {
 			break
 		}

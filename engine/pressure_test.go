@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -100,30 +101,57 @@ func TestRelevanceServesMoreSequencesTogether(t *testing.T) {
 	}
 }
 
-// A neighbour that needs more than there is to give leaves a sequence what it is promised.
-func TestRelevanceKeepsWhatIsPromised(t *testing.T) {
-	const n = 400
-	e := open(t, "llama-rope3-untied-f32", engine.Options{Threads: 2, Memory: 700 << 10})
-	kept, err := e.Generate(context.Background(), engine.Request{Tokens: prompt(n, 1), MaxTokens: 2, IgnoreEnd: true, Keep: true,
-		Recipe: recipe(t, "relevance"), Budget: policy.Budget{Keep: policy.Percent(50)}}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer kept.Sequence.Close()
-	before := kept.Sequence.Bytes()
-	_, err = e.Generate(context.Background(), engine.Request{Tokens: prompt(480, 2), MaxTokens: 20, IgnoreEnd: true, Recipe: recipe(t, "full")}, nil)
-	if !errors.Is(err, kvcache.ErrBudget) {
-		t.Fatalf("the neighbour is not refused: %v", err)
-	}
-	c := e.Config()
-	entries := 0
-	for l := range c.Layers {
-		for h := range c.KVHeads {
-			held, _ := kept.Sequence.Held(l, h)
-			entries += held
+// held copies the positions of every lane.
+func held(e *engine.Engine, s *engine.Sequence) (lanes [][]kvcache.Position, entries int) {
+	for l := range e.Config().Layers {
+		for h := range e.Config().KVHeads {
+			at := s.Positions(l, h)
+			lanes, entries = append(lanes, at), entries+len(at)
 		}
 	}
-	if mean := entries / (c.Layers * c.KVHeads); mean < n/2 {
-		t.Errorf("%d entries a lane are left of %d in %d bytes, half is promised", mean, n, before)
+	return lanes, entries
+}
+
+// A newcomer takes from a sequence what that holds beyond its promise, and nothing at all where that is not enough.
+func TestRelevanceYieldsOnlyToWhoFits(t *testing.T) {
+	const n = 400
+	for _, spec := range []string{"full", "relevance"} {
+		served, refused := 0, 0
+		for tokens := 40; tokens <= 480; tokens += 20 {
+			e := open(t, "llama-rope3-untied-f32", engine.Options{Threads: 1, Memory: 700 << 10})
+			kept, err := e.Generate(context.Background(), engine.Request{Tokens: prompt(n, 1), MaxTokens: 2, IgnoreEnd: true, Keep: true,
+				Recipe: recipe(t, "relevance"), Budget: policy.Budget{Keep: policy.Percent(50)}}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			before, all := held(e, kept.Sequence)
+			newcomer := engine.Request{Tokens: prompt(tokens, 2), MaxTokens: 20, IgnoreEnd: true, Recipe: recipe(t, spec)}
+			if newcomer.Recipe.Yield != nil {
+				newcomer.Budget.Keep = policy.Percent(100)
+			}
+			_, err = e.Generate(context.Background(), newcomer, nil)
+			after, left := held(e, kept.Sequence)
+			switch {
+			case errors.Is(err, kvcache.ErrBudget):
+				refused++
+				if !slices.EqualFunc(before, after, slices.Equal) {
+					t.Errorf("%s, %d tokens: refused, and %d of %d entries are left", spec, tokens, left, all)
+				}
+			case err != nil:
+				t.Errorf("%s, %d tokens: %v", spec, tokens, err)
+			default:
+				if left < all {
+					served++
+				}
+				if promised := len(before) * n / 2; left < promised {
+					t.Errorf("%s, %d tokens: %d entries are left of %d, %d are promised", spec, tokens, left, all, promised)
+				}
+			}
+			kept.Sequence.Close()
+		}
+		t.Logf("%s: %d newcomers made room, %d refused", spec, served, refused)
+		if served == 0 || refused == 0 {
+			t.Errorf("%s: %d newcomers made room, %d refused: want some of both", spec, served, refused)
+		}
 	}
 }

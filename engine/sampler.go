@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -58,14 +57,9 @@ type sampler struct {
 	random    *rand.Rand
 	seen      []int32       // prompt and reply, for the repetition penalty
 	generated map[int32]int // counts of the reply
-	candidate []candidate   // scratch
+	ranking   ranking       // scratch
+	likely    []float64     // scratch
 	work      []float32     // scratch, [Vocab]
-}
-
-type candidate struct {
-	id    int32
-	logit float32
-	p     float64
 }
 
 func newSampler(s Sampling, prompt []int32) *sampler {
@@ -120,58 +114,61 @@ func (s *sampler) draw(logits []float32) int32 {
 	if s.Temperature == 0 {
 		return argmax(logits)
 	}
-	c := s.candidate[:0]
-	for id, l := range logits {
-		c = append(c, candidate{id: int32(id), logit: l})
+	k := len(logits)
+	if s.TopK > 0 && s.TopK < k {
+		k = s.TopK
 	}
-	s.candidate = c
-	likelier := func(a, b candidate) int {
-		if r := cmp.Compare(b.logit, a.logit); r != 0 {
-			return r
-		}
-		return cmp.Compare(a.id, b.id)
-	}
-	slices.SortFunc(c, likelier)
-	if s.TopK > 0 && s.TopK < len(c) {
-		c = c[:s.TopK]
-	}
+	ids := s.ranking.top(logits, k)
+	s.likely = grow(s.likely, len(ids))
+	p := s.likely // in proportion to probabilities, descending
 	var sum float64
-	for i := range c {
-		c[i].p = math.Exp(float64(c[i].logit-c[0].logit) / s.Temperature)
-		sum += c[i].p
+	for i, id := range ids {
+		p[i] = math.Exp(float64(logits[id]-logits[ids[0]]) / s.Temperature)
+		sum += p[i]
 	}
-	keep, mass := len(c), 0.0
-	for i := range c {
-		if s.MinP > 0 && c[i].p < s.MinP*c[0].p {
+	keep, mass, nucleus := len(p), 0.0, s.TopP > 0 && s.TopP < 1
+	for i := 0; i < keep && (nucleus || s.MinP > 0); i++ {
+		if s.MinP > 0 && p[i] < s.MinP*p[0] {
 			keep = i
 			break
 		}
-		mass += c[i].p / sum
-		if s.TopP > 0 && s.TopP < 1 && mass >= s.TopP {
-			keep = i + 1
-			break
+		if nucleus {
+			if mass += p[i] / sum; mass >= s.TopP {
+				keep = i + 1
+			}
 		}
 	}
-	c = c[:max(keep, 1)]
-	sum = 0
-	for i := range c {
-		sum += c[i].p
+	if keep = max(keep, 1); keep < len(p) {
+		sum = 0
+		for _, v := range p[:keep] {
+			sum += v
+		}
 	}
 	at := s.random.Float64() * sum
-	for i := range c {
-		if at -= c[i].p; at < 0 {
-			return c[i].id
+	for i, v := range p[:keep] {
+		if at -= v; at < 0 {
+			return ids[i]
 		}
 	}
-	return c[len(c)-1].id
+	return ids[keep-1]
 }
 
 // argmax returns the most likely token, the lowest id among equals.
 func argmax(logits []float32) int32 {
-	best := 0
-	for i, l := range logits {
-		if l > logits[best] {
-			best = i
+	best, top := 0, logits[0]
+	i := 0
+	for ; i+4 <= len(logits); i += 4 { // a branch for four, hardly ever taken
+		if l := logits[i : i+4]; l[0] > top || l[1] > top || l[2] > top || l[3] > top {
+			for j, v := range l {
+				if v > top {
+					best, top = i+j, v
+				}
+			}
+		}
+	}
+	for ; i < len(logits); i++ {
+		if logits[i] > top {
+			best, top = i, logits[i]
 		}
 	}
 	return int32(best)
@@ -186,19 +183,9 @@ type Candidate struct {
 // TopLogProbs returns the n most likely tokens of a row of logits, most likely first, ties by lower id.
 func TopLogProbs(logits []float32, n int) []Candidate {
 	norm := LogSumExp(logits)
-	index := make([]int32, len(logits))
-	for i := range index {
-		index[i] = int32(i)
-	}
-	slices.SortFunc(index, func(a, b int32) int {
-		if r := cmp.Compare(logits[b], logits[a]); r != 0 {
-			return r
-		}
-		return cmp.Compare(a, b)
-	})
-	top := make([]Candidate, min(n, len(index)))
-	for i := range top {
-		top[i] = Candidate{index[i], float64(logits[index[i]]) - norm}
+	top := make([]Candidate, min(n, len(logits)))
+	for i, id := range new(ranking).top(logits, len(top)) {
+		top[i] = Candidate{id, float64(logits[id]) - norm}
 	}
 	return top
 }

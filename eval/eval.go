@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"pith/engine"
+	"pith/kernel"
 )
 
 // A Runner runs tasks on one engine. Its fields are set before Run and not changed.
@@ -161,7 +162,7 @@ func (r *Runner) memory() int64 {
 	if r.Memory > 0 {
 		return r.Memory
 	}
-	if free := freeMemory(); free > 0 {
+	if free, known := kernel.FreeMemory(); known {
 		return max(free/4, 256<<20)
 	}
 	return 2 << 30

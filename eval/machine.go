@@ -34,21 +34,6 @@ func processor() string {
 	return ""
 }
 
-// freeMemory is what Linux could still hand out, in bytes; 0 elsewhere.
-func freeMemory() int64 {
-	data, err := os.ReadFile("/proc/meminfo")
-	if err != nil {
-		return 0
-	}
-	for line := range bytes.Lines(data) {
-		var kib int64
-		if n, _ := fmt.Sscanf(string(line), "MemAvailable: %d kB", &kib); n == 1 {
-			return kib << 10
-		}
-	}
-	return 0
-}
-
 // A Note tells how rows came about: one line of a journal's runs.log for each time that it was opened to measure.
 type Note struct {
 	Time    string   `json:"time"`

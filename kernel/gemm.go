@@ -12,18 +12,22 @@ const (
 	panelColsF32 = 256  // columns of an f32 panel: 16 KiB
 )
 
-// integerStrip adds to rows of dst[..][16] the product of rows of 8-bit activations and a panel:
+// integerStrip writes to rows of dst[..][16] what rows of from hold plus the product of rows of 8-bit activations and a panel:
 //
 //	panel   [32*groups/4][16 outputs][4 codes]
 //	scales  [weight group][16] f32, followed by [16] offsets in formats that have them
 //	codes   [rows][32*groups]
 //	scale   [rows][groups]
 //	sums    [rows][weight groups]: scale*sum in f32 where the format has offsets, else the sum as int32
+//	from    [rows][16]: dst itself, or zeros in the first columns, which need not be written beforehand then
 //
 // groups >= 1 counts groups of 32 columns; strides are bytes between rows, groupStride that of scale and, times 32 over
 // the weight group, of sums. Groups are added in ascending order as the package comment defines.
 type integerStrip func(dst *float32, dstStride int, panel *uint8, scales *float32, groups int,
-	codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+	codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+
+// zeros is where the results of the first columns come from, for every row.
+var zeros [panelRows]float32
 
 // floatStrip adds to rows of dst[..][16] the product of x [rows][k] and panel [k][16], k >= 1 ascending, one fused
 // multiply-add each. Strides are bytes between rows.
@@ -81,18 +85,23 @@ func (t *productTask) integerPanels(k *kernelSet, a *part, b *buffer, lo, hi int
 
 func (t *productTask) integerPanel(k *kernelSet, kernel strips[integerStrip], a *part, b *buffer, lo, hi int) {
 	m, f, act := a.m, a.m.format, &t.s.act
-	dst, stride := t.target(a, b, lo, hi)
+	full := k.amxStripsOf(t.rows)
+	dst, stride := t.target(a, b, lo, hi, full*amxRows)
 	sums := act.sumsFor(f)
 	block := columnBlock(m.Cols, panelCols)
-	full := k.amxStripsOf(t.rows)
 	for c := 0; c < m.Cols; c += block {
 		n := min(block, m.Cols-c)
 		b.packCodes(k, m, lo, hi, c, n)
 		g := c / 32
 		for i := full * amxRows; i < t.rows; {
 			s := pick(kernel, t.rows-i)
+			from, fromStride := &zeros[0], 0
+			if c > 0 {
+				from, fromStride = &dst[i*stride], 4*stride
+			}
 			s.run(&dst[i*stride], 4*stride, &b.panel[0], &b.scales[0], n/32,
-				&act.codes[i*act.stride+c], act.stride, &act.scale[i*act.groupStride+g], &sums[(i*act.groupStride+g)*(32/f.Group)], 4*act.groupStride)
+				&act.codes[i*act.stride+c], act.stride, &act.scale[i*act.groupStride+g], &sums[(i*act.groupStride+g)*(32/f.Group)], 4*act.groupStride,
+				from, fromStride)
 			i += s.rows
 		}
 		if full > 0 {
@@ -111,7 +120,7 @@ func (t *productTask) floatPanels(k *kernelSet, a *part, b *buffer, lo, hi int) 
 
 func (t *productTask) floatPanel(k *kernelSet, a *part, b *buffer, lo, hi int) {
 	m := a.m
-	dst, stride := t.target(a, b, lo, hi)
+	dst, stride := t.target(a, b, lo, hi, t.rows)
 	block := columnBlock(m.Cols, panelColsF32)
 	for c := 0; c < m.Cols; c += block {
 		n := min(block, m.Cols-c)
@@ -134,19 +143,18 @@ func pick[F any](s strips[F], n int) *strip[F] {
 	return &s[i]
 }
 
-// target returns where a panel's results go, cleared, and the elements between rows: the result itself, or a buffer
-// when the panel is the matrix's ragged last one.
-func (t *productTask) target(a *part, b *buffer, lo, hi int) ([]float32, int) {
+// target returns where a panel's results go and the elements between rows: the result itself, or a buffer when the panel is the matrix's ragged
+// last one. The first rows are cleared, for routines that only add.
+func (t *productTask) target(a *part, b *buffer, lo, hi, cleared int) ([]float32, int) {
+	dst, stride := a.dst[lo:], a.m.Rows
 	if hi-lo < panelRows {
 		b.tile = grow(b.tile, t.rows*panelRows)
-		clear(b.tile)
-		return b.tile, panelRows
+		dst, stride = b.tile, panelRows
 	}
-	dst := a.dst[lo:]
-	for i := range t.rows {
-		clear(dst[i*a.m.Rows:][:panelRows])
+	for i := range cleared {
+		clear(dst[i*stride:][:panelRows])
 	}
-	return dst, a.m.Rows
+	return dst, stride
 }
 
 // deliver copies a ragged panel to the result.

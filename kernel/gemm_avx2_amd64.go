@@ -4,125 +4,125 @@
 
 package kernel
 
-// gemmQ4_0AVX2x4 adds to dst[4][16] codes x panel; see integerStrip for the arguments.
+// gemmQ4_0AVX2x4 writes to dst[4][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ4_0AVX2x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ4_0AVX2x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ4_0AVX2x2 adds to dst[2][16] codes x panel; see integerStrip for the arguments.
+// gemmQ4_0AVX2x2 writes to dst[2][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ4_0AVX2x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ4_0AVX2x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ4_0AVX2x1 adds to dst[1][16] codes x panel; see integerStrip for the arguments.
+// gemmQ4_0AVX2x1 writes to dst[1][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ4_0AVX2x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ4_0AVX2x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ4_1AVX2x4 adds to dst[4][16] codes x panel; see integerStrip for the arguments.
+// gemmQ4_1AVX2x4 writes to dst[4][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ4_1AVX2x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ4_1AVX2x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ4_1AVX2x2 adds to dst[2][16] codes x panel; see integerStrip for the arguments.
+// gemmQ4_1AVX2x2 writes to dst[2][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ4_1AVX2x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ4_1AVX2x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ4_1AVX2x1 adds to dst[1][16] codes x panel; see integerStrip for the arguments.
+// gemmQ4_1AVX2x1 writes to dst[1][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ4_1AVX2x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ4_1AVX2x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ2_KAVX2x4 adds to dst[4][16] codes x panel; see integerStrip for the arguments.
+// gemmQ2_KAVX2x4 writes to dst[4][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ2_KAVX2x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ2_KAVX2x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ2_KAVX2x2 adds to dst[2][16] codes x panel; see integerStrip for the arguments.
+// gemmQ2_KAVX2x2 writes to dst[2][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ2_KAVX2x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ2_KAVX2x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ2_KAVX2x1 adds to dst[1][16] codes x panel; see integerStrip for the arguments.
+// gemmQ2_KAVX2x1 writes to dst[1][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ2_KAVX2x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ2_KAVX2x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ3_KAVX2x4 adds to dst[4][16] codes x panel; see integerStrip for the arguments.
+// gemmQ3_KAVX2x4 writes to dst[4][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ3_KAVX2x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ3_KAVX2x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ3_KAVX2x2 adds to dst[2][16] codes x panel; see integerStrip for the arguments.
+// gemmQ3_KAVX2x2 writes to dst[2][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ3_KAVX2x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ3_KAVX2x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ3_KAVX2x1 adds to dst[1][16] codes x panel; see integerStrip for the arguments.
+// gemmQ3_KAVX2x1 writes to dst[1][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ3_KAVX2x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ3_KAVX2x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ5_0AVX2x4 adds to dst[4][16] codes x panel; see integerStrip for the arguments.
+// gemmQ5_0AVX2x4 writes to dst[4][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ5_0AVX2x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ5_0AVX2x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ5_0AVX2x2 adds to dst[2][16] codes x panel; see integerStrip for the arguments.
+// gemmQ5_0AVX2x2 writes to dst[2][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ5_0AVX2x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ5_0AVX2x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ5_0AVX2x1 adds to dst[1][16] codes x panel; see integerStrip for the arguments.
+// gemmQ5_0AVX2x1 writes to dst[1][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ5_0AVX2x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ5_0AVX2x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ5_1AVX2x4 adds to dst[4][16] codes x panel; see integerStrip for the arguments.
+// gemmQ5_1AVX2x4 writes to dst[4][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ5_1AVX2x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ5_1AVX2x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ5_1AVX2x2 adds to dst[2][16] codes x panel; see integerStrip for the arguments.
+// gemmQ5_1AVX2x2 writes to dst[2][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ5_1AVX2x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ5_1AVX2x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ5_1AVX2x1 adds to dst[1][16] codes x panel; see integerStrip for the arguments.
+// gemmQ5_1AVX2x1 writes to dst[1][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ5_1AVX2x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ5_1AVX2x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ6_KAVX2x4 adds to dst[4][16] codes x panel; see integerStrip for the arguments.
+// gemmQ6_KAVX2x4 writes to dst[4][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ6_KAVX2x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ6_KAVX2x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ6_KAVX2x2 adds to dst[2][16] codes x panel; see integerStrip for the arguments.
+// gemmQ6_KAVX2x2 writes to dst[2][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ6_KAVX2x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ6_KAVX2x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ6_KAVX2x1 adds to dst[1][16] codes x panel; see integerStrip for the arguments.
+// gemmQ6_KAVX2x1 writes to dst[1][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ6_KAVX2x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ6_KAVX2x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ8_0AVX2x4 adds to dst[4][16] codes x panel; see integerStrip for the arguments.
+// gemmQ8_0AVX2x4 writes to dst[4][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ8_0AVX2x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ8_0AVX2x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ8_0AVX2x2 adds to dst[2][16] codes x panel; see integerStrip for the arguments.
+// gemmQ8_0AVX2x2 writes to dst[2][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ8_0AVX2x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ8_0AVX2x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ8_0AVX2x1 adds to dst[1][16] codes x panel; see integerStrip for the arguments.
+// gemmQ8_0AVX2x1 writes to dst[1][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ8_0AVX2x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ8_0AVX2x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
 // gemmF32AVX2x6 adds to dst[6][16] x times panel; see floatStrip for the arguments.
 //

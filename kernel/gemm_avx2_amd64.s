@@ -9,28 +9,53 @@
 //	scale   [R][groups of 32]      f32, rows groupStride bytes apart
 //	sums    [R][weight groups]     f32 scale*sum, or int32 sum in formats with a zero point
 //	dst     [R][16]                f32, rows dstStride bytes apart
+//	from    [R][16]                f32, rows fromStride bytes apart: what is added to
 //
 // Registers: R*16/W sums of the group (twice that for 8-bit codes, whose halves are summed apart), the weights of a step, a
-// broadcast, a product. With ZMM the R results stay in registers too, with YMM they are added to dst group by group.
+// broadcast, a product. With ZMM the R results stay in registers too, with YMM from is
+// copied to dst and they are added there group by group.
 // The f32 kernels keep R*16/W results and read panel [k][16].
 
 //go:build amd64
 
 #include "textflag.h"
 
-// func gemmQ4_0AVX2x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ4_0AVX2x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX2
-TEXT ·gemmQ4_0AVX2x4(SB), NOSPLIT, $0-80
-	MOVQ         codeStride+48(FP), AX
-	LEAQ         (AX)(AX*2), CX
-	MOVQ         groupStride+72(FP), DX
-	LEAQ         (DX)(DX*2), BX
-	MOVQ         dstStride+8(FP), SI
-	LEAQ         (SI)(SI*2), DI
-	MOVQ         dst+0(FP), R8
-	MOVQ         codes+40(FP), R9
-	MOVQ         scale+56(FP), R10
-	MOVQ         sums+64(FP), R11
+TEXT ·gemmQ4_0AVX2x4(SB), NOSPLIT, $0-96
+	MOVQ    codeStride+48(FP), AX
+	LEAQ    (AX)(AX*2), CX
+	MOVQ    groupStride+72(FP), DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    fromStride+88(FP), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    from+80(FP), R8
+	MOVQ    dstStride+8(FP), R9
+	LEAQ    (R9)(R9*2), R10
+	MOVQ    dst+0(FP), R11
+	CMPQ    R8, R11
+	JEQ     there
+	VMOVUPS (R8), Y0
+	VMOVUPS Y0, (R11)
+	VMOVUPS 32(R8), Y0
+	VMOVUPS Y0, 32(R11)
+	VMOVUPS (R8)(SI*1), Y0
+	VMOVUPS Y0, (R11)(R9*1)
+	VMOVUPS 32(R8)(SI*1), Y0
+	VMOVUPS Y0, 32(R11)(R9*1)
+	VMOVUPS (R8)(SI*2), Y0
+	VMOVUPS Y0, (R11)(R9*2)
+	VMOVUPS 32(R8)(SI*2), Y0
+	VMOVUPS Y0, 32(R11)(R9*2)
+	VMOVUPS (R8)(DI*1), Y0
+	VMOVUPS Y0, (R11)(R10*1)
+	VMOVUPS 32(R8)(DI*1), Y0
+	VMOVUPS Y0, 32(R11)(R10*1)
+
+there:
+	MOVQ         codes+40(FP), SI
+	MOVQ         scale+56(FP), DI
+	MOVQ         sums+64(FP), R8
 	MOVQ         panel+16(FP), R12
 	MOVQ         scales+24(FP), R13
 	MOVQ         groups+32(FP), R14
@@ -41,168 +66,168 @@ TEXT ·gemmQ4_0AVX2x4(SB), NOSPLIT, $0-80
 group:
 	VMOVDQU      (R12), Y7
 	VMOVDQU      32(R12), Y8
-	VBROADCASTSS (R9), Y9
+	VBROADCASTSS (SI), Y9
 	VPMADDUBSW   Y9, Y7, Y1
 	VPMADDUBSW   Y9, Y8, Y2
-	VBROADCASTSS (R9)(AX*1), Y9
+	VBROADCASTSS (SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y7, Y3
 	VPMADDUBSW   Y9, Y8, Y4
-	VBROADCASTSS (R9)(AX*2), Y9
+	VBROADCASTSS (SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y7, Y5
 	VPMADDUBSW   Y9, Y8, Y6
-	VBROADCASTSS (R9)(CX*1), Y9
+	VBROADCASTSS (SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y7, Y7
 	VPMADDUBSW   Y9, Y8, Y8
 	VMOVDQU      64(R12), Y11
 	VMOVDQU      96(R12), Y12
-	VBROADCASTSS 4(R9), Y9
+	VBROADCASTSS 4(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y2, Y2
-	VBROADCASTSS 4(R9)(AX*1), Y9
+	VBROADCASTSS 4(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y4, Y4
-	VBROADCASTSS 4(R9)(AX*2), Y9
+	VBROADCASTSS 4(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y5, Y5
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 4(R9)(CX*1), Y9
+	VBROADCASTSS 4(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y7, Y7
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y8, Y8
 	VMOVDQU      128(R12), Y11
 	VMOVDQU      160(R12), Y12
-	VBROADCASTSS 8(R9), Y9
+	VBROADCASTSS 8(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y2, Y2
-	VBROADCASTSS 8(R9)(AX*1), Y9
+	VBROADCASTSS 8(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y4, Y4
-	VBROADCASTSS 8(R9)(AX*2), Y9
+	VBROADCASTSS 8(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y5, Y5
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 8(R9)(CX*1), Y9
+	VBROADCASTSS 8(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y7, Y7
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y8, Y8
 	VMOVDQU      192(R12), Y11
 	VMOVDQU      224(R12), Y12
-	VBROADCASTSS 12(R9), Y9
+	VBROADCASTSS 12(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y2, Y2
-	VBROADCASTSS 12(R9)(AX*1), Y9
+	VBROADCASTSS 12(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y4, Y4
-	VBROADCASTSS 12(R9)(AX*2), Y9
+	VBROADCASTSS 12(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y5, Y5
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 12(R9)(CX*1), Y9
+	VBROADCASTSS 12(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y7, Y7
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y8, Y8
 	VMOVDQU      256(R12), Y11
 	VMOVDQU      288(R12), Y12
-	VBROADCASTSS 16(R9), Y9
+	VBROADCASTSS 16(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y2, Y2
-	VBROADCASTSS 16(R9)(AX*1), Y9
+	VBROADCASTSS 16(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y4, Y4
-	VBROADCASTSS 16(R9)(AX*2), Y9
+	VBROADCASTSS 16(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y5, Y5
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 16(R9)(CX*1), Y9
+	VBROADCASTSS 16(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y7, Y7
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y8, Y8
 	VMOVDQU      320(R12), Y11
 	VMOVDQU      352(R12), Y12
-	VBROADCASTSS 20(R9), Y9
+	VBROADCASTSS 20(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y2, Y2
-	VBROADCASTSS 20(R9)(AX*1), Y9
+	VBROADCASTSS 20(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y4, Y4
-	VBROADCASTSS 20(R9)(AX*2), Y9
+	VBROADCASTSS 20(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y5, Y5
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 20(R9)(CX*1), Y9
+	VBROADCASTSS 20(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y7, Y7
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y8, Y8
 	VMOVDQU      384(R12), Y11
 	VMOVDQU      416(R12), Y12
-	VBROADCASTSS 24(R9), Y9
+	VBROADCASTSS 24(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y2, Y2
-	VBROADCASTSS 24(R9)(AX*1), Y9
+	VBROADCASTSS 24(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y4, Y4
-	VBROADCASTSS 24(R9)(AX*2), Y9
+	VBROADCASTSS 24(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y5, Y5
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 24(R9)(CX*1), Y9
+	VBROADCASTSS 24(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y7, Y7
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y8, Y8
 	VMOVDQU      448(R12), Y11
 	VMOVDQU      480(R12), Y12
-	VBROADCASTSS 28(R9), Y9
+	VBROADCASTSS 28(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y2, Y2
-	VBROADCASTSS 28(R9)(AX*1), Y9
+	VBROADCASTSS 28(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y4, Y4
-	VBROADCASTSS 28(R9)(AX*2), Y9
+	VBROADCASTSS 28(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y5, Y5
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 28(R9)(CX*1), Y9
+	VBROADCASTSS 28(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y7, Y7
 	VPMADDUBSW   Y9, Y12, Y10
@@ -217,69 +242,69 @@ group:
 	VPMADDWD     Y0, Y8, Y8
 	VMOVUPS      (R13), Y9
 	VMOVUPS      32(R13), Y10
-	VBROADCASTSS (R11), Y13
+	VBROADCASTSS (R8), Y13
 	VPSLLD       $0x03, Y13, Y13
-	VBROADCASTSS (R10), Y11
+	VBROADCASTSS (DI), Y11
 	VPSUBD       Y13, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y9, Y11, Y12
 	VMULPS       Y12, Y1, Y1
-	VADDPS       (R8), Y1, Y1
-	VMOVUPS      Y1, (R8)
+	VADDPS       (R11), Y1, Y1
+	VMOVUPS      Y1, (R11)
 	VPSUBD       Y13, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y10, Y11, Y12
 	VMULPS       Y12, Y2, Y2
-	VADDPS       32(R8), Y2, Y2
-	VMOVUPS      Y2, 32(R8)
-	VBROADCASTSS (R11)(DX*1), Y13
+	VADDPS       32(R11), Y2, Y2
+	VMOVUPS      Y2, 32(R11)
+	VBROADCASTSS (R8)(DX*1), Y13
 	VPSLLD       $0x03, Y13, Y13
-	VBROADCASTSS (R10)(DX*1), Y11
+	VBROADCASTSS (DI)(DX*1), Y11
 	VPSUBD       Y13, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       Y9, Y11, Y12
 	VMULPS       Y12, Y3, Y3
-	VADDPS       (R8)(SI*1), Y3, Y3
-	VMOVUPS      Y3, (R8)(SI*1)
+	VADDPS       (R11)(R9*1), Y3, Y3
+	VMOVUPS      Y3, (R11)(R9*1)
 	VPSUBD       Y13, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y10, Y11, Y12
 	VMULPS       Y12, Y4, Y4
-	VADDPS       32(R8)(SI*1), Y4, Y4
-	VMOVUPS      Y4, 32(R8)(SI*1)
-	VBROADCASTSS (R11)(DX*2), Y13
+	VADDPS       32(R11)(R9*1), Y4, Y4
+	VMOVUPS      Y4, 32(R11)(R9*1)
+	VBROADCASTSS (R8)(DX*2), Y13
 	VPSLLD       $0x03, Y13, Y13
-	VBROADCASTSS (R10)(DX*2), Y11
+	VBROADCASTSS (DI)(DX*2), Y11
 	VPSUBD       Y13, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       Y9, Y11, Y12
 	VMULPS       Y12, Y5, Y5
-	VADDPS       (R8)(SI*2), Y5, Y5
-	VMOVUPS      Y5, (R8)(SI*2)
+	VADDPS       (R11)(R9*2), Y5, Y5
+	VMOVUPS      Y5, (R11)(R9*2)
 	VPSUBD       Y13, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y10, Y11, Y12
 	VMULPS       Y12, Y6, Y6
-	VADDPS       32(R8)(SI*2), Y6, Y6
-	VMOVUPS      Y6, 32(R8)(SI*2)
-	VBROADCASTSS (R11)(BX*1), Y13
+	VADDPS       32(R11)(R9*2), Y6, Y6
+	VMOVUPS      Y6, 32(R11)(R9*2)
+	VBROADCASTSS (R8)(BX*1), Y13
 	VPSLLD       $0x03, Y13, Y13
-	VBROADCASTSS (R10)(BX*1), Y11
+	VBROADCASTSS (DI)(BX*1), Y11
 	VPSUBD       Y13, Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y9, Y11, Y12
 	VMULPS       Y12, Y7, Y7
-	VADDPS       (R8)(DI*1), Y7, Y7
-	VMOVUPS      Y7, (R8)(DI*1)
+	VADDPS       (R11)(R10*1), Y7, Y7
+	VMOVUPS      Y7, (R11)(R10*1)
 	VPSUBD       Y13, Y8, Y8
 	VCVTDQ2PS    Y8, Y8
 	VMULPS       Y10, Y11, Y12
 	VMULPS       Y12, Y8, Y8
-	VADDPS       32(R8)(DI*1), Y8, Y8
-	VMOVUPS      Y8, 32(R8)(DI*1)
-	ADDQ         $0x00000020, R9
-	ADDQ         $0x00000004, R10
-	ADDQ         $0x00000004, R11
+	VADDPS       32(R11)(R10*1), Y8, Y8
+	VMOVUPS      Y8, 32(R11)(R10*1)
+	ADDQ         $0x00000020, SI
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000004, R8
 	ADDQ         $0x00000200, R12
 	ADDQ         $0x00000040, R13
 	DECQ         R14
@@ -287,15 +312,29 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ4_0AVX2x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ4_0AVX2x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX2
-TEXT ·gemmQ4_0AVX2x2(SB), NOSPLIT, $0-80
-	MOVQ         codeStride+48(FP), AX
-	MOVQ         groupStride+72(FP), CX
-	MOVQ         dstStride+8(FP), DX
-	MOVQ         dst+0(FP), BX
-	MOVQ         codes+40(FP), SI
-	MOVQ         scale+56(FP), DI
+TEXT ·gemmQ4_0AVX2x2(SB), NOSPLIT, $0-96
+	MOVQ    codeStride+48(FP), AX
+	MOVQ    groupStride+72(FP), CX
+	MOVQ    fromStride+88(FP), DX
+	MOVQ    from+80(FP), BX
+	MOVQ    dstStride+8(FP), SI
+	MOVQ    dst+0(FP), DI
+	CMPQ    BX, DI
+	JEQ     there
+	VMOVUPS (BX), Y0
+	VMOVUPS Y0, (DI)
+	VMOVUPS 32(BX), Y0
+	VMOVUPS Y0, 32(DI)
+	VMOVUPS (BX)(DX*1), Y0
+	VMOVUPS Y0, (DI)(SI*1)
+	VMOVUPS 32(BX)(DX*1), Y0
+	VMOVUPS Y0, 32(DI)(SI*1)
+
+there:
+	MOVQ         codes+40(FP), DX
+	MOVQ         scale+56(FP), BX
 	MOVQ         sums+64(FP), R8
 	MOVQ         panel+16(FP), R9
 	MOVQ         scales+24(FP), R10
@@ -307,92 +346,92 @@ TEXT ·gemmQ4_0AVX2x2(SB), NOSPLIT, $0-80
 group:
 	VMOVDQU      (R9), Y3
 	VMOVDQU      32(R9), Y4
-	VBROADCASTSS (SI), Y5
+	VBROADCASTSS (DX), Y5
 	VPMADDUBSW   Y5, Y3, Y1
 	VPMADDUBSW   Y5, Y4, Y2
-	VBROADCASTSS (SI)(AX*1), Y5
+	VBROADCASTSS (DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y3, Y3
 	VPMADDUBSW   Y5, Y4, Y4
 	VMOVDQU      64(R9), Y7
 	VMOVDQU      96(R9), Y8
-	VBROADCASTSS 4(SI), Y5
+	VBROADCASTSS 4(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y2, Y2
-	VBROADCASTSS 4(SI)(AX*1), Y5
+	VBROADCASTSS 4(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y3, Y3
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y4, Y4
 	VMOVDQU      128(R9), Y7
 	VMOVDQU      160(R9), Y8
-	VBROADCASTSS 8(SI), Y5
+	VBROADCASTSS 8(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y2, Y2
-	VBROADCASTSS 8(SI)(AX*1), Y5
+	VBROADCASTSS 8(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y3, Y3
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y4, Y4
 	VMOVDQU      192(R9), Y7
 	VMOVDQU      224(R9), Y8
-	VBROADCASTSS 12(SI), Y5
+	VBROADCASTSS 12(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y2, Y2
-	VBROADCASTSS 12(SI)(AX*1), Y5
+	VBROADCASTSS 12(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y3, Y3
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y4, Y4
 	VMOVDQU      256(R9), Y7
 	VMOVDQU      288(R9), Y8
-	VBROADCASTSS 16(SI), Y5
+	VBROADCASTSS 16(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y2, Y2
-	VBROADCASTSS 16(SI)(AX*1), Y5
+	VBROADCASTSS 16(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y3, Y3
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y4, Y4
 	VMOVDQU      320(R9), Y7
 	VMOVDQU      352(R9), Y8
-	VBROADCASTSS 20(SI), Y5
+	VBROADCASTSS 20(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y2, Y2
-	VBROADCASTSS 20(SI)(AX*1), Y5
+	VBROADCASTSS 20(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y3, Y3
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y4, Y4
 	VMOVDQU      384(R9), Y7
 	VMOVDQU      416(R9), Y8
-	VBROADCASTSS 24(SI), Y5
+	VBROADCASTSS 24(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y2, Y2
-	VBROADCASTSS 24(SI)(AX*1), Y5
+	VBROADCASTSS 24(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y3, Y3
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y4, Y4
 	VMOVDQU      448(R9), Y7
 	VMOVDQU      480(R9), Y8
-	VBROADCASTSS 28(SI), Y5
+	VBROADCASTSS 28(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y2, Y2
-	VBROADCASTSS 28(SI)(AX*1), Y5
+	VBROADCASTSS 28(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y3, Y3
 	VPMADDUBSW   Y5, Y8, Y6
@@ -405,36 +444,36 @@ group:
 	VMOVUPS      32(R10), Y6
 	VBROADCASTSS (R8), Y9
 	VPSLLD       $0x03, Y9, Y9
-	VBROADCASTSS (DI), Y7
+	VBROADCASTSS (BX), Y7
 	VPSUBD       Y9, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y5, Y7, Y8
 	VMULPS       Y8, Y1, Y1
-	VADDPS       (BX), Y1, Y1
-	VMOVUPS      Y1, (BX)
+	VADDPS       (DI), Y1, Y1
+	VMOVUPS      Y1, (DI)
 	VPSUBD       Y9, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y6, Y7, Y8
 	VMULPS       Y8, Y2, Y2
-	VADDPS       32(BX), Y2, Y2
-	VMOVUPS      Y2, 32(BX)
+	VADDPS       32(DI), Y2, Y2
+	VMOVUPS      Y2, 32(DI)
 	VBROADCASTSS (R8)(CX*1), Y9
 	VPSLLD       $0x03, Y9, Y9
-	VBROADCASTSS (DI)(CX*1), Y7
+	VBROADCASTSS (BX)(CX*1), Y7
 	VPSUBD       Y9, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       Y5, Y7, Y8
 	VMULPS       Y8, Y3, Y3
-	VADDPS       (BX)(DX*1), Y3, Y3
-	VMOVUPS      Y3, (BX)(DX*1)
+	VADDPS       (DI)(SI*1), Y3, Y3
+	VMOVUPS      Y3, (DI)(SI*1)
 	VPSUBD       Y9, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y6, Y7, Y8
 	VMULPS       Y8, Y4, Y4
-	VADDPS       32(BX)(DX*1), Y4, Y4
-	VMOVUPS      Y4, 32(BX)(DX*1)
-	ADDQ         $0x00000020, SI
-	ADDQ         $0x00000004, DI
+	VADDPS       32(DI)(SI*1), Y4, Y4
+	VMOVUPS      Y4, 32(DI)(SI*1)
+	ADDQ         $0x00000020, DX
+	ADDQ         $0x00000004, BX
 	ADDQ         $0x00000004, R8
 	ADDQ         $0x00000200, R9
 	ADDQ         $0x00000040, R10
@@ -443,11 +482,20 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ4_0AVX2x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ4_0AVX2x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX2
-TEXT ·gemmQ4_0AVX2x1(SB), NOSPLIT, $0-80
-	MOVQ         dst+0(FP), AX
-	MOVQ         codes+40(FP), CX
+TEXT ·gemmQ4_0AVX2x1(SB), NOSPLIT, $0-96
+	MOVQ    from+80(FP), AX
+	MOVQ    dst+0(FP), CX
+	CMPQ    AX, CX
+	JEQ     there
+	VMOVUPS (AX), Y0
+	VMOVUPS Y0, (CX)
+	VMOVUPS 32(AX), Y0
+	VMOVUPS Y0, 32(CX)
+
+there:
+	MOVQ         codes+40(FP), AX
 	MOVQ         scale+56(FP), DX
 	MOVQ         sums+64(FP), BX
 	MOVQ         panel+16(FP), SI
@@ -460,54 +508,54 @@ TEXT ·gemmQ4_0AVX2x1(SB), NOSPLIT, $0-80
 group:
 	VMOVDQU      (SI), Y1
 	VMOVDQU      32(SI), Y2
-	VBROADCASTSS (CX), Y3
+	VBROADCASTSS (AX), Y3
 	VPMADDUBSW   Y3, Y1, Y1
 	VPMADDUBSW   Y3, Y2, Y2
 	VMOVDQU      64(SI), Y4
 	VMOVDQU      96(SI), Y5
-	VBROADCASTSS 4(CX), Y3
+	VBROADCASTSS 4(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
 	VPADDW       Y4, Y2, Y2
 	VMOVDQU      128(SI), Y4
 	VMOVDQU      160(SI), Y5
-	VBROADCASTSS 8(CX), Y3
+	VBROADCASTSS 8(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
 	VPADDW       Y4, Y2, Y2
 	VMOVDQU      192(SI), Y4
 	VMOVDQU      224(SI), Y5
-	VBROADCASTSS 12(CX), Y3
+	VBROADCASTSS 12(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
 	VPADDW       Y4, Y2, Y2
 	VMOVDQU      256(SI), Y4
 	VMOVDQU      288(SI), Y5
-	VBROADCASTSS 16(CX), Y3
+	VBROADCASTSS 16(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
 	VPADDW       Y4, Y2, Y2
 	VMOVDQU      320(SI), Y4
 	VMOVDQU      352(SI), Y5
-	VBROADCASTSS 20(CX), Y3
+	VBROADCASTSS 20(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
 	VPADDW       Y4, Y2, Y2
 	VMOVDQU      384(SI), Y4
 	VMOVDQU      416(SI), Y5
-	VBROADCASTSS 24(CX), Y3
+	VBROADCASTSS 24(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
 	VPADDW       Y4, Y2, Y2
 	VMOVDQU      448(SI), Y4
 	VMOVDQU      480(SI), Y5
-	VBROADCASTSS 28(CX), Y3
+	VBROADCASTSS 28(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
@@ -523,15 +571,15 @@ group:
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y3, Y5, Y3
 	VMULPS       Y3, Y1, Y1
-	VADDPS       (AX), Y1, Y1
-	VMOVUPS      Y1, (AX)
+	VADDPS       (CX), Y1, Y1
+	VMOVUPS      Y1, (CX)
 	VPSUBD       Y6, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y4, Y5, Y3
 	VMULPS       Y3, Y2, Y2
-	VADDPS       32(AX), Y2, Y2
-	VMOVUPS      Y2, 32(AX)
-	ADDQ         $0x00000020, CX
+	VADDPS       32(CX), Y2, Y2
+	VMOVUPS      Y2, 32(CX)
+	ADDQ         $0x00000020, AX
 	ADDQ         $0x00000004, DX
 	ADDQ         $0x00000004, BX
 	ADDQ         $0x00000200, SI
@@ -541,19 +589,42 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ4_1AVX2x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ4_1AVX2x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX2
-TEXT ·gemmQ4_1AVX2x4(SB), NOSPLIT, $0-80
-	MOVQ         codeStride+48(FP), AX
-	LEAQ         (AX)(AX*2), CX
-	MOVQ         groupStride+72(FP), DX
-	LEAQ         (DX)(DX*2), BX
-	MOVQ         dstStride+8(FP), SI
-	LEAQ         (SI)(SI*2), DI
-	MOVQ         dst+0(FP), R8
-	MOVQ         codes+40(FP), R9
-	MOVQ         scale+56(FP), R10
-	MOVQ         sums+64(FP), R11
+TEXT ·gemmQ4_1AVX2x4(SB), NOSPLIT, $0-96
+	MOVQ    codeStride+48(FP), AX
+	LEAQ    (AX)(AX*2), CX
+	MOVQ    groupStride+72(FP), DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    fromStride+88(FP), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    from+80(FP), R8
+	MOVQ    dstStride+8(FP), R9
+	LEAQ    (R9)(R9*2), R10
+	MOVQ    dst+0(FP), R11
+	CMPQ    R8, R11
+	JEQ     there
+	VMOVUPS (R8), Y0
+	VMOVUPS Y0, (R11)
+	VMOVUPS 32(R8), Y0
+	VMOVUPS Y0, 32(R11)
+	VMOVUPS (R8)(SI*1), Y0
+	VMOVUPS Y0, (R11)(R9*1)
+	VMOVUPS 32(R8)(SI*1), Y0
+	VMOVUPS Y0, 32(R11)(R9*1)
+	VMOVUPS (R8)(SI*2), Y0
+	VMOVUPS Y0, (R11)(R9*2)
+	VMOVUPS 32(R8)(SI*2), Y0
+	VMOVUPS Y0, 32(R11)(R9*2)
+	VMOVUPS (R8)(DI*1), Y0
+	VMOVUPS Y0, (R11)(R10*1)
+	VMOVUPS 32(R8)(DI*1), Y0
+	VMOVUPS Y0, 32(R11)(R10*1)
+
+there:
+	MOVQ         codes+40(FP), SI
+	MOVQ         scale+56(FP), DI
+	MOVQ         sums+64(FP), R8
 	MOVQ         panel+16(FP), R12
 	MOVQ         scales+24(FP), R13
 	MOVQ         groups+32(FP), R14
@@ -564,168 +635,168 @@ TEXT ·gemmQ4_1AVX2x4(SB), NOSPLIT, $0-80
 group:
 	VMOVDQU      (R12), Y7
 	VMOVDQU      32(R12), Y8
-	VBROADCASTSS (R9), Y9
+	VBROADCASTSS (SI), Y9
 	VPMADDUBSW   Y9, Y7, Y1
 	VPMADDUBSW   Y9, Y8, Y2
-	VBROADCASTSS (R9)(AX*1), Y9
+	VBROADCASTSS (SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y7, Y3
 	VPMADDUBSW   Y9, Y8, Y4
-	VBROADCASTSS (R9)(AX*2), Y9
+	VBROADCASTSS (SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y7, Y5
 	VPMADDUBSW   Y9, Y8, Y6
-	VBROADCASTSS (R9)(CX*1), Y9
+	VBROADCASTSS (SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y7, Y7
 	VPMADDUBSW   Y9, Y8, Y8
 	VMOVDQU      64(R12), Y11
 	VMOVDQU      96(R12), Y12
-	VBROADCASTSS 4(R9), Y9
+	VBROADCASTSS 4(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y2, Y2
-	VBROADCASTSS 4(R9)(AX*1), Y9
+	VBROADCASTSS 4(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y4, Y4
-	VBROADCASTSS 4(R9)(AX*2), Y9
+	VBROADCASTSS 4(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y5, Y5
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 4(R9)(CX*1), Y9
+	VBROADCASTSS 4(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y7, Y7
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y8, Y8
 	VMOVDQU      128(R12), Y11
 	VMOVDQU      160(R12), Y12
-	VBROADCASTSS 8(R9), Y9
+	VBROADCASTSS 8(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y2, Y2
-	VBROADCASTSS 8(R9)(AX*1), Y9
+	VBROADCASTSS 8(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y4, Y4
-	VBROADCASTSS 8(R9)(AX*2), Y9
+	VBROADCASTSS 8(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y5, Y5
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 8(R9)(CX*1), Y9
+	VBROADCASTSS 8(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y7, Y7
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y8, Y8
 	VMOVDQU      192(R12), Y11
 	VMOVDQU      224(R12), Y12
-	VBROADCASTSS 12(R9), Y9
+	VBROADCASTSS 12(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y2, Y2
-	VBROADCASTSS 12(R9)(AX*1), Y9
+	VBROADCASTSS 12(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y4, Y4
-	VBROADCASTSS 12(R9)(AX*2), Y9
+	VBROADCASTSS 12(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y5, Y5
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 12(R9)(CX*1), Y9
+	VBROADCASTSS 12(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y7, Y7
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y8, Y8
 	VMOVDQU      256(R12), Y11
 	VMOVDQU      288(R12), Y12
-	VBROADCASTSS 16(R9), Y9
+	VBROADCASTSS 16(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y2, Y2
-	VBROADCASTSS 16(R9)(AX*1), Y9
+	VBROADCASTSS 16(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y4, Y4
-	VBROADCASTSS 16(R9)(AX*2), Y9
+	VBROADCASTSS 16(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y5, Y5
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 16(R9)(CX*1), Y9
+	VBROADCASTSS 16(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y7, Y7
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y8, Y8
 	VMOVDQU      320(R12), Y11
 	VMOVDQU      352(R12), Y12
-	VBROADCASTSS 20(R9), Y9
+	VBROADCASTSS 20(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y2, Y2
-	VBROADCASTSS 20(R9)(AX*1), Y9
+	VBROADCASTSS 20(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y4, Y4
-	VBROADCASTSS 20(R9)(AX*2), Y9
+	VBROADCASTSS 20(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y5, Y5
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 20(R9)(CX*1), Y9
+	VBROADCASTSS 20(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y7, Y7
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y8, Y8
 	VMOVDQU      384(R12), Y11
 	VMOVDQU      416(R12), Y12
-	VBROADCASTSS 24(R9), Y9
+	VBROADCASTSS 24(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y2, Y2
-	VBROADCASTSS 24(R9)(AX*1), Y9
+	VBROADCASTSS 24(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y4, Y4
-	VBROADCASTSS 24(R9)(AX*2), Y9
+	VBROADCASTSS 24(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y5, Y5
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 24(R9)(CX*1), Y9
+	VBROADCASTSS 24(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y7, Y7
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y8, Y8
 	VMOVDQU      448(R12), Y11
 	VMOVDQU      480(R12), Y12
-	VBROADCASTSS 28(R9), Y9
+	VBROADCASTSS 28(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y2, Y2
-	VBROADCASTSS 28(R9)(AX*1), Y9
+	VBROADCASTSS 28(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y4, Y4
-	VBROADCASTSS 28(R9)(AX*2), Y9
+	VBROADCASTSS 28(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y5, Y5
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 28(R9)(CX*1), Y9
+	VBROADCASTSS 28(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y7, Y7
 	VPMADDUBSW   Y9, Y12, Y10
@@ -740,73 +811,73 @@ group:
 	VPMADDWD     Y0, Y8, Y8
 	VMOVUPS      (R13), Y9
 	VMOVUPS      32(R13), Y10
-	VBROADCASTSS (R11), Y13
-	VBROADCASTSS (R10), Y11
+	VBROADCASTSS (R8), Y13
+	VBROADCASTSS (DI), Y11
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y9, Y11, Y12
 	VMULPS       Y12, Y1, Y1
-	VADDPS       (R8), Y1, Y1
+	VADDPS       (R11), Y1, Y1
 	VMULPS       64(R13), Y13, Y12
 	VADDPS       Y12, Y1, Y1
-	VMOVUPS      Y1, (R8)
+	VMOVUPS      Y1, (R11)
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y10, Y11, Y12
 	VMULPS       Y12, Y2, Y2
-	VADDPS       32(R8), Y2, Y2
+	VADDPS       32(R11), Y2, Y2
 	VMULPS       96(R13), Y13, Y12
 	VADDPS       Y12, Y2, Y2
-	VMOVUPS      Y2, 32(R8)
-	VBROADCASTSS (R11)(DX*1), Y13
-	VBROADCASTSS (R10)(DX*1), Y11
+	VMOVUPS      Y2, 32(R11)
+	VBROADCASTSS (R8)(DX*1), Y13
+	VBROADCASTSS (DI)(DX*1), Y11
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       Y9, Y11, Y12
 	VMULPS       Y12, Y3, Y3
-	VADDPS       (R8)(SI*1), Y3, Y3
+	VADDPS       (R11)(R9*1), Y3, Y3
 	VMULPS       64(R13), Y13, Y12
 	VADDPS       Y12, Y3, Y3
-	VMOVUPS      Y3, (R8)(SI*1)
+	VMOVUPS      Y3, (R11)(R9*1)
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y10, Y11, Y12
 	VMULPS       Y12, Y4, Y4
-	VADDPS       32(R8)(SI*1), Y4, Y4
+	VADDPS       32(R11)(R9*1), Y4, Y4
 	VMULPS       96(R13), Y13, Y12
 	VADDPS       Y12, Y4, Y4
-	VMOVUPS      Y4, 32(R8)(SI*1)
-	VBROADCASTSS (R11)(DX*2), Y13
-	VBROADCASTSS (R10)(DX*2), Y11
+	VMOVUPS      Y4, 32(R11)(R9*1)
+	VBROADCASTSS (R8)(DX*2), Y13
+	VBROADCASTSS (DI)(DX*2), Y11
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       Y9, Y11, Y12
 	VMULPS       Y12, Y5, Y5
-	VADDPS       (R8)(SI*2), Y5, Y5
+	VADDPS       (R11)(R9*2), Y5, Y5
 	VMULPS       64(R13), Y13, Y12
 	VADDPS       Y12, Y5, Y5
-	VMOVUPS      Y5, (R8)(SI*2)
+	VMOVUPS      Y5, (R11)(R9*2)
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y10, Y11, Y12
 	VMULPS       Y12, Y6, Y6
-	VADDPS       32(R8)(SI*2), Y6, Y6
+	VADDPS       32(R11)(R9*2), Y6, Y6
 	VMULPS       96(R13), Y13, Y12
 	VADDPS       Y12, Y6, Y6
-	VMOVUPS      Y6, 32(R8)(SI*2)
-	VBROADCASTSS (R11)(BX*1), Y13
-	VBROADCASTSS (R10)(BX*1), Y11
+	VMOVUPS      Y6, 32(R11)(R9*2)
+	VBROADCASTSS (R8)(BX*1), Y13
+	VBROADCASTSS (DI)(BX*1), Y11
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y9, Y11, Y12
 	VMULPS       Y12, Y7, Y7
-	VADDPS       (R8)(DI*1), Y7, Y7
+	VADDPS       (R11)(R10*1), Y7, Y7
 	VMULPS       64(R13), Y13, Y12
 	VADDPS       Y12, Y7, Y7
-	VMOVUPS      Y7, (R8)(DI*1)
+	VMOVUPS      Y7, (R11)(R10*1)
 	VCVTDQ2PS    Y8, Y8
 	VMULPS       Y10, Y11, Y12
 	VMULPS       Y12, Y8, Y8
-	VADDPS       32(R8)(DI*1), Y8, Y8
+	VADDPS       32(R11)(R10*1), Y8, Y8
 	VMULPS       96(R13), Y13, Y12
 	VADDPS       Y12, Y8, Y8
-	VMOVUPS      Y8, 32(R8)(DI*1)
-	ADDQ         $0x00000020, R9
-	ADDQ         $0x00000004, R10
-	ADDQ         $0x00000004, R11
+	VMOVUPS      Y8, 32(R11)(R10*1)
+	ADDQ         $0x00000020, SI
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000004, R8
 	ADDQ         $0x00000200, R12
 	ADDQ         $0x00000080, R13
 	DECQ         R14
@@ -814,15 +885,29 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ4_1AVX2x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ4_1AVX2x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX2
-TEXT ·gemmQ4_1AVX2x2(SB), NOSPLIT, $0-80
-	MOVQ         codeStride+48(FP), AX
-	MOVQ         groupStride+72(FP), CX
-	MOVQ         dstStride+8(FP), DX
-	MOVQ         dst+0(FP), BX
-	MOVQ         codes+40(FP), SI
-	MOVQ         scale+56(FP), DI
+TEXT ·gemmQ4_1AVX2x2(SB), NOSPLIT, $0-96
+	MOVQ    codeStride+48(FP), AX
+	MOVQ    groupStride+72(FP), CX
+	MOVQ    fromStride+88(FP), DX
+	MOVQ    from+80(FP), BX
+	MOVQ    dstStride+8(FP), SI
+	MOVQ    dst+0(FP), DI
+	CMPQ    BX, DI
+	JEQ     there
+	VMOVUPS (BX), Y0
+	VMOVUPS Y0, (DI)
+	VMOVUPS 32(BX), Y0
+	VMOVUPS Y0, 32(DI)
+	VMOVUPS (BX)(DX*1), Y0
+	VMOVUPS Y0, (DI)(SI*1)
+	VMOVUPS 32(BX)(DX*1), Y0
+	VMOVUPS Y0, 32(DI)(SI*1)
+
+there:
+	MOVQ         codes+40(FP), DX
+	MOVQ         scale+56(FP), BX
 	MOVQ         sums+64(FP), R8
 	MOVQ         panel+16(FP), R9
 	MOVQ         scales+24(FP), R10
@@ -834,92 +919,92 @@ TEXT ·gemmQ4_1AVX2x2(SB), NOSPLIT, $0-80
 group:
 	VMOVDQU      (R9), Y3
 	VMOVDQU      32(R9), Y4
-	VBROADCASTSS (SI), Y5
+	VBROADCASTSS (DX), Y5
 	VPMADDUBSW   Y5, Y3, Y1
 	VPMADDUBSW   Y5, Y4, Y2
-	VBROADCASTSS (SI)(AX*1), Y5
+	VBROADCASTSS (DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y3, Y3
 	VPMADDUBSW   Y5, Y4, Y4
 	VMOVDQU      64(R9), Y7
 	VMOVDQU      96(R9), Y8
-	VBROADCASTSS 4(SI), Y5
+	VBROADCASTSS 4(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y2, Y2
-	VBROADCASTSS 4(SI)(AX*1), Y5
+	VBROADCASTSS 4(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y3, Y3
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y4, Y4
 	VMOVDQU      128(R9), Y7
 	VMOVDQU      160(R9), Y8
-	VBROADCASTSS 8(SI), Y5
+	VBROADCASTSS 8(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y2, Y2
-	VBROADCASTSS 8(SI)(AX*1), Y5
+	VBROADCASTSS 8(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y3, Y3
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y4, Y4
 	VMOVDQU      192(R9), Y7
 	VMOVDQU      224(R9), Y8
-	VBROADCASTSS 12(SI), Y5
+	VBROADCASTSS 12(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y2, Y2
-	VBROADCASTSS 12(SI)(AX*1), Y5
+	VBROADCASTSS 12(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y3, Y3
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y4, Y4
 	VMOVDQU      256(R9), Y7
 	VMOVDQU      288(R9), Y8
-	VBROADCASTSS 16(SI), Y5
+	VBROADCASTSS 16(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y2, Y2
-	VBROADCASTSS 16(SI)(AX*1), Y5
+	VBROADCASTSS 16(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y3, Y3
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y4, Y4
 	VMOVDQU      320(R9), Y7
 	VMOVDQU      352(R9), Y8
-	VBROADCASTSS 20(SI), Y5
+	VBROADCASTSS 20(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y2, Y2
-	VBROADCASTSS 20(SI)(AX*1), Y5
+	VBROADCASTSS 20(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y3, Y3
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y4, Y4
 	VMOVDQU      384(R9), Y7
 	VMOVDQU      416(R9), Y8
-	VBROADCASTSS 24(SI), Y5
+	VBROADCASTSS 24(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y2, Y2
-	VBROADCASTSS 24(SI)(AX*1), Y5
+	VBROADCASTSS 24(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y3, Y3
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y4, Y4
 	VMOVDQU      448(R9), Y7
 	VMOVDQU      480(R9), Y8
-	VBROADCASTSS 28(SI), Y5
+	VBROADCASTSS 28(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y2, Y2
-	VBROADCASTSS 28(SI)(AX*1), Y5
+	VBROADCASTSS 28(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y3, Y3
 	VPMADDUBSW   Y5, Y8, Y6
@@ -931,39 +1016,39 @@ group:
 	VMOVUPS      (R10), Y5
 	VMOVUPS      32(R10), Y6
 	VBROADCASTSS (R8), Y9
-	VBROADCASTSS (DI), Y7
+	VBROADCASTSS (BX), Y7
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y5, Y7, Y8
 	VMULPS       Y8, Y1, Y1
-	VADDPS       (BX), Y1, Y1
+	VADDPS       (DI), Y1, Y1
 	VMULPS       64(R10), Y9, Y8
 	VADDPS       Y8, Y1, Y1
-	VMOVUPS      Y1, (BX)
+	VMOVUPS      Y1, (DI)
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y6, Y7, Y8
 	VMULPS       Y8, Y2, Y2
-	VADDPS       32(BX), Y2, Y2
+	VADDPS       32(DI), Y2, Y2
 	VMULPS       96(R10), Y9, Y8
 	VADDPS       Y8, Y2, Y2
-	VMOVUPS      Y2, 32(BX)
+	VMOVUPS      Y2, 32(DI)
 	VBROADCASTSS (R8)(CX*1), Y9
-	VBROADCASTSS (DI)(CX*1), Y7
+	VBROADCASTSS (BX)(CX*1), Y7
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       Y5, Y7, Y8
 	VMULPS       Y8, Y3, Y3
-	VADDPS       (BX)(DX*1), Y3, Y3
+	VADDPS       (DI)(SI*1), Y3, Y3
 	VMULPS       64(R10), Y9, Y8
 	VADDPS       Y8, Y3, Y3
-	VMOVUPS      Y3, (BX)(DX*1)
+	VMOVUPS      Y3, (DI)(SI*1)
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y6, Y7, Y8
 	VMULPS       Y8, Y4, Y4
-	VADDPS       32(BX)(DX*1), Y4, Y4
+	VADDPS       32(DI)(SI*1), Y4, Y4
 	VMULPS       96(R10), Y9, Y8
 	VADDPS       Y8, Y4, Y4
-	VMOVUPS      Y4, 32(BX)(DX*1)
-	ADDQ         $0x00000020, SI
-	ADDQ         $0x00000004, DI
+	VMOVUPS      Y4, 32(DI)(SI*1)
+	ADDQ         $0x00000020, DX
+	ADDQ         $0x00000004, BX
 	ADDQ         $0x00000004, R8
 	ADDQ         $0x00000200, R9
 	ADDQ         $0x00000080, R10
@@ -972,11 +1057,20 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ4_1AVX2x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ4_1AVX2x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX2
-TEXT ·gemmQ4_1AVX2x1(SB), NOSPLIT, $0-80
-	MOVQ         dst+0(FP), AX
-	MOVQ         codes+40(FP), CX
+TEXT ·gemmQ4_1AVX2x1(SB), NOSPLIT, $0-96
+	MOVQ    from+80(FP), AX
+	MOVQ    dst+0(FP), CX
+	CMPQ    AX, CX
+	JEQ     there
+	VMOVUPS (AX), Y0
+	VMOVUPS Y0, (CX)
+	VMOVUPS 32(AX), Y0
+	VMOVUPS Y0, 32(CX)
+
+there:
+	MOVQ         codes+40(FP), AX
 	MOVQ         scale+56(FP), DX
 	MOVQ         sums+64(FP), BX
 	MOVQ         panel+16(FP), SI
@@ -989,54 +1083,54 @@ TEXT ·gemmQ4_1AVX2x1(SB), NOSPLIT, $0-80
 group:
 	VMOVDQU      (SI), Y1
 	VMOVDQU      32(SI), Y2
-	VBROADCASTSS (CX), Y3
+	VBROADCASTSS (AX), Y3
 	VPMADDUBSW   Y3, Y1, Y1
 	VPMADDUBSW   Y3, Y2, Y2
 	VMOVDQU      64(SI), Y4
 	VMOVDQU      96(SI), Y5
-	VBROADCASTSS 4(CX), Y3
+	VBROADCASTSS 4(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
 	VPADDW       Y4, Y2, Y2
 	VMOVDQU      128(SI), Y4
 	VMOVDQU      160(SI), Y5
-	VBROADCASTSS 8(CX), Y3
+	VBROADCASTSS 8(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
 	VPADDW       Y4, Y2, Y2
 	VMOVDQU      192(SI), Y4
 	VMOVDQU      224(SI), Y5
-	VBROADCASTSS 12(CX), Y3
+	VBROADCASTSS 12(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
 	VPADDW       Y4, Y2, Y2
 	VMOVDQU      256(SI), Y4
 	VMOVDQU      288(SI), Y5
-	VBROADCASTSS 16(CX), Y3
+	VBROADCASTSS 16(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
 	VPADDW       Y4, Y2, Y2
 	VMOVDQU      320(SI), Y4
 	VMOVDQU      352(SI), Y5
-	VBROADCASTSS 20(CX), Y3
+	VBROADCASTSS 20(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
 	VPADDW       Y4, Y2, Y2
 	VMOVDQU      384(SI), Y4
 	VMOVDQU      416(SI), Y5
-	VBROADCASTSS 24(CX), Y3
+	VBROADCASTSS 24(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
 	VPADDW       Y4, Y2, Y2
 	VMOVDQU      448(SI), Y4
 	VMOVDQU      480(SI), Y5
-	VBROADCASTSS 28(CX), Y3
+	VBROADCASTSS 28(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
@@ -1050,18 +1144,18 @@ group:
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y3, Y5, Y3
 	VMULPS       Y3, Y1, Y1
-	VADDPS       (AX), Y1, Y1
+	VADDPS       (CX), Y1, Y1
 	VMULPS       64(DI), Y6, Y3
 	VADDPS       Y3, Y1, Y1
-	VMOVUPS      Y1, (AX)
+	VMOVUPS      Y1, (CX)
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y4, Y5, Y3
 	VMULPS       Y3, Y2, Y2
-	VADDPS       32(AX), Y2, Y2
+	VADDPS       32(CX), Y2, Y2
 	VMULPS       96(DI), Y6, Y3
 	VADDPS       Y3, Y2, Y2
-	VMOVUPS      Y2, 32(AX)
-	ADDQ         $0x00000020, CX
+	VMOVUPS      Y2, 32(CX)
+	ADDQ         $0x00000020, AX
 	ADDQ         $0x00000004, DX
 	ADDQ         $0x00000004, BX
 	ADDQ         $0x00000200, SI
@@ -1071,19 +1165,42 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ2_KAVX2x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ2_KAVX2x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX2
-TEXT ·gemmQ2_KAVX2x4(SB), NOSPLIT, $0-80
-	MOVQ         codeStride+48(FP), AX
-	LEAQ         (AX)(AX*2), CX
-	MOVQ         groupStride+72(FP), DX
-	LEAQ         (DX)(DX*2), BX
-	MOVQ         dstStride+8(FP), SI
-	LEAQ         (SI)(SI*2), DI
-	MOVQ         dst+0(FP), R8
-	MOVQ         codes+40(FP), R9
-	MOVQ         scale+56(FP), R10
-	MOVQ         sums+64(FP), R11
+TEXT ·gemmQ2_KAVX2x4(SB), NOSPLIT, $0-96
+	MOVQ    codeStride+48(FP), AX
+	LEAQ    (AX)(AX*2), CX
+	MOVQ    groupStride+72(FP), DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    fromStride+88(FP), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    from+80(FP), R8
+	MOVQ    dstStride+8(FP), R9
+	LEAQ    (R9)(R9*2), R10
+	MOVQ    dst+0(FP), R11
+	CMPQ    R8, R11
+	JEQ     there
+	VMOVUPS (R8), Y0
+	VMOVUPS Y0, (R11)
+	VMOVUPS 32(R8), Y0
+	VMOVUPS Y0, 32(R11)
+	VMOVUPS (R8)(SI*1), Y0
+	VMOVUPS Y0, (R11)(R9*1)
+	VMOVUPS 32(R8)(SI*1), Y0
+	VMOVUPS Y0, 32(R11)(R9*1)
+	VMOVUPS (R8)(SI*2), Y0
+	VMOVUPS Y0, (R11)(R9*2)
+	VMOVUPS 32(R8)(SI*2), Y0
+	VMOVUPS Y0, 32(R11)(R9*2)
+	VMOVUPS (R8)(DI*1), Y0
+	VMOVUPS Y0, (R11)(R10*1)
+	VMOVUPS 32(R8)(DI*1), Y0
+	VMOVUPS Y0, 32(R11)(R10*1)
+
+there:
+	MOVQ         codes+40(FP), SI
+	MOVQ         scale+56(FP), DI
+	MOVQ         sums+64(FP), R8
 	MOVQ         panel+16(FP), R12
 	MOVQ         scales+24(FP), R13
 	MOVQ         groups+32(FP), R14
@@ -1094,80 +1211,80 @@ TEXT ·gemmQ2_KAVX2x4(SB), NOSPLIT, $0-80
 group:
 	VMOVDQU      (R12), Y7
 	VMOVDQU      32(R12), Y8
-	VBROADCASTSS (R9), Y9
+	VBROADCASTSS (SI), Y9
 	VPMADDUBSW   Y9, Y7, Y1
 	VPMADDUBSW   Y9, Y8, Y2
-	VBROADCASTSS (R9)(AX*1), Y9
+	VBROADCASTSS (SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y7, Y3
 	VPMADDUBSW   Y9, Y8, Y4
-	VBROADCASTSS (R9)(AX*2), Y9
+	VBROADCASTSS (SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y7, Y5
 	VPMADDUBSW   Y9, Y8, Y6
-	VBROADCASTSS (R9)(CX*1), Y9
+	VBROADCASTSS (SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y7, Y7
 	VPMADDUBSW   Y9, Y8, Y8
 	VMOVDQU      64(R12), Y11
 	VMOVDQU      96(R12), Y12
-	VBROADCASTSS 4(R9), Y9
+	VBROADCASTSS 4(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y2, Y2
-	VBROADCASTSS 4(R9)(AX*1), Y9
+	VBROADCASTSS 4(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y4, Y4
-	VBROADCASTSS 4(R9)(AX*2), Y9
+	VBROADCASTSS 4(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y5, Y5
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 4(R9)(CX*1), Y9
+	VBROADCASTSS 4(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y7, Y7
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y8, Y8
 	VMOVDQU      128(R12), Y11
 	VMOVDQU      160(R12), Y12
-	VBROADCASTSS 8(R9), Y9
+	VBROADCASTSS 8(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y2, Y2
-	VBROADCASTSS 8(R9)(AX*1), Y9
+	VBROADCASTSS 8(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y4, Y4
-	VBROADCASTSS 8(R9)(AX*2), Y9
+	VBROADCASTSS 8(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y5, Y5
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 8(R9)(CX*1), Y9
+	VBROADCASTSS 8(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y7, Y7
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y8, Y8
 	VMOVDQU      192(R12), Y11
 	VMOVDQU      224(R12), Y12
-	VBROADCASTSS 12(R9), Y9
+	VBROADCASTSS 12(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y2, Y2
-	VBROADCASTSS 12(R9)(AX*1), Y9
+	VBROADCASTSS 12(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y4, Y4
-	VBROADCASTSS 12(R9)(AX*2), Y9
+	VBROADCASTSS 12(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y5, Y5
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 12(R9)(CX*1), Y9
+	VBROADCASTSS 12(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y7, Y7
 	VPMADDUBSW   Y9, Y12, Y10
@@ -1182,146 +1299,146 @@ group:
 	VPMADDWD     Y0, Y8, Y8
 	VMOVUPS      (R13), Y9
 	VMOVUPS      32(R13), Y10
-	VBROADCASTSS (R11), Y13
-	VBROADCASTSS (R10), Y11
+	VBROADCASTSS (R8), Y13
+	VBROADCASTSS (DI), Y11
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y9, Y11, Y12
 	VMULPS       Y12, Y1, Y1
-	VADDPS       (R8), Y1, Y1
+	VADDPS       (R11), Y1, Y1
 	VMULPS       64(R13), Y13, Y12
 	VADDPS       Y12, Y1, Y1
-	VMOVUPS      Y1, (R8)
+	VMOVUPS      Y1, (R11)
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y10, Y11, Y12
 	VMULPS       Y12, Y2, Y2
-	VADDPS       32(R8), Y2, Y2
+	VADDPS       32(R11), Y2, Y2
 	VMULPS       96(R13), Y13, Y12
 	VADDPS       Y12, Y2, Y2
-	VMOVUPS      Y2, 32(R8)
-	VBROADCASTSS (R11)(DX*2), Y13
-	VBROADCASTSS (R10)(DX*1), Y11
+	VMOVUPS      Y2, 32(R11)
+	VBROADCASTSS (R8)(DX*2), Y13
+	VBROADCASTSS (DI)(DX*1), Y11
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       Y9, Y11, Y12
 	VMULPS       Y12, Y3, Y3
-	VADDPS       (R8)(SI*1), Y3, Y3
+	VADDPS       (R11)(R9*1), Y3, Y3
 	VMULPS       64(R13), Y13, Y12
 	VADDPS       Y12, Y3, Y3
-	VMOVUPS      Y3, (R8)(SI*1)
+	VMOVUPS      Y3, (R11)(R9*1)
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y10, Y11, Y12
 	VMULPS       Y12, Y4, Y4
-	VADDPS       32(R8)(SI*1), Y4, Y4
+	VADDPS       32(R11)(R9*1), Y4, Y4
 	VMULPS       96(R13), Y13, Y12
 	VADDPS       Y12, Y4, Y4
-	VMOVUPS      Y4, 32(R8)(SI*1)
-	VBROADCASTSS (R11)(DX*4), Y13
-	VBROADCASTSS (R10)(DX*2), Y11
+	VMOVUPS      Y4, 32(R11)(R9*1)
+	VBROADCASTSS (R8)(DX*4), Y13
+	VBROADCASTSS (DI)(DX*2), Y11
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       Y9, Y11, Y12
 	VMULPS       Y12, Y5, Y5
-	VADDPS       (R8)(SI*2), Y5, Y5
+	VADDPS       (R11)(R9*2), Y5, Y5
 	VMULPS       64(R13), Y13, Y12
 	VADDPS       Y12, Y5, Y5
-	VMOVUPS      Y5, (R8)(SI*2)
+	VMOVUPS      Y5, (R11)(R9*2)
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y10, Y11, Y12
 	VMULPS       Y12, Y6, Y6
-	VADDPS       32(R8)(SI*2), Y6, Y6
+	VADDPS       32(R11)(R9*2), Y6, Y6
 	VMULPS       96(R13), Y13, Y12
 	VADDPS       Y12, Y6, Y6
-	VMOVUPS      Y6, 32(R8)(SI*2)
-	VBROADCASTSS (R11)(BX*2), Y13
-	VBROADCASTSS (R10)(BX*1), Y11
+	VMOVUPS      Y6, 32(R11)(R9*2)
+	VBROADCASTSS (R8)(BX*2), Y13
+	VBROADCASTSS (DI)(BX*1), Y11
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y9, Y11, Y12
 	VMULPS       Y12, Y7, Y7
-	VADDPS       (R8)(DI*1), Y7, Y7
+	VADDPS       (R11)(R10*1), Y7, Y7
 	VMULPS       64(R13), Y13, Y12
 	VADDPS       Y12, Y7, Y7
-	VMOVUPS      Y7, (R8)(DI*1)
+	VMOVUPS      Y7, (R11)(R10*1)
 	VCVTDQ2PS    Y8, Y8
 	VMULPS       Y10, Y11, Y12
 	VMULPS       Y12, Y8, Y8
-	VADDPS       32(R8)(DI*1), Y8, Y8
+	VADDPS       32(R11)(R10*1), Y8, Y8
 	VMULPS       96(R13), Y13, Y12
 	VADDPS       Y12, Y8, Y8
-	VMOVUPS      Y8, 32(R8)(DI*1)
+	VMOVUPS      Y8, 32(R11)(R10*1)
 	VMOVDQU      256(R12), Y7
 	VMOVDQU      288(R12), Y8
-	VBROADCASTSS 16(R9), Y9
+	VBROADCASTSS 16(SI), Y9
 	VPMADDUBSW   Y9, Y7, Y1
 	VPMADDUBSW   Y9, Y8, Y2
-	VBROADCASTSS 16(R9)(AX*1), Y9
+	VBROADCASTSS 16(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y7, Y3
 	VPMADDUBSW   Y9, Y8, Y4
-	VBROADCASTSS 16(R9)(AX*2), Y9
+	VBROADCASTSS 16(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y7, Y5
 	VPMADDUBSW   Y9, Y8, Y6
-	VBROADCASTSS 16(R9)(CX*1), Y9
+	VBROADCASTSS 16(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y7, Y7
 	VPMADDUBSW   Y9, Y8, Y8
 	VMOVDQU      320(R12), Y11
 	VMOVDQU      352(R12), Y12
-	VBROADCASTSS 20(R9), Y9
+	VBROADCASTSS 20(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y2, Y2
-	VBROADCASTSS 20(R9)(AX*1), Y9
+	VBROADCASTSS 20(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y4, Y4
-	VBROADCASTSS 20(R9)(AX*2), Y9
+	VBROADCASTSS 20(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y5, Y5
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 20(R9)(CX*1), Y9
+	VBROADCASTSS 20(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y7, Y7
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y8, Y8
 	VMOVDQU      384(R12), Y11
 	VMOVDQU      416(R12), Y12
-	VBROADCASTSS 24(R9), Y9
+	VBROADCASTSS 24(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y2, Y2
-	VBROADCASTSS 24(R9)(AX*1), Y9
+	VBROADCASTSS 24(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y4, Y4
-	VBROADCASTSS 24(R9)(AX*2), Y9
+	VBROADCASTSS 24(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y5, Y5
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 24(R9)(CX*1), Y9
+	VBROADCASTSS 24(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y7, Y7
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y8, Y8
 	VMOVDQU      448(R12), Y11
 	VMOVDQU      480(R12), Y12
-	VBROADCASTSS 28(R9), Y9
+	VBROADCASTSS 28(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y2, Y2
-	VBROADCASTSS 28(R9)(AX*1), Y9
+	VBROADCASTSS 28(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y4, Y4
-	VBROADCASTSS 28(R9)(AX*2), Y9
+	VBROADCASTSS 28(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y5, Y5
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 28(R9)(CX*1), Y9
+	VBROADCASTSS 28(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y7, Y7
 	VPMADDUBSW   Y9, Y12, Y10
@@ -1336,73 +1453,73 @@ group:
 	VPMADDWD     Y0, Y8, Y8
 	VMOVUPS      128(R13), Y9
 	VMOVUPS      160(R13), Y10
-	VBROADCASTSS 4(R11), Y13
-	VBROADCASTSS (R10), Y11
+	VBROADCASTSS 4(R8), Y13
+	VBROADCASTSS (DI), Y11
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y9, Y11, Y12
 	VMULPS       Y12, Y1, Y1
-	VADDPS       (R8), Y1, Y1
+	VADDPS       (R11), Y1, Y1
 	VMULPS       192(R13), Y13, Y12
 	VADDPS       Y12, Y1, Y1
-	VMOVUPS      Y1, (R8)
+	VMOVUPS      Y1, (R11)
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y10, Y11, Y12
 	VMULPS       Y12, Y2, Y2
-	VADDPS       32(R8), Y2, Y2
+	VADDPS       32(R11), Y2, Y2
 	VMULPS       224(R13), Y13, Y12
 	VADDPS       Y12, Y2, Y2
-	VMOVUPS      Y2, 32(R8)
-	VBROADCASTSS 4(R11)(DX*2), Y13
-	VBROADCASTSS (R10)(DX*1), Y11
+	VMOVUPS      Y2, 32(R11)
+	VBROADCASTSS 4(R8)(DX*2), Y13
+	VBROADCASTSS (DI)(DX*1), Y11
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       Y9, Y11, Y12
 	VMULPS       Y12, Y3, Y3
-	VADDPS       (R8)(SI*1), Y3, Y3
+	VADDPS       (R11)(R9*1), Y3, Y3
 	VMULPS       192(R13), Y13, Y12
 	VADDPS       Y12, Y3, Y3
-	VMOVUPS      Y3, (R8)(SI*1)
+	VMOVUPS      Y3, (R11)(R9*1)
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y10, Y11, Y12
 	VMULPS       Y12, Y4, Y4
-	VADDPS       32(R8)(SI*1), Y4, Y4
+	VADDPS       32(R11)(R9*1), Y4, Y4
 	VMULPS       224(R13), Y13, Y12
 	VADDPS       Y12, Y4, Y4
-	VMOVUPS      Y4, 32(R8)(SI*1)
-	VBROADCASTSS 4(R11)(DX*4), Y13
-	VBROADCASTSS (R10)(DX*2), Y11
+	VMOVUPS      Y4, 32(R11)(R9*1)
+	VBROADCASTSS 4(R8)(DX*4), Y13
+	VBROADCASTSS (DI)(DX*2), Y11
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       Y9, Y11, Y12
 	VMULPS       Y12, Y5, Y5
-	VADDPS       (R8)(SI*2), Y5, Y5
+	VADDPS       (R11)(R9*2), Y5, Y5
 	VMULPS       192(R13), Y13, Y12
 	VADDPS       Y12, Y5, Y5
-	VMOVUPS      Y5, (R8)(SI*2)
+	VMOVUPS      Y5, (R11)(R9*2)
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y10, Y11, Y12
 	VMULPS       Y12, Y6, Y6
-	VADDPS       32(R8)(SI*2), Y6, Y6
+	VADDPS       32(R11)(R9*2), Y6, Y6
 	VMULPS       224(R13), Y13, Y12
 	VADDPS       Y12, Y6, Y6
-	VMOVUPS      Y6, 32(R8)(SI*2)
-	VBROADCASTSS 4(R11)(BX*2), Y13
-	VBROADCASTSS (R10)(BX*1), Y11
+	VMOVUPS      Y6, 32(R11)(R9*2)
+	VBROADCASTSS 4(R8)(BX*2), Y13
+	VBROADCASTSS (DI)(BX*1), Y11
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y9, Y11, Y12
 	VMULPS       Y12, Y7, Y7
-	VADDPS       (R8)(DI*1), Y7, Y7
+	VADDPS       (R11)(R10*1), Y7, Y7
 	VMULPS       192(R13), Y13, Y12
 	VADDPS       Y12, Y7, Y7
-	VMOVUPS      Y7, (R8)(DI*1)
+	VMOVUPS      Y7, (R11)(R10*1)
 	VCVTDQ2PS    Y8, Y8
 	VMULPS       Y10, Y11, Y12
 	VMULPS       Y12, Y8, Y8
-	VADDPS       32(R8)(DI*1), Y8, Y8
+	VADDPS       32(R11)(R10*1), Y8, Y8
 	VMULPS       224(R13), Y13, Y12
 	VADDPS       Y12, Y8, Y8
-	VMOVUPS      Y8, 32(R8)(DI*1)
-	ADDQ         $0x00000020, R9
-	ADDQ         $0x00000004, R10
-	ADDQ         $0x00000008, R11
+	VMOVUPS      Y8, 32(R11)(R10*1)
+	ADDQ         $0x00000020, SI
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000008, R8
 	ADDQ         $0x00000200, R12
 	ADDQ         $0x00000100, R13
 	DECQ         R14
@@ -1410,15 +1527,29 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ2_KAVX2x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ2_KAVX2x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX2
-TEXT ·gemmQ2_KAVX2x2(SB), NOSPLIT, $0-80
-	MOVQ         codeStride+48(FP), AX
-	MOVQ         groupStride+72(FP), CX
-	MOVQ         dstStride+8(FP), DX
-	MOVQ         dst+0(FP), BX
-	MOVQ         codes+40(FP), SI
-	MOVQ         scale+56(FP), DI
+TEXT ·gemmQ2_KAVX2x2(SB), NOSPLIT, $0-96
+	MOVQ    codeStride+48(FP), AX
+	MOVQ    groupStride+72(FP), CX
+	MOVQ    fromStride+88(FP), DX
+	MOVQ    from+80(FP), BX
+	MOVQ    dstStride+8(FP), SI
+	MOVQ    dst+0(FP), DI
+	CMPQ    BX, DI
+	JEQ     there
+	VMOVUPS (BX), Y0
+	VMOVUPS Y0, (DI)
+	VMOVUPS 32(BX), Y0
+	VMOVUPS Y0, 32(DI)
+	VMOVUPS (BX)(DX*1), Y0
+	VMOVUPS Y0, (DI)(SI*1)
+	VMOVUPS 32(BX)(DX*1), Y0
+	VMOVUPS Y0, 32(DI)(SI*1)
+
+there:
+	MOVQ         codes+40(FP), DX
+	MOVQ         scale+56(FP), BX
 	MOVQ         sums+64(FP), R8
 	MOVQ         panel+16(FP), R9
 	MOVQ         scales+24(FP), R10
@@ -1430,44 +1561,44 @@ TEXT ·gemmQ2_KAVX2x2(SB), NOSPLIT, $0-80
 group:
 	VMOVDQU      (R9), Y3
 	VMOVDQU      32(R9), Y4
-	VBROADCASTSS (SI), Y5
+	VBROADCASTSS (DX), Y5
 	VPMADDUBSW   Y5, Y3, Y1
 	VPMADDUBSW   Y5, Y4, Y2
-	VBROADCASTSS (SI)(AX*1), Y5
+	VBROADCASTSS (DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y3, Y3
 	VPMADDUBSW   Y5, Y4, Y4
 	VMOVDQU      64(R9), Y7
 	VMOVDQU      96(R9), Y8
-	VBROADCASTSS 4(SI), Y5
+	VBROADCASTSS 4(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y2, Y2
-	VBROADCASTSS 4(SI)(AX*1), Y5
+	VBROADCASTSS 4(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y3, Y3
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y4, Y4
 	VMOVDQU      128(R9), Y7
 	VMOVDQU      160(R9), Y8
-	VBROADCASTSS 8(SI), Y5
+	VBROADCASTSS 8(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y2, Y2
-	VBROADCASTSS 8(SI)(AX*1), Y5
+	VBROADCASTSS 8(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y3, Y3
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y4, Y4
 	VMOVDQU      192(R9), Y7
 	VMOVDQU      224(R9), Y8
-	VBROADCASTSS 12(SI), Y5
+	VBROADCASTSS 12(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y2, Y2
-	VBROADCASTSS 12(SI)(AX*1), Y5
+	VBROADCASTSS 12(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y3, Y3
 	VPMADDUBSW   Y5, Y8, Y6
@@ -1479,77 +1610,77 @@ group:
 	VMOVUPS      (R10), Y5
 	VMOVUPS      32(R10), Y6
 	VBROADCASTSS (R8), Y9
-	VBROADCASTSS (DI), Y7
+	VBROADCASTSS (BX), Y7
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y5, Y7, Y8
 	VMULPS       Y8, Y1, Y1
-	VADDPS       (BX), Y1, Y1
+	VADDPS       (DI), Y1, Y1
 	VMULPS       64(R10), Y9, Y8
 	VADDPS       Y8, Y1, Y1
-	VMOVUPS      Y1, (BX)
+	VMOVUPS      Y1, (DI)
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y6, Y7, Y8
 	VMULPS       Y8, Y2, Y2
-	VADDPS       32(BX), Y2, Y2
+	VADDPS       32(DI), Y2, Y2
 	VMULPS       96(R10), Y9, Y8
 	VADDPS       Y8, Y2, Y2
-	VMOVUPS      Y2, 32(BX)
+	VMOVUPS      Y2, 32(DI)
 	VBROADCASTSS (R8)(CX*2), Y9
-	VBROADCASTSS (DI)(CX*1), Y7
+	VBROADCASTSS (BX)(CX*1), Y7
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       Y5, Y7, Y8
 	VMULPS       Y8, Y3, Y3
-	VADDPS       (BX)(DX*1), Y3, Y3
+	VADDPS       (DI)(SI*1), Y3, Y3
 	VMULPS       64(R10), Y9, Y8
 	VADDPS       Y8, Y3, Y3
-	VMOVUPS      Y3, (BX)(DX*1)
+	VMOVUPS      Y3, (DI)(SI*1)
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y6, Y7, Y8
 	VMULPS       Y8, Y4, Y4
-	VADDPS       32(BX)(DX*1), Y4, Y4
+	VADDPS       32(DI)(SI*1), Y4, Y4
 	VMULPS       96(R10), Y9, Y8
 	VADDPS       Y8, Y4, Y4
-	VMOVUPS      Y4, 32(BX)(DX*1)
+	VMOVUPS      Y4, 32(DI)(SI*1)
 	VMOVDQU      256(R9), Y3
 	VMOVDQU      288(R9), Y4
-	VBROADCASTSS 16(SI), Y5
+	VBROADCASTSS 16(DX), Y5
 	VPMADDUBSW   Y5, Y3, Y1
 	VPMADDUBSW   Y5, Y4, Y2
-	VBROADCASTSS 16(SI)(AX*1), Y5
+	VBROADCASTSS 16(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y3, Y3
 	VPMADDUBSW   Y5, Y4, Y4
 	VMOVDQU      320(R9), Y7
 	VMOVDQU      352(R9), Y8
-	VBROADCASTSS 20(SI), Y5
+	VBROADCASTSS 20(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y2, Y2
-	VBROADCASTSS 20(SI)(AX*1), Y5
+	VBROADCASTSS 20(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y3, Y3
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y4, Y4
 	VMOVDQU      384(R9), Y7
 	VMOVDQU      416(R9), Y8
-	VBROADCASTSS 24(SI), Y5
+	VBROADCASTSS 24(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y2, Y2
-	VBROADCASTSS 24(SI)(AX*1), Y5
+	VBROADCASTSS 24(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y3, Y3
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y4, Y4
 	VMOVDQU      448(R9), Y7
 	VMOVDQU      480(R9), Y8
-	VBROADCASTSS 28(SI), Y5
+	VBROADCASTSS 28(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y2, Y2
-	VBROADCASTSS 28(SI)(AX*1), Y5
+	VBROADCASTSS 28(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y3, Y3
 	VPMADDUBSW   Y5, Y8, Y6
@@ -1561,39 +1692,39 @@ group:
 	VMOVUPS      128(R10), Y5
 	VMOVUPS      160(R10), Y6
 	VBROADCASTSS 4(R8), Y9
-	VBROADCASTSS (DI), Y7
+	VBROADCASTSS (BX), Y7
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y5, Y7, Y8
 	VMULPS       Y8, Y1, Y1
-	VADDPS       (BX), Y1, Y1
+	VADDPS       (DI), Y1, Y1
 	VMULPS       192(R10), Y9, Y8
 	VADDPS       Y8, Y1, Y1
-	VMOVUPS      Y1, (BX)
+	VMOVUPS      Y1, (DI)
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y6, Y7, Y8
 	VMULPS       Y8, Y2, Y2
-	VADDPS       32(BX), Y2, Y2
+	VADDPS       32(DI), Y2, Y2
 	VMULPS       224(R10), Y9, Y8
 	VADDPS       Y8, Y2, Y2
-	VMOVUPS      Y2, 32(BX)
+	VMOVUPS      Y2, 32(DI)
 	VBROADCASTSS 4(R8)(CX*2), Y9
-	VBROADCASTSS (DI)(CX*1), Y7
+	VBROADCASTSS (BX)(CX*1), Y7
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       Y5, Y7, Y8
 	VMULPS       Y8, Y3, Y3
-	VADDPS       (BX)(DX*1), Y3, Y3
+	VADDPS       (DI)(SI*1), Y3, Y3
 	VMULPS       192(R10), Y9, Y8
 	VADDPS       Y8, Y3, Y3
-	VMOVUPS      Y3, (BX)(DX*1)
+	VMOVUPS      Y3, (DI)(SI*1)
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y6, Y7, Y8
 	VMULPS       Y8, Y4, Y4
-	VADDPS       32(BX)(DX*1), Y4, Y4
+	VADDPS       32(DI)(SI*1), Y4, Y4
 	VMULPS       224(R10), Y9, Y8
 	VADDPS       Y8, Y4, Y4
-	VMOVUPS      Y4, 32(BX)(DX*1)
-	ADDQ         $0x00000020, SI
-	ADDQ         $0x00000004, DI
+	VMOVUPS      Y4, 32(DI)(SI*1)
+	ADDQ         $0x00000020, DX
+	ADDQ         $0x00000004, BX
 	ADDQ         $0x00000008, R8
 	ADDQ         $0x00000200, R9
 	ADDQ         $0x00000100, R10
@@ -1602,11 +1733,20 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ2_KAVX2x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ2_KAVX2x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX2
-TEXT ·gemmQ2_KAVX2x1(SB), NOSPLIT, $0-80
-	MOVQ         dst+0(FP), AX
-	MOVQ         codes+40(FP), CX
+TEXT ·gemmQ2_KAVX2x1(SB), NOSPLIT, $0-96
+	MOVQ    from+80(FP), AX
+	MOVQ    dst+0(FP), CX
+	CMPQ    AX, CX
+	JEQ     there
+	VMOVUPS (AX), Y0
+	VMOVUPS Y0, (CX)
+	VMOVUPS 32(AX), Y0
+	VMOVUPS Y0, 32(CX)
+
+there:
+	MOVQ         codes+40(FP), AX
 	MOVQ         scale+56(FP), DX
 	MOVQ         sums+64(FP), BX
 	MOVQ         panel+16(FP), SI
@@ -1619,26 +1759,26 @@ TEXT ·gemmQ2_KAVX2x1(SB), NOSPLIT, $0-80
 group:
 	VMOVDQU      (SI), Y1
 	VMOVDQU      32(SI), Y2
-	VBROADCASTSS (CX), Y3
+	VBROADCASTSS (AX), Y3
 	VPMADDUBSW   Y3, Y1, Y1
 	VPMADDUBSW   Y3, Y2, Y2
 	VMOVDQU      64(SI), Y4
 	VMOVDQU      96(SI), Y5
-	VBROADCASTSS 4(CX), Y3
+	VBROADCASTSS 4(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
 	VPADDW       Y4, Y2, Y2
 	VMOVDQU      128(SI), Y4
 	VMOVDQU      160(SI), Y5
-	VBROADCASTSS 8(CX), Y3
+	VBROADCASTSS 8(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
 	VPADDW       Y4, Y2, Y2
 	VMOVDQU      192(SI), Y4
 	VMOVDQU      224(SI), Y5
-	VBROADCASTSS 12(CX), Y3
+	VBROADCASTSS 12(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
@@ -1652,39 +1792,39 @@ group:
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y3, Y5, Y3
 	VMULPS       Y3, Y1, Y1
-	VADDPS       (AX), Y1, Y1
+	VADDPS       (CX), Y1, Y1
 	VMULPS       64(DI), Y6, Y3
 	VADDPS       Y3, Y1, Y1
-	VMOVUPS      Y1, (AX)
+	VMOVUPS      Y1, (CX)
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y4, Y5, Y3
 	VMULPS       Y3, Y2, Y2
-	VADDPS       32(AX), Y2, Y2
+	VADDPS       32(CX), Y2, Y2
 	VMULPS       96(DI), Y6, Y3
 	VADDPS       Y3, Y2, Y2
-	VMOVUPS      Y2, 32(AX)
+	VMOVUPS      Y2, 32(CX)
 	VMOVDQU      256(SI), Y1
 	VMOVDQU      288(SI), Y2
-	VBROADCASTSS 16(CX), Y3
+	VBROADCASTSS 16(AX), Y3
 	VPMADDUBSW   Y3, Y1, Y1
 	VPMADDUBSW   Y3, Y2, Y2
 	VMOVDQU      320(SI), Y4
 	VMOVDQU      352(SI), Y5
-	VBROADCASTSS 20(CX), Y3
+	VBROADCASTSS 20(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
 	VPADDW       Y4, Y2, Y2
 	VMOVDQU      384(SI), Y4
 	VMOVDQU      416(SI), Y5
-	VBROADCASTSS 24(CX), Y3
+	VBROADCASTSS 24(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
 	VPADDW       Y4, Y2, Y2
 	VMOVDQU      448(SI), Y4
 	VMOVDQU      480(SI), Y5
-	VBROADCASTSS 28(CX), Y3
+	VBROADCASTSS 28(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
@@ -1698,18 +1838,18 @@ group:
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y3, Y5, Y3
 	VMULPS       Y3, Y1, Y1
-	VADDPS       (AX), Y1, Y1
+	VADDPS       (CX), Y1, Y1
 	VMULPS       192(DI), Y6, Y3
 	VADDPS       Y3, Y1, Y1
-	VMOVUPS      Y1, (AX)
+	VMOVUPS      Y1, (CX)
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y4, Y5, Y3
 	VMULPS       Y3, Y2, Y2
-	VADDPS       32(AX), Y2, Y2
+	VADDPS       32(CX), Y2, Y2
 	VMULPS       224(DI), Y6, Y3
 	VADDPS       Y3, Y2, Y2
-	VMOVUPS      Y2, 32(AX)
-	ADDQ         $0x00000020, CX
+	VMOVUPS      Y2, 32(CX)
+	ADDQ         $0x00000020, AX
 	ADDQ         $0x00000004, DX
 	ADDQ         $0x00000008, BX
 	ADDQ         $0x00000200, SI
@@ -1719,19 +1859,42 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ3_KAVX2x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ3_KAVX2x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX2
-TEXT ·gemmQ3_KAVX2x4(SB), NOSPLIT, $0-80
-	MOVQ         codeStride+48(FP), AX
-	LEAQ         (AX)(AX*2), CX
-	MOVQ         groupStride+72(FP), DX
-	LEAQ         (DX)(DX*2), BX
-	MOVQ         dstStride+8(FP), SI
-	LEAQ         (SI)(SI*2), DI
-	MOVQ         dst+0(FP), R8
-	MOVQ         codes+40(FP), R9
-	MOVQ         scale+56(FP), R10
-	MOVQ         sums+64(FP), R11
+TEXT ·gemmQ3_KAVX2x4(SB), NOSPLIT, $0-96
+	MOVQ    codeStride+48(FP), AX
+	LEAQ    (AX)(AX*2), CX
+	MOVQ    groupStride+72(FP), DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    fromStride+88(FP), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    from+80(FP), R8
+	MOVQ    dstStride+8(FP), R9
+	LEAQ    (R9)(R9*2), R10
+	MOVQ    dst+0(FP), R11
+	CMPQ    R8, R11
+	JEQ     there
+	VMOVUPS (R8), Y0
+	VMOVUPS Y0, (R11)
+	VMOVUPS 32(R8), Y0
+	VMOVUPS Y0, 32(R11)
+	VMOVUPS (R8)(SI*1), Y0
+	VMOVUPS Y0, (R11)(R9*1)
+	VMOVUPS 32(R8)(SI*1), Y0
+	VMOVUPS Y0, 32(R11)(R9*1)
+	VMOVUPS (R8)(SI*2), Y0
+	VMOVUPS Y0, (R11)(R9*2)
+	VMOVUPS 32(R8)(SI*2), Y0
+	VMOVUPS Y0, 32(R11)(R9*2)
+	VMOVUPS (R8)(DI*1), Y0
+	VMOVUPS Y0, (R11)(R10*1)
+	VMOVUPS 32(R8)(DI*1), Y0
+	VMOVUPS Y0, 32(R11)(R10*1)
+
+there:
+	MOVQ         codes+40(FP), SI
+	MOVQ         scale+56(FP), DI
+	MOVQ         sums+64(FP), R8
 	MOVQ         panel+16(FP), R12
 	MOVQ         scales+24(FP), R13
 	MOVQ         groups+32(FP), R14
@@ -1742,80 +1905,80 @@ TEXT ·gemmQ3_KAVX2x4(SB), NOSPLIT, $0-80
 group:
 	VMOVDQU      (R12), Y7
 	VMOVDQU      32(R12), Y8
-	VBROADCASTSS (R9), Y9
+	VBROADCASTSS (SI), Y9
 	VPMADDUBSW   Y9, Y7, Y1
 	VPMADDUBSW   Y9, Y8, Y2
-	VBROADCASTSS (R9)(AX*1), Y9
+	VBROADCASTSS (SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y7, Y3
 	VPMADDUBSW   Y9, Y8, Y4
-	VBROADCASTSS (R9)(AX*2), Y9
+	VBROADCASTSS (SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y7, Y5
 	VPMADDUBSW   Y9, Y8, Y6
-	VBROADCASTSS (R9)(CX*1), Y9
+	VBROADCASTSS (SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y7, Y7
 	VPMADDUBSW   Y9, Y8, Y8
 	VMOVDQU      64(R12), Y11
 	VMOVDQU      96(R12), Y12
-	VBROADCASTSS 4(R9), Y9
+	VBROADCASTSS 4(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y2, Y2
-	VBROADCASTSS 4(R9)(AX*1), Y9
+	VBROADCASTSS 4(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y4, Y4
-	VBROADCASTSS 4(R9)(AX*2), Y9
+	VBROADCASTSS 4(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y5, Y5
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 4(R9)(CX*1), Y9
+	VBROADCASTSS 4(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y7, Y7
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y8, Y8
 	VMOVDQU      128(R12), Y11
 	VMOVDQU      160(R12), Y12
-	VBROADCASTSS 8(R9), Y9
+	VBROADCASTSS 8(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y2, Y2
-	VBROADCASTSS 8(R9)(AX*1), Y9
+	VBROADCASTSS 8(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y4, Y4
-	VBROADCASTSS 8(R9)(AX*2), Y9
+	VBROADCASTSS 8(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y5, Y5
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 8(R9)(CX*1), Y9
+	VBROADCASTSS 8(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y7, Y7
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y8, Y8
 	VMOVDQU      192(R12), Y11
 	VMOVDQU      224(R12), Y12
-	VBROADCASTSS 12(R9), Y9
+	VBROADCASTSS 12(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y2, Y2
-	VBROADCASTSS 12(R9)(AX*1), Y9
+	VBROADCASTSS 12(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y4, Y4
-	VBROADCASTSS 12(R9)(AX*2), Y9
+	VBROADCASTSS 12(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y5, Y5
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 12(R9)(CX*1), Y9
+	VBROADCASTSS 12(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y7, Y7
 	VPMADDUBSW   Y9, Y12, Y10
@@ -1830,142 +1993,142 @@ group:
 	VPMADDWD     Y0, Y8, Y8
 	VMOVUPS      (R13), Y9
 	VMOVUPS      32(R13), Y10
-	VBROADCASTSS (R11), Y13
+	VBROADCASTSS (R8), Y13
 	VPSLLD       $0x02, Y13, Y13
-	VBROADCASTSS (R10), Y11
+	VBROADCASTSS (DI), Y11
 	VPSUBD       Y13, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y9, Y11, Y12
 	VMULPS       Y12, Y1, Y1
-	VADDPS       (R8), Y1, Y1
-	VMOVUPS      Y1, (R8)
+	VADDPS       (R11), Y1, Y1
+	VMOVUPS      Y1, (R11)
 	VPSUBD       Y13, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y10, Y11, Y12
 	VMULPS       Y12, Y2, Y2
-	VADDPS       32(R8), Y2, Y2
-	VMOVUPS      Y2, 32(R8)
-	VBROADCASTSS (R11)(DX*2), Y13
+	VADDPS       32(R11), Y2, Y2
+	VMOVUPS      Y2, 32(R11)
+	VBROADCASTSS (R8)(DX*2), Y13
 	VPSLLD       $0x02, Y13, Y13
-	VBROADCASTSS (R10)(DX*1), Y11
+	VBROADCASTSS (DI)(DX*1), Y11
 	VPSUBD       Y13, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       Y9, Y11, Y12
 	VMULPS       Y12, Y3, Y3
-	VADDPS       (R8)(SI*1), Y3, Y3
-	VMOVUPS      Y3, (R8)(SI*1)
+	VADDPS       (R11)(R9*1), Y3, Y3
+	VMOVUPS      Y3, (R11)(R9*1)
 	VPSUBD       Y13, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y10, Y11, Y12
 	VMULPS       Y12, Y4, Y4
-	VADDPS       32(R8)(SI*1), Y4, Y4
-	VMOVUPS      Y4, 32(R8)(SI*1)
-	VBROADCASTSS (R11)(DX*4), Y13
+	VADDPS       32(R11)(R9*1), Y4, Y4
+	VMOVUPS      Y4, 32(R11)(R9*1)
+	VBROADCASTSS (R8)(DX*4), Y13
 	VPSLLD       $0x02, Y13, Y13
-	VBROADCASTSS (R10)(DX*2), Y11
+	VBROADCASTSS (DI)(DX*2), Y11
 	VPSUBD       Y13, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       Y9, Y11, Y12
 	VMULPS       Y12, Y5, Y5
-	VADDPS       (R8)(SI*2), Y5, Y5
-	VMOVUPS      Y5, (R8)(SI*2)
+	VADDPS       (R11)(R9*2), Y5, Y5
+	VMOVUPS      Y5, (R11)(R9*2)
 	VPSUBD       Y13, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y10, Y11, Y12
 	VMULPS       Y12, Y6, Y6
-	VADDPS       32(R8)(SI*2), Y6, Y6
-	VMOVUPS      Y6, 32(R8)(SI*2)
-	VBROADCASTSS (R11)(BX*2), Y13
+	VADDPS       32(R11)(R9*2), Y6, Y6
+	VMOVUPS      Y6, 32(R11)(R9*2)
+	VBROADCASTSS (R8)(BX*2), Y13
 	VPSLLD       $0x02, Y13, Y13
-	VBROADCASTSS (R10)(BX*1), Y11
+	VBROADCASTSS (DI)(BX*1), Y11
 	VPSUBD       Y13, Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y9, Y11, Y12
 	VMULPS       Y12, Y7, Y7
-	VADDPS       (R8)(DI*1), Y7, Y7
-	VMOVUPS      Y7, (R8)(DI*1)
+	VADDPS       (R11)(R10*1), Y7, Y7
+	VMOVUPS      Y7, (R11)(R10*1)
 	VPSUBD       Y13, Y8, Y8
 	VCVTDQ2PS    Y8, Y8
 	VMULPS       Y10, Y11, Y12
 	VMULPS       Y12, Y8, Y8
-	VADDPS       32(R8)(DI*1), Y8, Y8
-	VMOVUPS      Y8, 32(R8)(DI*1)
+	VADDPS       32(R11)(R10*1), Y8, Y8
+	VMOVUPS      Y8, 32(R11)(R10*1)
 	VMOVDQU      256(R12), Y7
 	VMOVDQU      288(R12), Y8
-	VBROADCASTSS 16(R9), Y9
+	VBROADCASTSS 16(SI), Y9
 	VPMADDUBSW   Y9, Y7, Y1
 	VPMADDUBSW   Y9, Y8, Y2
-	VBROADCASTSS 16(R9)(AX*1), Y9
+	VBROADCASTSS 16(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y7, Y3
 	VPMADDUBSW   Y9, Y8, Y4
-	VBROADCASTSS 16(R9)(AX*2), Y9
+	VBROADCASTSS 16(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y7, Y5
 	VPMADDUBSW   Y9, Y8, Y6
-	VBROADCASTSS 16(R9)(CX*1), Y9
+	VBROADCASTSS 16(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y7, Y7
 	VPMADDUBSW   Y9, Y8, Y8
 	VMOVDQU      320(R12), Y11
 	VMOVDQU      352(R12), Y12
-	VBROADCASTSS 20(R9), Y9
+	VBROADCASTSS 20(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y2, Y2
-	VBROADCASTSS 20(R9)(AX*1), Y9
+	VBROADCASTSS 20(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y4, Y4
-	VBROADCASTSS 20(R9)(AX*2), Y9
+	VBROADCASTSS 20(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y5, Y5
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 20(R9)(CX*1), Y9
+	VBROADCASTSS 20(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y7, Y7
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y8, Y8
 	VMOVDQU      384(R12), Y11
 	VMOVDQU      416(R12), Y12
-	VBROADCASTSS 24(R9), Y9
+	VBROADCASTSS 24(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y2, Y2
-	VBROADCASTSS 24(R9)(AX*1), Y9
+	VBROADCASTSS 24(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y4, Y4
-	VBROADCASTSS 24(R9)(AX*2), Y9
+	VBROADCASTSS 24(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y5, Y5
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 24(R9)(CX*1), Y9
+	VBROADCASTSS 24(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y7, Y7
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y8, Y8
 	VMOVDQU      448(R12), Y11
 	VMOVDQU      480(R12), Y12
-	VBROADCASTSS 28(R9), Y9
+	VBROADCASTSS 28(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y2, Y2
-	VBROADCASTSS 28(R9)(AX*1), Y9
+	VBROADCASTSS 28(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y4, Y4
-	VBROADCASTSS 28(R9)(AX*2), Y9
+	VBROADCASTSS 28(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y5, Y5
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 28(R9)(CX*1), Y9
+	VBROADCASTSS 28(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y7, Y7
 	VPMADDUBSW   Y9, Y12, Y10
@@ -1980,69 +2143,69 @@ group:
 	VPMADDWD     Y0, Y8, Y8
 	VMOVUPS      64(R13), Y9
 	VMOVUPS      96(R13), Y10
-	VBROADCASTSS 4(R11), Y13
+	VBROADCASTSS 4(R8), Y13
 	VPSLLD       $0x02, Y13, Y13
-	VBROADCASTSS (R10), Y11
+	VBROADCASTSS (DI), Y11
 	VPSUBD       Y13, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y9, Y11, Y12
 	VMULPS       Y12, Y1, Y1
-	VADDPS       (R8), Y1, Y1
-	VMOVUPS      Y1, (R8)
+	VADDPS       (R11), Y1, Y1
+	VMOVUPS      Y1, (R11)
 	VPSUBD       Y13, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y10, Y11, Y12
 	VMULPS       Y12, Y2, Y2
-	VADDPS       32(R8), Y2, Y2
-	VMOVUPS      Y2, 32(R8)
-	VBROADCASTSS 4(R11)(DX*2), Y13
+	VADDPS       32(R11), Y2, Y2
+	VMOVUPS      Y2, 32(R11)
+	VBROADCASTSS 4(R8)(DX*2), Y13
 	VPSLLD       $0x02, Y13, Y13
-	VBROADCASTSS (R10)(DX*1), Y11
+	VBROADCASTSS (DI)(DX*1), Y11
 	VPSUBD       Y13, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       Y9, Y11, Y12
 	VMULPS       Y12, Y3, Y3
-	VADDPS       (R8)(SI*1), Y3, Y3
-	VMOVUPS      Y3, (R8)(SI*1)
+	VADDPS       (R11)(R9*1), Y3, Y3
+	VMOVUPS      Y3, (R11)(R9*1)
 	VPSUBD       Y13, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y10, Y11, Y12
 	VMULPS       Y12, Y4, Y4
-	VADDPS       32(R8)(SI*1), Y4, Y4
-	VMOVUPS      Y4, 32(R8)(SI*1)
-	VBROADCASTSS 4(R11)(DX*4), Y13
+	VADDPS       32(R11)(R9*1), Y4, Y4
+	VMOVUPS      Y4, 32(R11)(R9*1)
+	VBROADCASTSS 4(R8)(DX*4), Y13
 	VPSLLD       $0x02, Y13, Y13
-	VBROADCASTSS (R10)(DX*2), Y11
+	VBROADCASTSS (DI)(DX*2), Y11
 	VPSUBD       Y13, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       Y9, Y11, Y12
 	VMULPS       Y12, Y5, Y5
-	VADDPS       (R8)(SI*2), Y5, Y5
-	VMOVUPS      Y5, (R8)(SI*2)
+	VADDPS       (R11)(R9*2), Y5, Y5
+	VMOVUPS      Y5, (R11)(R9*2)
 	VPSUBD       Y13, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y10, Y11, Y12
 	VMULPS       Y12, Y6, Y6
-	VADDPS       32(R8)(SI*2), Y6, Y6
-	VMOVUPS      Y6, 32(R8)(SI*2)
-	VBROADCASTSS 4(R11)(BX*2), Y13
+	VADDPS       32(R11)(R9*2), Y6, Y6
+	VMOVUPS      Y6, 32(R11)(R9*2)
+	VBROADCASTSS 4(R8)(BX*2), Y13
 	VPSLLD       $0x02, Y13, Y13
-	VBROADCASTSS (R10)(BX*1), Y11
+	VBROADCASTSS (DI)(BX*1), Y11
 	VPSUBD       Y13, Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y9, Y11, Y12
 	VMULPS       Y12, Y7, Y7
-	VADDPS       (R8)(DI*1), Y7, Y7
-	VMOVUPS      Y7, (R8)(DI*1)
+	VADDPS       (R11)(R10*1), Y7, Y7
+	VMOVUPS      Y7, (R11)(R10*1)
 	VPSUBD       Y13, Y8, Y8
 	VCVTDQ2PS    Y8, Y8
 	VMULPS       Y10, Y11, Y12
 	VMULPS       Y12, Y8, Y8
-	VADDPS       32(R8)(DI*1), Y8, Y8
-	VMOVUPS      Y8, 32(R8)(DI*1)
-	ADDQ         $0x00000020, R9
-	ADDQ         $0x00000004, R10
-	ADDQ         $0x00000008, R11
+	VADDPS       32(R11)(R10*1), Y8, Y8
+	VMOVUPS      Y8, 32(R11)(R10*1)
+	ADDQ         $0x00000020, SI
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000008, R8
 	ADDQ         $0x00000200, R12
 	ADDQ         $0x00000080, R13
 	DECQ         R14
@@ -2050,15 +2213,29 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ3_KAVX2x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ3_KAVX2x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX2
-TEXT ·gemmQ3_KAVX2x2(SB), NOSPLIT, $0-80
-	MOVQ         codeStride+48(FP), AX
-	MOVQ         groupStride+72(FP), CX
-	MOVQ         dstStride+8(FP), DX
-	MOVQ         dst+0(FP), BX
-	MOVQ         codes+40(FP), SI
-	MOVQ         scale+56(FP), DI
+TEXT ·gemmQ3_KAVX2x2(SB), NOSPLIT, $0-96
+	MOVQ    codeStride+48(FP), AX
+	MOVQ    groupStride+72(FP), CX
+	MOVQ    fromStride+88(FP), DX
+	MOVQ    from+80(FP), BX
+	MOVQ    dstStride+8(FP), SI
+	MOVQ    dst+0(FP), DI
+	CMPQ    BX, DI
+	JEQ     there
+	VMOVUPS (BX), Y0
+	VMOVUPS Y0, (DI)
+	VMOVUPS 32(BX), Y0
+	VMOVUPS Y0, 32(DI)
+	VMOVUPS (BX)(DX*1), Y0
+	VMOVUPS Y0, (DI)(SI*1)
+	VMOVUPS 32(BX)(DX*1), Y0
+	VMOVUPS Y0, 32(DI)(SI*1)
+
+there:
+	MOVQ         codes+40(FP), DX
+	MOVQ         scale+56(FP), BX
 	MOVQ         sums+64(FP), R8
 	MOVQ         panel+16(FP), R9
 	MOVQ         scales+24(FP), R10
@@ -2070,44 +2247,44 @@ TEXT ·gemmQ3_KAVX2x2(SB), NOSPLIT, $0-80
 group:
 	VMOVDQU      (R9), Y3
 	VMOVDQU      32(R9), Y4
-	VBROADCASTSS (SI), Y5
+	VBROADCASTSS (DX), Y5
 	VPMADDUBSW   Y5, Y3, Y1
 	VPMADDUBSW   Y5, Y4, Y2
-	VBROADCASTSS (SI)(AX*1), Y5
+	VBROADCASTSS (DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y3, Y3
 	VPMADDUBSW   Y5, Y4, Y4
 	VMOVDQU      64(R9), Y7
 	VMOVDQU      96(R9), Y8
-	VBROADCASTSS 4(SI), Y5
+	VBROADCASTSS 4(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y2, Y2
-	VBROADCASTSS 4(SI)(AX*1), Y5
+	VBROADCASTSS 4(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y3, Y3
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y4, Y4
 	VMOVDQU      128(R9), Y7
 	VMOVDQU      160(R9), Y8
-	VBROADCASTSS 8(SI), Y5
+	VBROADCASTSS 8(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y2, Y2
-	VBROADCASTSS 8(SI)(AX*1), Y5
+	VBROADCASTSS 8(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y3, Y3
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y4, Y4
 	VMOVDQU      192(R9), Y7
 	VMOVDQU      224(R9), Y8
-	VBROADCASTSS 12(SI), Y5
+	VBROADCASTSS 12(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y2, Y2
-	VBROADCASTSS 12(SI)(AX*1), Y5
+	VBROADCASTSS 12(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y3, Y3
 	VPMADDUBSW   Y5, Y8, Y6
@@ -2120,74 +2297,74 @@ group:
 	VMOVUPS      32(R10), Y6
 	VBROADCASTSS (R8), Y9
 	VPSLLD       $0x02, Y9, Y9
-	VBROADCASTSS (DI), Y7
+	VBROADCASTSS (BX), Y7
 	VPSUBD       Y9, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y5, Y7, Y8
 	VMULPS       Y8, Y1, Y1
-	VADDPS       (BX), Y1, Y1
-	VMOVUPS      Y1, (BX)
+	VADDPS       (DI), Y1, Y1
+	VMOVUPS      Y1, (DI)
 	VPSUBD       Y9, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y6, Y7, Y8
 	VMULPS       Y8, Y2, Y2
-	VADDPS       32(BX), Y2, Y2
-	VMOVUPS      Y2, 32(BX)
+	VADDPS       32(DI), Y2, Y2
+	VMOVUPS      Y2, 32(DI)
 	VBROADCASTSS (R8)(CX*2), Y9
 	VPSLLD       $0x02, Y9, Y9
-	VBROADCASTSS (DI)(CX*1), Y7
+	VBROADCASTSS (BX)(CX*1), Y7
 	VPSUBD       Y9, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       Y5, Y7, Y8
 	VMULPS       Y8, Y3, Y3
-	VADDPS       (BX)(DX*1), Y3, Y3
-	VMOVUPS      Y3, (BX)(DX*1)
+	VADDPS       (DI)(SI*1), Y3, Y3
+	VMOVUPS      Y3, (DI)(SI*1)
 	VPSUBD       Y9, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y6, Y7, Y8
 	VMULPS       Y8, Y4, Y4
-	VADDPS       32(BX)(DX*1), Y4, Y4
-	VMOVUPS      Y4, 32(BX)(DX*1)
+	VADDPS       32(DI)(SI*1), Y4, Y4
+	VMOVUPS      Y4, 32(DI)(SI*1)
 	VMOVDQU      256(R9), Y3
 	VMOVDQU      288(R9), Y4
-	VBROADCASTSS 16(SI), Y5
+	VBROADCASTSS 16(DX), Y5
 	VPMADDUBSW   Y5, Y3, Y1
 	VPMADDUBSW   Y5, Y4, Y2
-	VBROADCASTSS 16(SI)(AX*1), Y5
+	VBROADCASTSS 16(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y3, Y3
 	VPMADDUBSW   Y5, Y4, Y4
 	VMOVDQU      320(R9), Y7
 	VMOVDQU      352(R9), Y8
-	VBROADCASTSS 20(SI), Y5
+	VBROADCASTSS 20(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y2, Y2
-	VBROADCASTSS 20(SI)(AX*1), Y5
+	VBROADCASTSS 20(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y3, Y3
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y4, Y4
 	VMOVDQU      384(R9), Y7
 	VMOVDQU      416(R9), Y8
-	VBROADCASTSS 24(SI), Y5
+	VBROADCASTSS 24(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y2, Y2
-	VBROADCASTSS 24(SI)(AX*1), Y5
+	VBROADCASTSS 24(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y3, Y3
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y4, Y4
 	VMOVDQU      448(R9), Y7
 	VMOVDQU      480(R9), Y8
-	VBROADCASTSS 28(SI), Y5
+	VBROADCASTSS 28(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y2, Y2
-	VBROADCASTSS 28(SI)(AX*1), Y5
+	VBROADCASTSS 28(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y3, Y3
 	VPMADDUBSW   Y5, Y8, Y6
@@ -2200,36 +2377,36 @@ group:
 	VMOVUPS      96(R10), Y6
 	VBROADCASTSS 4(R8), Y9
 	VPSLLD       $0x02, Y9, Y9
-	VBROADCASTSS (DI), Y7
+	VBROADCASTSS (BX), Y7
 	VPSUBD       Y9, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y5, Y7, Y8
 	VMULPS       Y8, Y1, Y1
-	VADDPS       (BX), Y1, Y1
-	VMOVUPS      Y1, (BX)
+	VADDPS       (DI), Y1, Y1
+	VMOVUPS      Y1, (DI)
 	VPSUBD       Y9, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y6, Y7, Y8
 	VMULPS       Y8, Y2, Y2
-	VADDPS       32(BX), Y2, Y2
-	VMOVUPS      Y2, 32(BX)
+	VADDPS       32(DI), Y2, Y2
+	VMOVUPS      Y2, 32(DI)
 	VBROADCASTSS 4(R8)(CX*2), Y9
 	VPSLLD       $0x02, Y9, Y9
-	VBROADCASTSS (DI)(CX*1), Y7
+	VBROADCASTSS (BX)(CX*1), Y7
 	VPSUBD       Y9, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       Y5, Y7, Y8
 	VMULPS       Y8, Y3, Y3
-	VADDPS       (BX)(DX*1), Y3, Y3
-	VMOVUPS      Y3, (BX)(DX*1)
+	VADDPS       (DI)(SI*1), Y3, Y3
+	VMOVUPS      Y3, (DI)(SI*1)
 	VPSUBD       Y9, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y6, Y7, Y8
 	VMULPS       Y8, Y4, Y4
-	VADDPS       32(BX)(DX*1), Y4, Y4
-	VMOVUPS      Y4, 32(BX)(DX*1)
-	ADDQ         $0x00000020, SI
-	ADDQ         $0x00000004, DI
+	VADDPS       32(DI)(SI*1), Y4, Y4
+	VMOVUPS      Y4, 32(DI)(SI*1)
+	ADDQ         $0x00000020, DX
+	ADDQ         $0x00000004, BX
 	ADDQ         $0x00000008, R8
 	ADDQ         $0x00000200, R9
 	ADDQ         $0x00000080, R10
@@ -2238,11 +2415,20 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ3_KAVX2x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ3_KAVX2x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX2
-TEXT ·gemmQ3_KAVX2x1(SB), NOSPLIT, $0-80
-	MOVQ         dst+0(FP), AX
-	MOVQ         codes+40(FP), CX
+TEXT ·gemmQ3_KAVX2x1(SB), NOSPLIT, $0-96
+	MOVQ    from+80(FP), AX
+	MOVQ    dst+0(FP), CX
+	CMPQ    AX, CX
+	JEQ     there
+	VMOVUPS (AX), Y0
+	VMOVUPS Y0, (CX)
+	VMOVUPS 32(AX), Y0
+	VMOVUPS Y0, 32(CX)
+
+there:
+	MOVQ         codes+40(FP), AX
 	MOVQ         scale+56(FP), DX
 	MOVQ         sums+64(FP), BX
 	MOVQ         panel+16(FP), SI
@@ -2255,26 +2441,26 @@ TEXT ·gemmQ3_KAVX2x1(SB), NOSPLIT, $0-80
 group:
 	VMOVDQU      (SI), Y1
 	VMOVDQU      32(SI), Y2
-	VBROADCASTSS (CX), Y3
+	VBROADCASTSS (AX), Y3
 	VPMADDUBSW   Y3, Y1, Y1
 	VPMADDUBSW   Y3, Y2, Y2
 	VMOVDQU      64(SI), Y4
 	VMOVDQU      96(SI), Y5
-	VBROADCASTSS 4(CX), Y3
+	VBROADCASTSS 4(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
 	VPADDW       Y4, Y2, Y2
 	VMOVDQU      128(SI), Y4
 	VMOVDQU      160(SI), Y5
-	VBROADCASTSS 8(CX), Y3
+	VBROADCASTSS 8(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
 	VPADDW       Y4, Y2, Y2
 	VMOVDQU      192(SI), Y4
 	VMOVDQU      224(SI), Y5
-	VBROADCASTSS 12(CX), Y3
+	VBROADCASTSS 12(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
@@ -2290,36 +2476,36 @@ group:
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y3, Y5, Y3
 	VMULPS       Y3, Y1, Y1
-	VADDPS       (AX), Y1, Y1
-	VMOVUPS      Y1, (AX)
+	VADDPS       (CX), Y1, Y1
+	VMOVUPS      Y1, (CX)
 	VPSUBD       Y6, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y4, Y5, Y3
 	VMULPS       Y3, Y2, Y2
-	VADDPS       32(AX), Y2, Y2
-	VMOVUPS      Y2, 32(AX)
+	VADDPS       32(CX), Y2, Y2
+	VMOVUPS      Y2, 32(CX)
 	VMOVDQU      256(SI), Y1
 	VMOVDQU      288(SI), Y2
-	VBROADCASTSS 16(CX), Y3
+	VBROADCASTSS 16(AX), Y3
 	VPMADDUBSW   Y3, Y1, Y1
 	VPMADDUBSW   Y3, Y2, Y2
 	VMOVDQU      320(SI), Y4
 	VMOVDQU      352(SI), Y5
-	VBROADCASTSS 20(CX), Y3
+	VBROADCASTSS 20(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
 	VPADDW       Y4, Y2, Y2
 	VMOVDQU      384(SI), Y4
 	VMOVDQU      416(SI), Y5
-	VBROADCASTSS 24(CX), Y3
+	VBROADCASTSS 24(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
 	VPADDW       Y4, Y2, Y2
 	VMOVDQU      448(SI), Y4
 	VMOVDQU      480(SI), Y5
-	VBROADCASTSS 28(CX), Y3
+	VBROADCASTSS 28(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
@@ -2335,15 +2521,15 @@ group:
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y3, Y5, Y3
 	VMULPS       Y3, Y1, Y1
-	VADDPS       (AX), Y1, Y1
-	VMOVUPS      Y1, (AX)
+	VADDPS       (CX), Y1, Y1
+	VMOVUPS      Y1, (CX)
 	VPSUBD       Y6, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y4, Y5, Y3
 	VMULPS       Y3, Y2, Y2
-	VADDPS       32(AX), Y2, Y2
-	VMOVUPS      Y2, 32(AX)
-	ADDQ         $0x00000020, CX
+	VADDPS       32(CX), Y2, Y2
+	VMOVUPS      Y2, 32(CX)
+	ADDQ         $0x00000020, AX
 	ADDQ         $0x00000004, DX
 	ADDQ         $0x00000008, BX
 	ADDQ         $0x00000200, SI
@@ -2353,19 +2539,42 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ5_0AVX2x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ5_0AVX2x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX2
-TEXT ·gemmQ5_0AVX2x4(SB), NOSPLIT, $0-80
-	MOVQ codeStride+48(FP), AX
-	LEAQ (AX)(AX*2), CX
-	MOVQ groupStride+72(FP), DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ dstStride+8(FP), SI
-	LEAQ (SI)(SI*2), DI
-	MOVQ dst+0(FP), R8
-	MOVQ codes+40(FP), R9
-	MOVQ scale+56(FP), R10
-	MOVQ sums+64(FP), R11
+TEXT ·gemmQ5_0AVX2x4(SB), NOSPLIT, $0-96
+	MOVQ    codeStride+48(FP), AX
+	LEAQ    (AX)(AX*2), CX
+	MOVQ    groupStride+72(FP), DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    fromStride+88(FP), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    from+80(FP), R8
+	MOVQ    dstStride+8(FP), R9
+	LEAQ    (R9)(R9*2), R10
+	MOVQ    dst+0(FP), R11
+	CMPQ    R8, R11
+	JEQ     there
+	VMOVUPS (R8), Y0
+	VMOVUPS Y0, (R11)
+	VMOVUPS 32(R8), Y0
+	VMOVUPS Y0, 32(R11)
+	VMOVUPS (R8)(SI*1), Y0
+	VMOVUPS Y0, (R11)(R9*1)
+	VMOVUPS 32(R8)(SI*1), Y0
+	VMOVUPS Y0, 32(R11)(R9*1)
+	VMOVUPS (R8)(SI*2), Y0
+	VMOVUPS Y0, (R11)(R9*2)
+	VMOVUPS 32(R8)(SI*2), Y0
+	VMOVUPS Y0, 32(R11)(R9*2)
+	VMOVUPS (R8)(DI*1), Y0
+	VMOVUPS Y0, (R11)(R10*1)
+	VMOVUPS 32(R8)(DI*1), Y0
+	VMOVUPS Y0, 32(R11)(R10*1)
+
+there:
+	MOVQ codes+40(FP), SI
+	MOVQ scale+56(FP), DI
+	MOVQ sums+64(FP), R8
 	MOVQ panel+16(FP), R12
 	MOVQ scales+24(FP), R13
 	MOVQ groups+32(FP), R14
@@ -2375,40 +2584,40 @@ group:
 	VMOVDQU      32(R12), Y10
 	VMOVDQU      64(R12), Y6
 	VMOVDQU      96(R12), Y7
-	VBROADCASTSS (R9), Y8
+	VBROADCASTSS (SI), Y8
 	VPMADDUBSW   Y8, Y11, Y0
 	VPMADDUBSW   Y8, Y10, Y1
-	VBROADCASTSS 4(R9), Y8
+	VBROADCASTSS 4(SI), Y8
 	VPMADDUBSW   Y8, Y6, Y9
 	VPADDW       Y9, Y0, Y0
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y0, Y0
 	VPMADDUBSW   Y8, Y7, Y9
 	VPADDW       Y9, Y1, Y1
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y1, Y1
-	VBROADCASTSS (R9)(AX*1), Y8
+	VBROADCASTSS (SI)(AX*1), Y8
 	VPMADDUBSW   Y8, Y11, Y2
 	VPMADDUBSW   Y8, Y10, Y3
-	VBROADCASTSS 4(R9)(AX*1), Y8
+	VBROADCASTSS 4(SI)(AX*1), Y8
 	VPMADDUBSW   Y8, Y6, Y9
 	VPADDW       Y9, Y2, Y2
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y2, Y2
 	VPMADDUBSW   Y8, Y7, Y9
 	VPADDW       Y9, Y3, Y3
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y3, Y3
-	VBROADCASTSS (R9)(AX*2), Y8
+	VBROADCASTSS (SI)(AX*2), Y8
 	VPMADDUBSW   Y8, Y11, Y4
 	VPMADDUBSW   Y8, Y10, Y5
-	VBROADCASTSS 4(R9)(AX*2), Y8
+	VBROADCASTSS 4(SI)(AX*2), Y8
 	VPMADDUBSW   Y8, Y6, Y9
 	VPADDW       Y9, Y4, Y4
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y8, Y7, Y9
 	VPADDW       Y9, Y5, Y5
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y5, Y5
-	VBROADCASTSS (R9)(CX*1), Y8
+	VBROADCASTSS (SI)(CX*1), Y8
 	VPMADDUBSW   Y8, Y11, Y11
 	VPMADDUBSW   Y8, Y10, Y10
-	VBROADCASTSS 4(R9)(CX*1), Y8
+	VBROADCASTSS 4(SI)(CX*1), Y8
 	VPMADDUBSW   Y8, Y6, Y9
 	VPADDW       Y9, Y11, Y11
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y11, Y6
@@ -2419,10 +2628,10 @@ group:
 	VMOVDQU      160(R12), Y11
 	VMOVDQU      192(R12), Y12
 	VMOVDQU      224(R12), Y13
-	VBROADCASTSS 8(R9), Y8
+	VBROADCASTSS 8(SI), Y8
 	VPMADDUBSW   Y8, Y10, Y14
 	VPMADDUBSW   Y8, Y11, Y15
-	VBROADCASTSS 12(R9), Y8
+	VBROADCASTSS 12(SI), Y8
 	VPMADDUBSW   Y8, Y12, Y9
 	VPADDW       Y9, Y14, Y14
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y14, Y14
@@ -2431,10 +2640,10 @@ group:
 	VPADDW       Y9, Y15, Y15
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y15, Y15
 	VPADDD       Y15, Y1, Y1
-	VBROADCASTSS 8(R9)(AX*1), Y8
+	VBROADCASTSS 8(SI)(AX*1), Y8
 	VPMADDUBSW   Y8, Y10, Y14
 	VPMADDUBSW   Y8, Y11, Y15
-	VBROADCASTSS 12(R9)(AX*1), Y8
+	VBROADCASTSS 12(SI)(AX*1), Y8
 	VPMADDUBSW   Y8, Y12, Y9
 	VPADDW       Y9, Y14, Y14
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y14, Y14
@@ -2443,10 +2652,10 @@ group:
 	VPADDW       Y9, Y15, Y15
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y15, Y15
 	VPADDD       Y15, Y3, Y3
-	VBROADCASTSS 8(R9)(AX*2), Y8
+	VBROADCASTSS 8(SI)(AX*2), Y8
 	VPMADDUBSW   Y8, Y10, Y14
 	VPMADDUBSW   Y8, Y11, Y15
-	VBROADCASTSS 12(R9)(AX*2), Y8
+	VBROADCASTSS 12(SI)(AX*2), Y8
 	VPMADDUBSW   Y8, Y12, Y9
 	VPADDW       Y9, Y14, Y14
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y14, Y14
@@ -2455,10 +2664,10 @@ group:
 	VPADDW       Y9, Y15, Y15
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y15, Y15
 	VPADDD       Y15, Y5, Y5
-	VBROADCASTSS 8(R9)(CX*1), Y8
+	VBROADCASTSS 8(SI)(CX*1), Y8
 	VPMADDUBSW   Y8, Y10, Y10
 	VPMADDUBSW   Y8, Y11, Y11
-	VBROADCASTSS 12(R9)(CX*1), Y8
+	VBROADCASTSS 12(SI)(CX*1), Y8
 	VPMADDUBSW   Y8, Y12, Y9
 	VPADDW       Y9, Y10, Y10
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y10, Y10
@@ -2471,10 +2680,10 @@ group:
 	VMOVDQU      288(R12), Y11
 	VMOVDQU      320(R12), Y12
 	VMOVDQU      352(R12), Y13
-	VBROADCASTSS 16(R9), Y8
+	VBROADCASTSS 16(SI), Y8
 	VPMADDUBSW   Y8, Y10, Y14
 	VPMADDUBSW   Y8, Y11, Y15
-	VBROADCASTSS 20(R9), Y8
+	VBROADCASTSS 20(SI), Y8
 	VPMADDUBSW   Y8, Y12, Y9
 	VPADDW       Y9, Y14, Y14
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y14, Y14
@@ -2483,10 +2692,10 @@ group:
 	VPADDW       Y9, Y15, Y15
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y15, Y15
 	VPADDD       Y15, Y1, Y1
-	VBROADCASTSS 16(R9)(AX*1), Y8
+	VBROADCASTSS 16(SI)(AX*1), Y8
 	VPMADDUBSW   Y8, Y10, Y14
 	VPMADDUBSW   Y8, Y11, Y15
-	VBROADCASTSS 20(R9)(AX*1), Y8
+	VBROADCASTSS 20(SI)(AX*1), Y8
 	VPMADDUBSW   Y8, Y12, Y9
 	VPADDW       Y9, Y14, Y14
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y14, Y14
@@ -2495,10 +2704,10 @@ group:
 	VPADDW       Y9, Y15, Y15
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y15, Y15
 	VPADDD       Y15, Y3, Y3
-	VBROADCASTSS 16(R9)(AX*2), Y8
+	VBROADCASTSS 16(SI)(AX*2), Y8
 	VPMADDUBSW   Y8, Y10, Y14
 	VPMADDUBSW   Y8, Y11, Y15
-	VBROADCASTSS 20(R9)(AX*2), Y8
+	VBROADCASTSS 20(SI)(AX*2), Y8
 	VPMADDUBSW   Y8, Y12, Y9
 	VPADDW       Y9, Y14, Y14
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y14, Y14
@@ -2507,10 +2716,10 @@ group:
 	VPADDW       Y9, Y15, Y15
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y15, Y15
 	VPADDD       Y15, Y5, Y5
-	VBROADCASTSS 16(R9)(CX*1), Y8
+	VBROADCASTSS 16(SI)(CX*1), Y8
 	VPMADDUBSW   Y8, Y10, Y10
 	VPMADDUBSW   Y8, Y11, Y11
-	VBROADCASTSS 20(R9)(CX*1), Y8
+	VBROADCASTSS 20(SI)(CX*1), Y8
 	VPMADDUBSW   Y8, Y12, Y9
 	VPADDW       Y9, Y10, Y10
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y10, Y10
@@ -2523,10 +2732,10 @@ group:
 	VMOVDQU      416(R12), Y11
 	VMOVDQU      448(R12), Y12
 	VMOVDQU      480(R12), Y13
-	VBROADCASTSS 24(R9), Y8
+	VBROADCASTSS 24(SI), Y8
 	VPMADDUBSW   Y8, Y10, Y14
 	VPMADDUBSW   Y8, Y11, Y15
-	VBROADCASTSS 28(R9), Y8
+	VBROADCASTSS 28(SI), Y8
 	VPMADDUBSW   Y8, Y12, Y9
 	VPADDW       Y9, Y14, Y14
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y14, Y14
@@ -2535,10 +2744,10 @@ group:
 	VPADDW       Y9, Y15, Y15
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y15, Y15
 	VPADDD       Y15, Y1, Y1
-	VBROADCASTSS 24(R9)(AX*1), Y8
+	VBROADCASTSS 24(SI)(AX*1), Y8
 	VPMADDUBSW   Y8, Y10, Y14
 	VPMADDUBSW   Y8, Y11, Y15
-	VBROADCASTSS 28(R9)(AX*1), Y8
+	VBROADCASTSS 28(SI)(AX*1), Y8
 	VPMADDUBSW   Y8, Y12, Y9
 	VPADDW       Y9, Y14, Y14
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y14, Y14
@@ -2547,10 +2756,10 @@ group:
 	VPADDW       Y9, Y15, Y15
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y15, Y15
 	VPADDD       Y15, Y3, Y3
-	VBROADCASTSS 24(R9)(AX*2), Y8
+	VBROADCASTSS 24(SI)(AX*2), Y8
 	VPMADDUBSW   Y8, Y10, Y14
 	VPMADDUBSW   Y8, Y11, Y15
-	VBROADCASTSS 28(R9)(AX*2), Y8
+	VBROADCASTSS 28(SI)(AX*2), Y8
 	VPMADDUBSW   Y8, Y12, Y9
 	VPADDW       Y9, Y14, Y14
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y14, Y14
@@ -2559,10 +2768,10 @@ group:
 	VPADDW       Y9, Y15, Y15
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y15, Y15
 	VPADDD       Y15, Y5, Y5
-	VBROADCASTSS 24(R9)(CX*1), Y8
+	VBROADCASTSS 24(SI)(CX*1), Y8
 	VPMADDUBSW   Y8, Y10, Y10
 	VPMADDUBSW   Y8, Y11, Y11
-	VBROADCASTSS 28(R9)(CX*1), Y8
+	VBROADCASTSS 28(SI)(CX*1), Y8
 	VPMADDUBSW   Y8, Y12, Y9
 	VPADDW       Y9, Y10, Y10
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y10, Y10
@@ -2573,69 +2782,69 @@ group:
 	VPADDD       Y11, Y7, Y7
 	VMOVUPS      (R13), Y8
 	VMOVUPS      32(R13), Y9
-	VBROADCASTSS (R11), Y12
+	VBROADCASTSS (R8), Y12
 	VPSLLD       $0x04, Y12, Y12
-	VBROADCASTSS (R10), Y10
+	VBROADCASTSS (DI), Y10
 	VPSUBD       Y12, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
 	VMULPS       Y8, Y10, Y11
 	VMULPS       Y11, Y0, Y0
-	VADDPS       (R8), Y0, Y0
-	VMOVUPS      Y0, (R8)
+	VADDPS       (R11), Y0, Y0
+	VMOVUPS      Y0, (R11)
 	VPSUBD       Y12, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y9, Y10, Y11
 	VMULPS       Y11, Y1, Y1
-	VADDPS       32(R8), Y1, Y1
-	VMOVUPS      Y1, 32(R8)
-	VBROADCASTSS (R11)(DX*1), Y12
+	VADDPS       32(R11), Y1, Y1
+	VMOVUPS      Y1, 32(R11)
+	VBROADCASTSS (R8)(DX*1), Y12
 	VPSLLD       $0x04, Y12, Y12
-	VBROADCASTSS (R10)(DX*1), Y10
+	VBROADCASTSS (DI)(DX*1), Y10
 	VPSUBD       Y12, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y8, Y10, Y11
 	VMULPS       Y11, Y2, Y2
-	VADDPS       (R8)(SI*1), Y2, Y2
-	VMOVUPS      Y2, (R8)(SI*1)
+	VADDPS       (R11)(R9*1), Y2, Y2
+	VMOVUPS      Y2, (R11)(R9*1)
 	VPSUBD       Y12, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       Y9, Y10, Y11
 	VMULPS       Y11, Y3, Y3
-	VADDPS       32(R8)(SI*1), Y3, Y3
-	VMOVUPS      Y3, 32(R8)(SI*1)
-	VBROADCASTSS (R11)(DX*2), Y12
+	VADDPS       32(R11)(R9*1), Y3, Y3
+	VMOVUPS      Y3, 32(R11)(R9*1)
+	VBROADCASTSS (R8)(DX*2), Y12
 	VPSLLD       $0x04, Y12, Y12
-	VBROADCASTSS (R10)(DX*2), Y10
+	VBROADCASTSS (DI)(DX*2), Y10
 	VPSUBD       Y12, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y8, Y10, Y11
 	VMULPS       Y11, Y4, Y4
-	VADDPS       (R8)(SI*2), Y4, Y4
-	VMOVUPS      Y4, (R8)(SI*2)
+	VADDPS       (R11)(R9*2), Y4, Y4
+	VMOVUPS      Y4, (R11)(R9*2)
 	VPSUBD       Y12, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       Y9, Y10, Y11
 	VMULPS       Y11, Y5, Y5
-	VADDPS       32(R8)(SI*2), Y5, Y5
-	VMOVUPS      Y5, 32(R8)(SI*2)
-	VBROADCASTSS (R11)(BX*1), Y12
+	VADDPS       32(R11)(R9*2), Y5, Y5
+	VMOVUPS      Y5, 32(R11)(R9*2)
+	VBROADCASTSS (R8)(BX*1), Y12
 	VPSLLD       $0x04, Y12, Y12
-	VBROADCASTSS (R10)(BX*1), Y10
+	VBROADCASTSS (DI)(BX*1), Y10
 	VPSUBD       Y12, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y8, Y10, Y11
 	VMULPS       Y11, Y6, Y6
-	VADDPS       (R8)(DI*1), Y6, Y6
-	VMOVUPS      Y6, (R8)(DI*1)
+	VADDPS       (R11)(R10*1), Y6, Y6
+	VMOVUPS      Y6, (R11)(R10*1)
 	VPSUBD       Y12, Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y9, Y10, Y11
 	VMULPS       Y11, Y7, Y7
-	VADDPS       32(R8)(DI*1), Y7, Y7
-	VMOVUPS      Y7, 32(R8)(DI*1)
-	ADDQ         $0x00000020, R9
-	ADDQ         $0x00000004, R10
-	ADDQ         $0x00000004, R11
+	VADDPS       32(R11)(R10*1), Y7, Y7
+	VMOVUPS      Y7, 32(R11)(R10*1)
+	ADDQ         $0x00000020, SI
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000004, R8
 	ADDQ         $0x00000200, R12
 	ADDQ         $0x00000040, R13
 	DECQ         R14
@@ -2661,15 +2870,29 @@ DATA gemmOnesavx2<>+56(SB)/4, $0x00010001
 DATA gemmOnesavx2<>+60(SB)/4, $0x00010001
 GLOBL gemmOnesavx2<>(SB), RODATA|NOPTR, $64
 
-// func gemmQ5_0AVX2x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ5_0AVX2x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX2
-TEXT ·gemmQ5_0AVX2x2(SB), NOSPLIT, $0-80
-	MOVQ codeStride+48(FP), AX
-	MOVQ groupStride+72(FP), CX
-	MOVQ dstStride+8(FP), DX
-	MOVQ dst+0(FP), BX
-	MOVQ codes+40(FP), SI
-	MOVQ scale+56(FP), DI
+TEXT ·gemmQ5_0AVX2x2(SB), NOSPLIT, $0-96
+	MOVQ    codeStride+48(FP), AX
+	MOVQ    groupStride+72(FP), CX
+	MOVQ    fromStride+88(FP), DX
+	MOVQ    from+80(FP), BX
+	MOVQ    dstStride+8(FP), SI
+	MOVQ    dst+0(FP), DI
+	CMPQ    BX, DI
+	JEQ     there
+	VMOVUPS (BX), Y0
+	VMOVUPS Y0, (DI)
+	VMOVUPS 32(BX), Y0
+	VMOVUPS Y0, 32(DI)
+	VMOVUPS (BX)(DX*1), Y0
+	VMOVUPS Y0, (DI)(SI*1)
+	VMOVUPS 32(BX)(DX*1), Y0
+	VMOVUPS Y0, 32(DI)(SI*1)
+
+there:
+	MOVQ codes+40(FP), DX
+	MOVQ scale+56(FP), BX
 	MOVQ sums+64(FP), R8
 	MOVQ panel+16(FP), R9
 	MOVQ scales+24(FP), R10
@@ -2680,20 +2903,20 @@ group:
 	VMOVDQU      32(R9), Y6
 	VMOVDQU      64(R9), Y2
 	VMOVDQU      96(R9), Y3
-	VBROADCASTSS (SI), Y4
+	VBROADCASTSS (DX), Y4
 	VPMADDUBSW   Y4, Y7, Y0
 	VPMADDUBSW   Y4, Y6, Y1
-	VBROADCASTSS 4(SI), Y4
+	VBROADCASTSS 4(DX), Y4
 	VPMADDUBSW   Y4, Y2, Y5
 	VPADDW       Y5, Y0, Y0
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y0, Y0
 	VPMADDUBSW   Y4, Y3, Y5
 	VPADDW       Y5, Y1, Y1
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y1, Y1
-	VBROADCASTSS (SI)(AX*1), Y4
+	VBROADCASTSS (DX)(AX*1), Y4
 	VPMADDUBSW   Y4, Y7, Y7
 	VPMADDUBSW   Y4, Y6, Y6
-	VBROADCASTSS 4(SI)(AX*1), Y4
+	VBROADCASTSS 4(DX)(AX*1), Y4
 	VPMADDUBSW   Y4, Y2, Y5
 	VPADDW       Y5, Y7, Y7
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y7, Y2
@@ -2704,10 +2927,10 @@ group:
 	VMOVDQU      160(R9), Y7
 	VMOVDQU      192(R9), Y8
 	VMOVDQU      224(R9), Y9
-	VBROADCASTSS 8(SI), Y4
+	VBROADCASTSS 8(DX), Y4
 	VPMADDUBSW   Y4, Y6, Y10
 	VPMADDUBSW   Y4, Y7, Y11
-	VBROADCASTSS 12(SI), Y4
+	VBROADCASTSS 12(DX), Y4
 	VPMADDUBSW   Y4, Y8, Y5
 	VPADDW       Y5, Y10, Y10
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y10, Y10
@@ -2716,10 +2939,10 @@ group:
 	VPADDW       Y5, Y11, Y11
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y11, Y11
 	VPADDD       Y11, Y1, Y1
-	VBROADCASTSS 8(SI)(AX*1), Y4
+	VBROADCASTSS 8(DX)(AX*1), Y4
 	VPMADDUBSW   Y4, Y6, Y6
 	VPMADDUBSW   Y4, Y7, Y7
-	VBROADCASTSS 12(SI)(AX*1), Y4
+	VBROADCASTSS 12(DX)(AX*1), Y4
 	VPMADDUBSW   Y4, Y8, Y5
 	VPADDW       Y5, Y6, Y6
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y6, Y6
@@ -2732,10 +2955,10 @@ group:
 	VMOVDQU      288(R9), Y7
 	VMOVDQU      320(R9), Y8
 	VMOVDQU      352(R9), Y9
-	VBROADCASTSS 16(SI), Y4
+	VBROADCASTSS 16(DX), Y4
 	VPMADDUBSW   Y4, Y6, Y10
 	VPMADDUBSW   Y4, Y7, Y11
-	VBROADCASTSS 20(SI), Y4
+	VBROADCASTSS 20(DX), Y4
 	VPMADDUBSW   Y4, Y8, Y5
 	VPADDW       Y5, Y10, Y10
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y10, Y10
@@ -2744,10 +2967,10 @@ group:
 	VPADDW       Y5, Y11, Y11
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y11, Y11
 	VPADDD       Y11, Y1, Y1
-	VBROADCASTSS 16(SI)(AX*1), Y4
+	VBROADCASTSS 16(DX)(AX*1), Y4
 	VPMADDUBSW   Y4, Y6, Y6
 	VPMADDUBSW   Y4, Y7, Y7
-	VBROADCASTSS 20(SI)(AX*1), Y4
+	VBROADCASTSS 20(DX)(AX*1), Y4
 	VPMADDUBSW   Y4, Y8, Y5
 	VPADDW       Y5, Y6, Y6
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y6, Y6
@@ -2760,10 +2983,10 @@ group:
 	VMOVDQU      416(R9), Y7
 	VMOVDQU      448(R9), Y8
 	VMOVDQU      480(R9), Y9
-	VBROADCASTSS 24(SI), Y4
+	VBROADCASTSS 24(DX), Y4
 	VPMADDUBSW   Y4, Y6, Y10
 	VPMADDUBSW   Y4, Y7, Y11
-	VBROADCASTSS 28(SI), Y4
+	VBROADCASTSS 28(DX), Y4
 	VPMADDUBSW   Y4, Y8, Y5
 	VPADDW       Y5, Y10, Y10
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y10, Y10
@@ -2772,10 +2995,10 @@ group:
 	VPADDW       Y5, Y11, Y11
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y11, Y11
 	VPADDD       Y11, Y1, Y1
-	VBROADCASTSS 24(SI)(AX*1), Y4
+	VBROADCASTSS 24(DX)(AX*1), Y4
 	VPMADDUBSW   Y4, Y6, Y6
 	VPMADDUBSW   Y4, Y7, Y7
-	VBROADCASTSS 28(SI)(AX*1), Y4
+	VBROADCASTSS 28(DX)(AX*1), Y4
 	VPMADDUBSW   Y4, Y8, Y5
 	VPADDW       Y5, Y6, Y6
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y6, Y6
@@ -2788,36 +3011,36 @@ group:
 	VMOVUPS      32(R10), Y5
 	VBROADCASTSS (R8), Y8
 	VPSLLD       $0x04, Y8, Y8
-	VBROADCASTSS (DI), Y6
+	VBROADCASTSS (BX), Y6
 	VPSUBD       Y8, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
 	VMULPS       Y4, Y6, Y7
 	VMULPS       Y7, Y0, Y0
-	VADDPS       (BX), Y0, Y0
-	VMOVUPS      Y0, (BX)
+	VADDPS       (DI), Y0, Y0
+	VMOVUPS      Y0, (DI)
 	VPSUBD       Y8, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y5, Y6, Y7
 	VMULPS       Y7, Y1, Y1
-	VADDPS       32(BX), Y1, Y1
-	VMOVUPS      Y1, 32(BX)
+	VADDPS       32(DI), Y1, Y1
+	VMOVUPS      Y1, 32(DI)
 	VBROADCASTSS (R8)(CX*1), Y8
 	VPSLLD       $0x04, Y8, Y8
-	VBROADCASTSS (DI)(CX*1), Y6
+	VBROADCASTSS (BX)(CX*1), Y6
 	VPSUBD       Y8, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y4, Y6, Y7
 	VMULPS       Y7, Y2, Y2
-	VADDPS       (BX)(DX*1), Y2, Y2
-	VMOVUPS      Y2, (BX)(DX*1)
+	VADDPS       (DI)(SI*1), Y2, Y2
+	VMOVUPS      Y2, (DI)(SI*1)
 	VPSUBD       Y8, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       Y5, Y6, Y7
 	VMULPS       Y7, Y3, Y3
-	VADDPS       32(BX)(DX*1), Y3, Y3
-	VMOVUPS      Y3, 32(BX)(DX*1)
-	ADDQ         $0x00000020, SI
-	ADDQ         $0x00000004, DI
+	VADDPS       32(DI)(SI*1), Y3, Y3
+	VMOVUPS      Y3, 32(DI)(SI*1)
+	ADDQ         $0x00000020, DX
+	ADDQ         $0x00000004, BX
 	ADDQ         $0x00000004, R8
 	ADDQ         $0x00000200, R9
 	ADDQ         $0x00000040, R10
@@ -2826,11 +3049,20 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ5_0AVX2x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ5_0AVX2x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX2
-TEXT ·gemmQ5_0AVX2x1(SB), NOSPLIT, $0-80
-	MOVQ dst+0(FP), AX
-	MOVQ codes+40(FP), CX
+TEXT ·gemmQ5_0AVX2x1(SB), NOSPLIT, $0-96
+	MOVQ    from+80(FP), AX
+	MOVQ    dst+0(FP), CX
+	CMPQ    AX, CX
+	JEQ     there
+	VMOVUPS (AX), Y0
+	VMOVUPS Y0, (CX)
+	VMOVUPS 32(AX), Y0
+	VMOVUPS Y0, 32(CX)
+
+there:
+	MOVQ codes+40(FP), AX
 	MOVQ scale+56(FP), DX
 	MOVQ sums+64(FP), BX
 	MOVQ panel+16(FP), SI
@@ -2842,10 +3074,10 @@ group:
 	VMOVDQU      32(SI), Y4
 	VMOVDQU      64(SI), Y3
 	VMOVDQU      96(SI), Y1
-	VBROADCASTSS (CX), Y2
+	VBROADCASTSS (AX), Y2
 	VPMADDUBSW   Y2, Y0, Y0
 	VPMADDUBSW   Y2, Y4, Y4
-	VBROADCASTSS 4(CX), Y2
+	VBROADCASTSS 4(AX), Y2
 	VPMADDUBSW   Y2, Y3, Y3
 	VPADDW       Y3, Y0, Y0
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y0, Y0
@@ -2856,10 +3088,10 @@ group:
 	VMOVDQU      160(SI), Y6
 	VMOVDQU      192(SI), Y3
 	VMOVDQU      224(SI), Y4
-	VBROADCASTSS 8(CX), Y2
+	VBROADCASTSS 8(AX), Y2
 	VPMADDUBSW   Y2, Y5, Y5
 	VPMADDUBSW   Y2, Y6, Y6
-	VBROADCASTSS 12(CX), Y2
+	VBROADCASTSS 12(AX), Y2
 	VPMADDUBSW   Y2, Y3, Y3
 	VPADDW       Y3, Y5, Y5
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y5, Y5
@@ -2872,10 +3104,10 @@ group:
 	VMOVDQU      288(SI), Y6
 	VMOVDQU      320(SI), Y3
 	VMOVDQU      352(SI), Y4
-	VBROADCASTSS 16(CX), Y2
+	VBROADCASTSS 16(AX), Y2
 	VPMADDUBSW   Y2, Y5, Y5
 	VPMADDUBSW   Y2, Y6, Y6
-	VBROADCASTSS 20(CX), Y2
+	VBROADCASTSS 20(AX), Y2
 	VPMADDUBSW   Y2, Y3, Y3
 	VPADDW       Y3, Y5, Y5
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y5, Y5
@@ -2888,10 +3120,10 @@ group:
 	VMOVDQU      416(SI), Y6
 	VMOVDQU      448(SI), Y3
 	VMOVDQU      480(SI), Y4
-	VBROADCASTSS 24(CX), Y2
+	VBROADCASTSS 24(AX), Y2
 	VPMADDUBSW   Y2, Y5, Y5
 	VPMADDUBSW   Y2, Y6, Y6
-	VBROADCASTSS 28(CX), Y2
+	VBROADCASTSS 28(AX), Y2
 	VPMADDUBSW   Y2, Y3, Y3
 	VPADDW       Y3, Y5, Y5
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y5, Y5
@@ -2909,15 +3141,15 @@ group:
 	VCVTDQ2PS    Y0, Y0
 	VMULPS       Y2, Y4, Y2
 	VMULPS       Y2, Y0, Y0
-	VADDPS       (AX), Y0, Y0
-	VMOVUPS      Y0, (AX)
+	VADDPS       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
 	VPSUBD       Y5, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y3, Y4, Y2
 	VMULPS       Y2, Y1, Y1
-	VADDPS       32(AX), Y1, Y1
-	VMOVUPS      Y1, 32(AX)
-	ADDQ         $0x00000020, CX
+	VADDPS       32(CX), Y1, Y1
+	VMOVUPS      Y1, 32(CX)
+	ADDQ         $0x00000020, AX
 	ADDQ         $0x00000004, DX
 	ADDQ         $0x00000004, BX
 	ADDQ         $0x00000200, SI
@@ -2927,19 +3159,42 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ5_1AVX2x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ5_1AVX2x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX2
-TEXT ·gemmQ5_1AVX2x4(SB), NOSPLIT, $0-80
-	MOVQ codeStride+48(FP), AX
-	LEAQ (AX)(AX*2), CX
-	MOVQ groupStride+72(FP), DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ dstStride+8(FP), SI
-	LEAQ (SI)(SI*2), DI
-	MOVQ dst+0(FP), R8
-	MOVQ codes+40(FP), R9
-	MOVQ scale+56(FP), R10
-	MOVQ sums+64(FP), R11
+TEXT ·gemmQ5_1AVX2x4(SB), NOSPLIT, $0-96
+	MOVQ    codeStride+48(FP), AX
+	LEAQ    (AX)(AX*2), CX
+	MOVQ    groupStride+72(FP), DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    fromStride+88(FP), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    from+80(FP), R8
+	MOVQ    dstStride+8(FP), R9
+	LEAQ    (R9)(R9*2), R10
+	MOVQ    dst+0(FP), R11
+	CMPQ    R8, R11
+	JEQ     there
+	VMOVUPS (R8), Y0
+	VMOVUPS Y0, (R11)
+	VMOVUPS 32(R8), Y0
+	VMOVUPS Y0, 32(R11)
+	VMOVUPS (R8)(SI*1), Y0
+	VMOVUPS Y0, (R11)(R9*1)
+	VMOVUPS 32(R8)(SI*1), Y0
+	VMOVUPS Y0, 32(R11)(R9*1)
+	VMOVUPS (R8)(SI*2), Y0
+	VMOVUPS Y0, (R11)(R9*2)
+	VMOVUPS 32(R8)(SI*2), Y0
+	VMOVUPS Y0, 32(R11)(R9*2)
+	VMOVUPS (R8)(DI*1), Y0
+	VMOVUPS Y0, (R11)(R10*1)
+	VMOVUPS 32(R8)(DI*1), Y0
+	VMOVUPS Y0, 32(R11)(R10*1)
+
+there:
+	MOVQ codes+40(FP), SI
+	MOVQ scale+56(FP), DI
+	MOVQ sums+64(FP), R8
 	MOVQ panel+16(FP), R12
 	MOVQ scales+24(FP), R13
 	MOVQ groups+32(FP), R14
@@ -2949,40 +3204,40 @@ group:
 	VMOVDQU      32(R12), Y10
 	VMOVDQU      64(R12), Y6
 	VMOVDQU      96(R12), Y7
-	VBROADCASTSS (R9), Y8
+	VBROADCASTSS (SI), Y8
 	VPMADDUBSW   Y8, Y11, Y0
 	VPMADDUBSW   Y8, Y10, Y1
-	VBROADCASTSS 4(R9), Y8
+	VBROADCASTSS 4(SI), Y8
 	VPMADDUBSW   Y8, Y6, Y9
 	VPADDW       Y9, Y0, Y0
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y0, Y0
 	VPMADDUBSW   Y8, Y7, Y9
 	VPADDW       Y9, Y1, Y1
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y1, Y1
-	VBROADCASTSS (R9)(AX*1), Y8
+	VBROADCASTSS (SI)(AX*1), Y8
 	VPMADDUBSW   Y8, Y11, Y2
 	VPMADDUBSW   Y8, Y10, Y3
-	VBROADCASTSS 4(R9)(AX*1), Y8
+	VBROADCASTSS 4(SI)(AX*1), Y8
 	VPMADDUBSW   Y8, Y6, Y9
 	VPADDW       Y9, Y2, Y2
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y2, Y2
 	VPMADDUBSW   Y8, Y7, Y9
 	VPADDW       Y9, Y3, Y3
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y3, Y3
-	VBROADCASTSS (R9)(AX*2), Y8
+	VBROADCASTSS (SI)(AX*2), Y8
 	VPMADDUBSW   Y8, Y11, Y4
 	VPMADDUBSW   Y8, Y10, Y5
-	VBROADCASTSS 4(R9)(AX*2), Y8
+	VBROADCASTSS 4(SI)(AX*2), Y8
 	VPMADDUBSW   Y8, Y6, Y9
 	VPADDW       Y9, Y4, Y4
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y8, Y7, Y9
 	VPADDW       Y9, Y5, Y5
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y5, Y5
-	VBROADCASTSS (R9)(CX*1), Y8
+	VBROADCASTSS (SI)(CX*1), Y8
 	VPMADDUBSW   Y8, Y11, Y11
 	VPMADDUBSW   Y8, Y10, Y10
-	VBROADCASTSS 4(R9)(CX*1), Y8
+	VBROADCASTSS 4(SI)(CX*1), Y8
 	VPMADDUBSW   Y8, Y6, Y9
 	VPADDW       Y9, Y11, Y11
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y11, Y6
@@ -2993,10 +3248,10 @@ group:
 	VMOVDQU      160(R12), Y11
 	VMOVDQU      192(R12), Y12
 	VMOVDQU      224(R12), Y13
-	VBROADCASTSS 8(R9), Y8
+	VBROADCASTSS 8(SI), Y8
 	VPMADDUBSW   Y8, Y10, Y14
 	VPMADDUBSW   Y8, Y11, Y15
-	VBROADCASTSS 12(R9), Y8
+	VBROADCASTSS 12(SI), Y8
 	VPMADDUBSW   Y8, Y12, Y9
 	VPADDW       Y9, Y14, Y14
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y14, Y14
@@ -3005,10 +3260,10 @@ group:
 	VPADDW       Y9, Y15, Y15
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y15, Y15
 	VPADDD       Y15, Y1, Y1
-	VBROADCASTSS 8(R9)(AX*1), Y8
+	VBROADCASTSS 8(SI)(AX*1), Y8
 	VPMADDUBSW   Y8, Y10, Y14
 	VPMADDUBSW   Y8, Y11, Y15
-	VBROADCASTSS 12(R9)(AX*1), Y8
+	VBROADCASTSS 12(SI)(AX*1), Y8
 	VPMADDUBSW   Y8, Y12, Y9
 	VPADDW       Y9, Y14, Y14
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y14, Y14
@@ -3017,10 +3272,10 @@ group:
 	VPADDW       Y9, Y15, Y15
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y15, Y15
 	VPADDD       Y15, Y3, Y3
-	VBROADCASTSS 8(R9)(AX*2), Y8
+	VBROADCASTSS 8(SI)(AX*2), Y8
 	VPMADDUBSW   Y8, Y10, Y14
 	VPMADDUBSW   Y8, Y11, Y15
-	VBROADCASTSS 12(R9)(AX*2), Y8
+	VBROADCASTSS 12(SI)(AX*2), Y8
 	VPMADDUBSW   Y8, Y12, Y9
 	VPADDW       Y9, Y14, Y14
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y14, Y14
@@ -3029,10 +3284,10 @@ group:
 	VPADDW       Y9, Y15, Y15
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y15, Y15
 	VPADDD       Y15, Y5, Y5
-	VBROADCASTSS 8(R9)(CX*1), Y8
+	VBROADCASTSS 8(SI)(CX*1), Y8
 	VPMADDUBSW   Y8, Y10, Y10
 	VPMADDUBSW   Y8, Y11, Y11
-	VBROADCASTSS 12(R9)(CX*1), Y8
+	VBROADCASTSS 12(SI)(CX*1), Y8
 	VPMADDUBSW   Y8, Y12, Y9
 	VPADDW       Y9, Y10, Y10
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y10, Y10
@@ -3045,10 +3300,10 @@ group:
 	VMOVDQU      288(R12), Y11
 	VMOVDQU      320(R12), Y12
 	VMOVDQU      352(R12), Y13
-	VBROADCASTSS 16(R9), Y8
+	VBROADCASTSS 16(SI), Y8
 	VPMADDUBSW   Y8, Y10, Y14
 	VPMADDUBSW   Y8, Y11, Y15
-	VBROADCASTSS 20(R9), Y8
+	VBROADCASTSS 20(SI), Y8
 	VPMADDUBSW   Y8, Y12, Y9
 	VPADDW       Y9, Y14, Y14
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y14, Y14
@@ -3057,10 +3312,10 @@ group:
 	VPADDW       Y9, Y15, Y15
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y15, Y15
 	VPADDD       Y15, Y1, Y1
-	VBROADCASTSS 16(R9)(AX*1), Y8
+	VBROADCASTSS 16(SI)(AX*1), Y8
 	VPMADDUBSW   Y8, Y10, Y14
 	VPMADDUBSW   Y8, Y11, Y15
-	VBROADCASTSS 20(R9)(AX*1), Y8
+	VBROADCASTSS 20(SI)(AX*1), Y8
 	VPMADDUBSW   Y8, Y12, Y9
 	VPADDW       Y9, Y14, Y14
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y14, Y14
@@ -3069,10 +3324,10 @@ group:
 	VPADDW       Y9, Y15, Y15
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y15, Y15
 	VPADDD       Y15, Y3, Y3
-	VBROADCASTSS 16(R9)(AX*2), Y8
+	VBROADCASTSS 16(SI)(AX*2), Y8
 	VPMADDUBSW   Y8, Y10, Y14
 	VPMADDUBSW   Y8, Y11, Y15
-	VBROADCASTSS 20(R9)(AX*2), Y8
+	VBROADCASTSS 20(SI)(AX*2), Y8
 	VPMADDUBSW   Y8, Y12, Y9
 	VPADDW       Y9, Y14, Y14
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y14, Y14
@@ -3081,10 +3336,10 @@ group:
 	VPADDW       Y9, Y15, Y15
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y15, Y15
 	VPADDD       Y15, Y5, Y5
-	VBROADCASTSS 16(R9)(CX*1), Y8
+	VBROADCASTSS 16(SI)(CX*1), Y8
 	VPMADDUBSW   Y8, Y10, Y10
 	VPMADDUBSW   Y8, Y11, Y11
-	VBROADCASTSS 20(R9)(CX*1), Y8
+	VBROADCASTSS 20(SI)(CX*1), Y8
 	VPMADDUBSW   Y8, Y12, Y9
 	VPADDW       Y9, Y10, Y10
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y10, Y10
@@ -3097,10 +3352,10 @@ group:
 	VMOVDQU      416(R12), Y11
 	VMOVDQU      448(R12), Y12
 	VMOVDQU      480(R12), Y13
-	VBROADCASTSS 24(R9), Y8
+	VBROADCASTSS 24(SI), Y8
 	VPMADDUBSW   Y8, Y10, Y14
 	VPMADDUBSW   Y8, Y11, Y15
-	VBROADCASTSS 28(R9), Y8
+	VBROADCASTSS 28(SI), Y8
 	VPMADDUBSW   Y8, Y12, Y9
 	VPADDW       Y9, Y14, Y14
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y14, Y14
@@ -3109,10 +3364,10 @@ group:
 	VPADDW       Y9, Y15, Y15
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y15, Y15
 	VPADDD       Y15, Y1, Y1
-	VBROADCASTSS 24(R9)(AX*1), Y8
+	VBROADCASTSS 24(SI)(AX*1), Y8
 	VPMADDUBSW   Y8, Y10, Y14
 	VPMADDUBSW   Y8, Y11, Y15
-	VBROADCASTSS 28(R9)(AX*1), Y8
+	VBROADCASTSS 28(SI)(AX*1), Y8
 	VPMADDUBSW   Y8, Y12, Y9
 	VPADDW       Y9, Y14, Y14
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y14, Y14
@@ -3121,10 +3376,10 @@ group:
 	VPADDW       Y9, Y15, Y15
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y15, Y15
 	VPADDD       Y15, Y3, Y3
-	VBROADCASTSS 24(R9)(AX*2), Y8
+	VBROADCASTSS 24(SI)(AX*2), Y8
 	VPMADDUBSW   Y8, Y10, Y14
 	VPMADDUBSW   Y8, Y11, Y15
-	VBROADCASTSS 28(R9)(AX*2), Y8
+	VBROADCASTSS 28(SI)(AX*2), Y8
 	VPMADDUBSW   Y8, Y12, Y9
 	VPADDW       Y9, Y14, Y14
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y14, Y14
@@ -3133,10 +3388,10 @@ group:
 	VPADDW       Y9, Y15, Y15
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y15, Y15
 	VPADDD       Y15, Y5, Y5
-	VBROADCASTSS 24(R9)(CX*1), Y8
+	VBROADCASTSS 24(SI)(CX*1), Y8
 	VPMADDUBSW   Y8, Y10, Y10
 	VPMADDUBSW   Y8, Y11, Y11
-	VBROADCASTSS 28(R9)(CX*1), Y8
+	VBROADCASTSS 28(SI)(CX*1), Y8
 	VPMADDUBSW   Y8, Y12, Y9
 	VPADDW       Y9, Y10, Y10
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y10, Y10
@@ -3147,73 +3402,73 @@ group:
 	VPADDD       Y11, Y7, Y7
 	VMOVUPS      (R13), Y8
 	VMOVUPS      32(R13), Y9
-	VBROADCASTSS (R11), Y12
-	VBROADCASTSS (R10), Y10
+	VBROADCASTSS (R8), Y12
+	VBROADCASTSS (DI), Y10
 	VCVTDQ2PS    Y0, Y0
 	VMULPS       Y8, Y10, Y11
 	VMULPS       Y11, Y0, Y0
-	VADDPS       (R8), Y0, Y0
+	VADDPS       (R11), Y0, Y0
 	VMULPS       64(R13), Y12, Y11
 	VADDPS       Y11, Y0, Y0
-	VMOVUPS      Y0, (R8)
+	VMOVUPS      Y0, (R11)
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y9, Y10, Y11
 	VMULPS       Y11, Y1, Y1
-	VADDPS       32(R8), Y1, Y1
+	VADDPS       32(R11), Y1, Y1
 	VMULPS       96(R13), Y12, Y11
 	VADDPS       Y11, Y1, Y1
-	VMOVUPS      Y1, 32(R8)
-	VBROADCASTSS (R11)(DX*1), Y12
-	VBROADCASTSS (R10)(DX*1), Y10
+	VMOVUPS      Y1, 32(R11)
+	VBROADCASTSS (R8)(DX*1), Y12
+	VBROADCASTSS (DI)(DX*1), Y10
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y8, Y10, Y11
 	VMULPS       Y11, Y2, Y2
-	VADDPS       (R8)(SI*1), Y2, Y2
+	VADDPS       (R11)(R9*1), Y2, Y2
 	VMULPS       64(R13), Y12, Y11
 	VADDPS       Y11, Y2, Y2
-	VMOVUPS      Y2, (R8)(SI*1)
+	VMOVUPS      Y2, (R11)(R9*1)
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       Y9, Y10, Y11
 	VMULPS       Y11, Y3, Y3
-	VADDPS       32(R8)(SI*1), Y3, Y3
+	VADDPS       32(R11)(R9*1), Y3, Y3
 	VMULPS       96(R13), Y12, Y11
 	VADDPS       Y11, Y3, Y3
-	VMOVUPS      Y3, 32(R8)(SI*1)
-	VBROADCASTSS (R11)(DX*2), Y12
-	VBROADCASTSS (R10)(DX*2), Y10
+	VMOVUPS      Y3, 32(R11)(R9*1)
+	VBROADCASTSS (R8)(DX*2), Y12
+	VBROADCASTSS (DI)(DX*2), Y10
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y8, Y10, Y11
 	VMULPS       Y11, Y4, Y4
-	VADDPS       (R8)(SI*2), Y4, Y4
+	VADDPS       (R11)(R9*2), Y4, Y4
 	VMULPS       64(R13), Y12, Y11
 	VADDPS       Y11, Y4, Y4
-	VMOVUPS      Y4, (R8)(SI*2)
+	VMOVUPS      Y4, (R11)(R9*2)
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       Y9, Y10, Y11
 	VMULPS       Y11, Y5, Y5
-	VADDPS       32(R8)(SI*2), Y5, Y5
+	VADDPS       32(R11)(R9*2), Y5, Y5
 	VMULPS       96(R13), Y12, Y11
 	VADDPS       Y11, Y5, Y5
-	VMOVUPS      Y5, 32(R8)(SI*2)
-	VBROADCASTSS (R11)(BX*1), Y12
-	VBROADCASTSS (R10)(BX*1), Y10
+	VMOVUPS      Y5, 32(R11)(R9*2)
+	VBROADCASTSS (R8)(BX*1), Y12
+	VBROADCASTSS (DI)(BX*1), Y10
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y8, Y10, Y11
 	VMULPS       Y11, Y6, Y6
-	VADDPS       (R8)(DI*1), Y6, Y6
+	VADDPS       (R11)(R10*1), Y6, Y6
 	VMULPS       64(R13), Y12, Y11
 	VADDPS       Y11, Y6, Y6
-	VMOVUPS      Y6, (R8)(DI*1)
+	VMOVUPS      Y6, (R11)(R10*1)
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y9, Y10, Y11
 	VMULPS       Y11, Y7, Y7
-	VADDPS       32(R8)(DI*1), Y7, Y7
+	VADDPS       32(R11)(R10*1), Y7, Y7
 	VMULPS       96(R13), Y12, Y11
 	VADDPS       Y11, Y7, Y7
-	VMOVUPS      Y7, 32(R8)(DI*1)
-	ADDQ         $0x00000020, R9
-	ADDQ         $0x00000004, R10
-	ADDQ         $0x00000004, R11
+	VMOVUPS      Y7, 32(R11)(R10*1)
+	ADDQ         $0x00000020, SI
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000004, R8
 	ADDQ         $0x00000200, R12
 	ADDQ         $0x00000080, R13
 	DECQ         R14
@@ -3221,15 +3476,29 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ5_1AVX2x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ5_1AVX2x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX2
-TEXT ·gemmQ5_1AVX2x2(SB), NOSPLIT, $0-80
-	MOVQ codeStride+48(FP), AX
-	MOVQ groupStride+72(FP), CX
-	MOVQ dstStride+8(FP), DX
-	MOVQ dst+0(FP), BX
-	MOVQ codes+40(FP), SI
-	MOVQ scale+56(FP), DI
+TEXT ·gemmQ5_1AVX2x2(SB), NOSPLIT, $0-96
+	MOVQ    codeStride+48(FP), AX
+	MOVQ    groupStride+72(FP), CX
+	MOVQ    fromStride+88(FP), DX
+	MOVQ    from+80(FP), BX
+	MOVQ    dstStride+8(FP), SI
+	MOVQ    dst+0(FP), DI
+	CMPQ    BX, DI
+	JEQ     there
+	VMOVUPS (BX), Y0
+	VMOVUPS Y0, (DI)
+	VMOVUPS 32(BX), Y0
+	VMOVUPS Y0, 32(DI)
+	VMOVUPS (BX)(DX*1), Y0
+	VMOVUPS Y0, (DI)(SI*1)
+	VMOVUPS 32(BX)(DX*1), Y0
+	VMOVUPS Y0, 32(DI)(SI*1)
+
+there:
+	MOVQ codes+40(FP), DX
+	MOVQ scale+56(FP), BX
 	MOVQ sums+64(FP), R8
 	MOVQ panel+16(FP), R9
 	MOVQ scales+24(FP), R10
@@ -3240,20 +3509,20 @@ group:
 	VMOVDQU      32(R9), Y6
 	VMOVDQU      64(R9), Y2
 	VMOVDQU      96(R9), Y3
-	VBROADCASTSS (SI), Y4
+	VBROADCASTSS (DX), Y4
 	VPMADDUBSW   Y4, Y7, Y0
 	VPMADDUBSW   Y4, Y6, Y1
-	VBROADCASTSS 4(SI), Y4
+	VBROADCASTSS 4(DX), Y4
 	VPMADDUBSW   Y4, Y2, Y5
 	VPADDW       Y5, Y0, Y0
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y0, Y0
 	VPMADDUBSW   Y4, Y3, Y5
 	VPADDW       Y5, Y1, Y1
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y1, Y1
-	VBROADCASTSS (SI)(AX*1), Y4
+	VBROADCASTSS (DX)(AX*1), Y4
 	VPMADDUBSW   Y4, Y7, Y7
 	VPMADDUBSW   Y4, Y6, Y6
-	VBROADCASTSS 4(SI)(AX*1), Y4
+	VBROADCASTSS 4(DX)(AX*1), Y4
 	VPMADDUBSW   Y4, Y2, Y5
 	VPADDW       Y5, Y7, Y7
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y7, Y2
@@ -3264,10 +3533,10 @@ group:
 	VMOVDQU      160(R9), Y7
 	VMOVDQU      192(R9), Y8
 	VMOVDQU      224(R9), Y9
-	VBROADCASTSS 8(SI), Y4
+	VBROADCASTSS 8(DX), Y4
 	VPMADDUBSW   Y4, Y6, Y10
 	VPMADDUBSW   Y4, Y7, Y11
-	VBROADCASTSS 12(SI), Y4
+	VBROADCASTSS 12(DX), Y4
 	VPMADDUBSW   Y4, Y8, Y5
 	VPADDW       Y5, Y10, Y10
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y10, Y10
@@ -3276,10 +3545,10 @@ group:
 	VPADDW       Y5, Y11, Y11
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y11, Y11
 	VPADDD       Y11, Y1, Y1
-	VBROADCASTSS 8(SI)(AX*1), Y4
+	VBROADCASTSS 8(DX)(AX*1), Y4
 	VPMADDUBSW   Y4, Y6, Y6
 	VPMADDUBSW   Y4, Y7, Y7
-	VBROADCASTSS 12(SI)(AX*1), Y4
+	VBROADCASTSS 12(DX)(AX*1), Y4
 	VPMADDUBSW   Y4, Y8, Y5
 	VPADDW       Y5, Y6, Y6
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y6, Y6
@@ -3292,10 +3561,10 @@ group:
 	VMOVDQU      288(R9), Y7
 	VMOVDQU      320(R9), Y8
 	VMOVDQU      352(R9), Y9
-	VBROADCASTSS 16(SI), Y4
+	VBROADCASTSS 16(DX), Y4
 	VPMADDUBSW   Y4, Y6, Y10
 	VPMADDUBSW   Y4, Y7, Y11
-	VBROADCASTSS 20(SI), Y4
+	VBROADCASTSS 20(DX), Y4
 	VPMADDUBSW   Y4, Y8, Y5
 	VPADDW       Y5, Y10, Y10
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y10, Y10
@@ -3304,10 +3573,10 @@ group:
 	VPADDW       Y5, Y11, Y11
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y11, Y11
 	VPADDD       Y11, Y1, Y1
-	VBROADCASTSS 16(SI)(AX*1), Y4
+	VBROADCASTSS 16(DX)(AX*1), Y4
 	VPMADDUBSW   Y4, Y6, Y6
 	VPMADDUBSW   Y4, Y7, Y7
-	VBROADCASTSS 20(SI)(AX*1), Y4
+	VBROADCASTSS 20(DX)(AX*1), Y4
 	VPMADDUBSW   Y4, Y8, Y5
 	VPADDW       Y5, Y6, Y6
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y6, Y6
@@ -3320,10 +3589,10 @@ group:
 	VMOVDQU      416(R9), Y7
 	VMOVDQU      448(R9), Y8
 	VMOVDQU      480(R9), Y9
-	VBROADCASTSS 24(SI), Y4
+	VBROADCASTSS 24(DX), Y4
 	VPMADDUBSW   Y4, Y6, Y10
 	VPMADDUBSW   Y4, Y7, Y11
-	VBROADCASTSS 28(SI), Y4
+	VBROADCASTSS 28(DX), Y4
 	VPMADDUBSW   Y4, Y8, Y5
 	VPADDW       Y5, Y10, Y10
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y10, Y10
@@ -3332,10 +3601,10 @@ group:
 	VPADDW       Y5, Y11, Y11
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y11, Y11
 	VPADDD       Y11, Y1, Y1
-	VBROADCASTSS 24(SI)(AX*1), Y4
+	VBROADCASTSS 24(DX)(AX*1), Y4
 	VPMADDUBSW   Y4, Y6, Y6
 	VPMADDUBSW   Y4, Y7, Y7
-	VBROADCASTSS 28(SI)(AX*1), Y4
+	VBROADCASTSS 28(DX)(AX*1), Y4
 	VPMADDUBSW   Y4, Y8, Y5
 	VPADDW       Y5, Y6, Y6
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y6, Y6
@@ -3347,39 +3616,39 @@ group:
 	VMOVUPS      (R10), Y4
 	VMOVUPS      32(R10), Y5
 	VBROADCASTSS (R8), Y8
-	VBROADCASTSS (DI), Y6
+	VBROADCASTSS (BX), Y6
 	VCVTDQ2PS    Y0, Y0
 	VMULPS       Y4, Y6, Y7
 	VMULPS       Y7, Y0, Y0
-	VADDPS       (BX), Y0, Y0
+	VADDPS       (DI), Y0, Y0
 	VMULPS       64(R10), Y8, Y7
 	VADDPS       Y7, Y0, Y0
-	VMOVUPS      Y0, (BX)
+	VMOVUPS      Y0, (DI)
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y5, Y6, Y7
 	VMULPS       Y7, Y1, Y1
-	VADDPS       32(BX), Y1, Y1
+	VADDPS       32(DI), Y1, Y1
 	VMULPS       96(R10), Y8, Y7
 	VADDPS       Y7, Y1, Y1
-	VMOVUPS      Y1, 32(BX)
+	VMOVUPS      Y1, 32(DI)
 	VBROADCASTSS (R8)(CX*1), Y8
-	VBROADCASTSS (DI)(CX*1), Y6
+	VBROADCASTSS (BX)(CX*1), Y6
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y4, Y6, Y7
 	VMULPS       Y7, Y2, Y2
-	VADDPS       (BX)(DX*1), Y2, Y2
+	VADDPS       (DI)(SI*1), Y2, Y2
 	VMULPS       64(R10), Y8, Y7
 	VADDPS       Y7, Y2, Y2
-	VMOVUPS      Y2, (BX)(DX*1)
+	VMOVUPS      Y2, (DI)(SI*1)
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       Y5, Y6, Y7
 	VMULPS       Y7, Y3, Y3
-	VADDPS       32(BX)(DX*1), Y3, Y3
+	VADDPS       32(DI)(SI*1), Y3, Y3
 	VMULPS       96(R10), Y8, Y7
 	VADDPS       Y7, Y3, Y3
-	VMOVUPS      Y3, 32(BX)(DX*1)
-	ADDQ         $0x00000020, SI
-	ADDQ         $0x00000004, DI
+	VMOVUPS      Y3, 32(DI)(SI*1)
+	ADDQ         $0x00000020, DX
+	ADDQ         $0x00000004, BX
 	ADDQ         $0x00000004, R8
 	ADDQ         $0x00000200, R9
 	ADDQ         $0x00000080, R10
@@ -3388,11 +3657,20 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ5_1AVX2x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ5_1AVX2x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX2
-TEXT ·gemmQ5_1AVX2x1(SB), NOSPLIT, $0-80
-	MOVQ dst+0(FP), AX
-	MOVQ codes+40(FP), CX
+TEXT ·gemmQ5_1AVX2x1(SB), NOSPLIT, $0-96
+	MOVQ    from+80(FP), AX
+	MOVQ    dst+0(FP), CX
+	CMPQ    AX, CX
+	JEQ     there
+	VMOVUPS (AX), Y0
+	VMOVUPS Y0, (CX)
+	VMOVUPS 32(AX), Y0
+	VMOVUPS Y0, 32(CX)
+
+there:
+	MOVQ codes+40(FP), AX
 	MOVQ scale+56(FP), DX
 	MOVQ sums+64(FP), BX
 	MOVQ panel+16(FP), SI
@@ -3404,10 +3682,10 @@ group:
 	VMOVDQU      32(SI), Y4
 	VMOVDQU      64(SI), Y3
 	VMOVDQU      96(SI), Y1
-	VBROADCASTSS (CX), Y2
+	VBROADCASTSS (AX), Y2
 	VPMADDUBSW   Y2, Y0, Y0
 	VPMADDUBSW   Y2, Y4, Y4
-	VBROADCASTSS 4(CX), Y2
+	VBROADCASTSS 4(AX), Y2
 	VPMADDUBSW   Y2, Y3, Y3
 	VPADDW       Y3, Y0, Y0
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y0, Y0
@@ -3418,10 +3696,10 @@ group:
 	VMOVDQU      160(SI), Y6
 	VMOVDQU      192(SI), Y3
 	VMOVDQU      224(SI), Y4
-	VBROADCASTSS 8(CX), Y2
+	VBROADCASTSS 8(AX), Y2
 	VPMADDUBSW   Y2, Y5, Y5
 	VPMADDUBSW   Y2, Y6, Y6
-	VBROADCASTSS 12(CX), Y2
+	VBROADCASTSS 12(AX), Y2
 	VPMADDUBSW   Y2, Y3, Y3
 	VPADDW       Y3, Y5, Y5
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y5, Y5
@@ -3434,10 +3712,10 @@ group:
 	VMOVDQU      288(SI), Y6
 	VMOVDQU      320(SI), Y3
 	VMOVDQU      352(SI), Y4
-	VBROADCASTSS 16(CX), Y2
+	VBROADCASTSS 16(AX), Y2
 	VPMADDUBSW   Y2, Y5, Y5
 	VPMADDUBSW   Y2, Y6, Y6
-	VBROADCASTSS 20(CX), Y2
+	VBROADCASTSS 20(AX), Y2
 	VPMADDUBSW   Y2, Y3, Y3
 	VPADDW       Y3, Y5, Y5
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y5, Y5
@@ -3450,10 +3728,10 @@ group:
 	VMOVDQU      416(SI), Y6
 	VMOVDQU      448(SI), Y3
 	VMOVDQU      480(SI), Y4
-	VBROADCASTSS 24(CX), Y2
+	VBROADCASTSS 24(AX), Y2
 	VPMADDUBSW   Y2, Y5, Y5
 	VPMADDUBSW   Y2, Y6, Y6
-	VBROADCASTSS 28(CX), Y2
+	VBROADCASTSS 28(AX), Y2
 	VPMADDUBSW   Y2, Y3, Y3
 	VPADDW       Y3, Y5, Y5
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y5, Y5
@@ -3469,18 +3747,18 @@ group:
 	VCVTDQ2PS    Y0, Y0
 	VMULPS       Y2, Y4, Y2
 	VMULPS       Y2, Y0, Y0
-	VADDPS       (AX), Y0, Y0
+	VADDPS       (CX), Y0, Y0
 	VMULPS       64(DI), Y5, Y2
 	VADDPS       Y2, Y0, Y0
-	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y0, (CX)
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y3, Y4, Y2
 	VMULPS       Y2, Y1, Y1
-	VADDPS       32(AX), Y1, Y1
+	VADDPS       32(CX), Y1, Y1
 	VMULPS       96(DI), Y5, Y2
 	VADDPS       Y2, Y1, Y1
-	VMOVUPS      Y1, 32(AX)
-	ADDQ         $0x00000020, CX
+	VMOVUPS      Y1, 32(CX)
+	ADDQ         $0x00000020, AX
 	ADDQ         $0x00000004, DX
 	ADDQ         $0x00000004, BX
 	ADDQ         $0x00000200, SI
@@ -3490,19 +3768,42 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ6_KAVX2x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ6_KAVX2x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX2
-TEXT ·gemmQ6_KAVX2x4(SB), NOSPLIT, $0-80
-	MOVQ codeStride+48(FP), AX
-	LEAQ (AX)(AX*2), CX
-	MOVQ groupStride+72(FP), DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ dstStride+8(FP), SI
-	LEAQ (SI)(SI*2), DI
-	MOVQ dst+0(FP), R8
-	MOVQ codes+40(FP), R9
-	MOVQ scale+56(FP), R10
-	MOVQ sums+64(FP), R11
+TEXT ·gemmQ6_KAVX2x4(SB), NOSPLIT, $0-96
+	MOVQ    codeStride+48(FP), AX
+	LEAQ    (AX)(AX*2), CX
+	MOVQ    groupStride+72(FP), DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    fromStride+88(FP), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    from+80(FP), R8
+	MOVQ    dstStride+8(FP), R9
+	LEAQ    (R9)(R9*2), R10
+	MOVQ    dst+0(FP), R11
+	CMPQ    R8, R11
+	JEQ     there
+	VMOVUPS (R8), Y0
+	VMOVUPS Y0, (R11)
+	VMOVUPS 32(R8), Y0
+	VMOVUPS Y0, 32(R11)
+	VMOVUPS (R8)(SI*1), Y0
+	VMOVUPS Y0, (R11)(R9*1)
+	VMOVUPS 32(R8)(SI*1), Y0
+	VMOVUPS Y0, 32(R11)(R9*1)
+	VMOVUPS (R8)(SI*2), Y0
+	VMOVUPS Y0, (R11)(R9*2)
+	VMOVUPS 32(R8)(SI*2), Y0
+	VMOVUPS Y0, 32(R11)(R9*2)
+	VMOVUPS (R8)(DI*1), Y0
+	VMOVUPS Y0, (R11)(R10*1)
+	VMOVUPS 32(R8)(DI*1), Y0
+	VMOVUPS Y0, 32(R11)(R10*1)
+
+there:
+	MOVQ codes+40(FP), SI
+	MOVQ scale+56(FP), DI
+	MOVQ sums+64(FP), R8
 	MOVQ panel+16(FP), R12
 	MOVQ scales+24(FP), R13
 	MOVQ groups+32(FP), R14
@@ -3512,40 +3813,40 @@ group:
 	VMOVDQU      32(R12), Y10
 	VMOVDQU      64(R12), Y6
 	VMOVDQU      96(R12), Y7
-	VBROADCASTSS (R9), Y8
+	VBROADCASTSS (SI), Y8
 	VPMADDUBSW   Y8, Y11, Y0
 	VPMADDUBSW   Y8, Y10, Y1
-	VBROADCASTSS 4(R9), Y8
+	VBROADCASTSS 4(SI), Y8
 	VPMADDUBSW   Y8, Y6, Y9
 	VPADDW       Y9, Y0, Y0
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y0, Y0
 	VPMADDUBSW   Y8, Y7, Y9
 	VPADDW       Y9, Y1, Y1
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y1, Y1
-	VBROADCASTSS (R9)(AX*1), Y8
+	VBROADCASTSS (SI)(AX*1), Y8
 	VPMADDUBSW   Y8, Y11, Y2
 	VPMADDUBSW   Y8, Y10, Y3
-	VBROADCASTSS 4(R9)(AX*1), Y8
+	VBROADCASTSS 4(SI)(AX*1), Y8
 	VPMADDUBSW   Y8, Y6, Y9
 	VPADDW       Y9, Y2, Y2
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y2, Y2
 	VPMADDUBSW   Y8, Y7, Y9
 	VPADDW       Y9, Y3, Y3
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y3, Y3
-	VBROADCASTSS (R9)(AX*2), Y8
+	VBROADCASTSS (SI)(AX*2), Y8
 	VPMADDUBSW   Y8, Y11, Y4
 	VPMADDUBSW   Y8, Y10, Y5
-	VBROADCASTSS 4(R9)(AX*2), Y8
+	VBROADCASTSS 4(SI)(AX*2), Y8
 	VPMADDUBSW   Y8, Y6, Y9
 	VPADDW       Y9, Y4, Y4
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y8, Y7, Y9
 	VPADDW       Y9, Y5, Y5
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y5, Y5
-	VBROADCASTSS (R9)(CX*1), Y8
+	VBROADCASTSS (SI)(CX*1), Y8
 	VPMADDUBSW   Y8, Y11, Y11
 	VPMADDUBSW   Y8, Y10, Y10
-	VBROADCASTSS 4(R9)(CX*1), Y8
+	VBROADCASTSS 4(SI)(CX*1), Y8
 	VPMADDUBSW   Y8, Y6, Y9
 	VPADDW       Y9, Y11, Y11
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y11, Y6
@@ -3556,10 +3857,10 @@ group:
 	VMOVDQU      160(R12), Y11
 	VMOVDQU      192(R12), Y12
 	VMOVDQU      224(R12), Y13
-	VBROADCASTSS 8(R9), Y8
+	VBROADCASTSS 8(SI), Y8
 	VPMADDUBSW   Y8, Y10, Y14
 	VPMADDUBSW   Y8, Y11, Y15
-	VBROADCASTSS 12(R9), Y8
+	VBROADCASTSS 12(SI), Y8
 	VPMADDUBSW   Y8, Y12, Y9
 	VPADDW       Y9, Y14, Y14
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y14, Y14
@@ -3568,10 +3869,10 @@ group:
 	VPADDW       Y9, Y15, Y15
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y15, Y15
 	VPADDD       Y15, Y1, Y1
-	VBROADCASTSS 8(R9)(AX*1), Y8
+	VBROADCASTSS 8(SI)(AX*1), Y8
 	VPMADDUBSW   Y8, Y10, Y14
 	VPMADDUBSW   Y8, Y11, Y15
-	VBROADCASTSS 12(R9)(AX*1), Y8
+	VBROADCASTSS 12(SI)(AX*1), Y8
 	VPMADDUBSW   Y8, Y12, Y9
 	VPADDW       Y9, Y14, Y14
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y14, Y14
@@ -3580,10 +3881,10 @@ group:
 	VPADDW       Y9, Y15, Y15
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y15, Y15
 	VPADDD       Y15, Y3, Y3
-	VBROADCASTSS 8(R9)(AX*2), Y8
+	VBROADCASTSS 8(SI)(AX*2), Y8
 	VPMADDUBSW   Y8, Y10, Y14
 	VPMADDUBSW   Y8, Y11, Y15
-	VBROADCASTSS 12(R9)(AX*2), Y8
+	VBROADCASTSS 12(SI)(AX*2), Y8
 	VPMADDUBSW   Y8, Y12, Y9
 	VPADDW       Y9, Y14, Y14
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y14, Y14
@@ -3592,10 +3893,10 @@ group:
 	VPADDW       Y9, Y15, Y15
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y15, Y15
 	VPADDD       Y15, Y5, Y5
-	VBROADCASTSS 8(R9)(CX*1), Y8
+	VBROADCASTSS 8(SI)(CX*1), Y8
 	VPMADDUBSW   Y8, Y10, Y10
 	VPMADDUBSW   Y8, Y11, Y11
-	VBROADCASTSS 12(R9)(CX*1), Y8
+	VBROADCASTSS 12(SI)(CX*1), Y8
 	VPMADDUBSW   Y8, Y12, Y9
 	VPADDW       Y9, Y10, Y10
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y10, Y10
@@ -3606,104 +3907,104 @@ group:
 	VPADDD       Y11, Y7, Y7
 	VMOVUPS      (R13), Y8
 	VMOVUPS      32(R13), Y9
-	VBROADCASTSS (R11), Y12
+	VBROADCASTSS (R8), Y12
 	VPSLLD       $0x05, Y12, Y12
-	VBROADCASTSS (R10), Y10
+	VBROADCASTSS (DI), Y10
 	VPSUBD       Y12, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
 	VMULPS       Y8, Y10, Y11
 	VMULPS       Y11, Y0, Y0
-	VADDPS       (R8), Y0, Y0
-	VMOVUPS      Y0, (R8)
+	VADDPS       (R11), Y0, Y0
+	VMOVUPS      Y0, (R11)
 	VPSUBD       Y12, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y9, Y10, Y11
 	VMULPS       Y11, Y1, Y1
-	VADDPS       32(R8), Y1, Y1
-	VMOVUPS      Y1, 32(R8)
-	VBROADCASTSS (R11)(DX*2), Y12
+	VADDPS       32(R11), Y1, Y1
+	VMOVUPS      Y1, 32(R11)
+	VBROADCASTSS (R8)(DX*2), Y12
 	VPSLLD       $0x05, Y12, Y12
-	VBROADCASTSS (R10)(DX*1), Y10
+	VBROADCASTSS (DI)(DX*1), Y10
 	VPSUBD       Y12, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y8, Y10, Y11
 	VMULPS       Y11, Y2, Y2
-	VADDPS       (R8)(SI*1), Y2, Y2
-	VMOVUPS      Y2, (R8)(SI*1)
+	VADDPS       (R11)(R9*1), Y2, Y2
+	VMOVUPS      Y2, (R11)(R9*1)
 	VPSUBD       Y12, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       Y9, Y10, Y11
 	VMULPS       Y11, Y3, Y3
-	VADDPS       32(R8)(SI*1), Y3, Y3
-	VMOVUPS      Y3, 32(R8)(SI*1)
-	VBROADCASTSS (R11)(DX*4), Y12
+	VADDPS       32(R11)(R9*1), Y3, Y3
+	VMOVUPS      Y3, 32(R11)(R9*1)
+	VBROADCASTSS (R8)(DX*4), Y12
 	VPSLLD       $0x05, Y12, Y12
-	VBROADCASTSS (R10)(DX*2), Y10
+	VBROADCASTSS (DI)(DX*2), Y10
 	VPSUBD       Y12, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y8, Y10, Y11
 	VMULPS       Y11, Y4, Y4
-	VADDPS       (R8)(SI*2), Y4, Y4
-	VMOVUPS      Y4, (R8)(SI*2)
+	VADDPS       (R11)(R9*2), Y4, Y4
+	VMOVUPS      Y4, (R11)(R9*2)
 	VPSUBD       Y12, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       Y9, Y10, Y11
 	VMULPS       Y11, Y5, Y5
-	VADDPS       32(R8)(SI*2), Y5, Y5
-	VMOVUPS      Y5, 32(R8)(SI*2)
-	VBROADCASTSS (R11)(BX*2), Y12
+	VADDPS       32(R11)(R9*2), Y5, Y5
+	VMOVUPS      Y5, 32(R11)(R9*2)
+	VBROADCASTSS (R8)(BX*2), Y12
 	VPSLLD       $0x05, Y12, Y12
-	VBROADCASTSS (R10)(BX*1), Y10
+	VBROADCASTSS (DI)(BX*1), Y10
 	VPSUBD       Y12, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y8, Y10, Y11
 	VMULPS       Y11, Y6, Y6
-	VADDPS       (R8)(DI*1), Y6, Y6
-	VMOVUPS      Y6, (R8)(DI*1)
+	VADDPS       (R11)(R10*1), Y6, Y6
+	VMOVUPS      Y6, (R11)(R10*1)
 	VPSUBD       Y12, Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y9, Y10, Y11
 	VMULPS       Y11, Y7, Y7
-	VADDPS       32(R8)(DI*1), Y7, Y7
-	VMOVUPS      Y7, 32(R8)(DI*1)
+	VADDPS       32(R11)(R10*1), Y7, Y7
+	VMOVUPS      Y7, 32(R11)(R10*1)
 	VMOVDQU      256(R12), Y11
 	VMOVDQU      288(R12), Y10
 	VMOVDQU      320(R12), Y6
 	VMOVDQU      352(R12), Y7
-	VBROADCASTSS 16(R9), Y8
+	VBROADCASTSS 16(SI), Y8
 	VPMADDUBSW   Y8, Y11, Y0
 	VPMADDUBSW   Y8, Y10, Y1
-	VBROADCASTSS 20(R9), Y8
+	VBROADCASTSS 20(SI), Y8
 	VPMADDUBSW   Y8, Y6, Y9
 	VPADDW       Y9, Y0, Y0
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y0, Y0
 	VPMADDUBSW   Y8, Y7, Y9
 	VPADDW       Y9, Y1, Y1
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y1, Y1
-	VBROADCASTSS 16(R9)(AX*1), Y8
+	VBROADCASTSS 16(SI)(AX*1), Y8
 	VPMADDUBSW   Y8, Y11, Y2
 	VPMADDUBSW   Y8, Y10, Y3
-	VBROADCASTSS 20(R9)(AX*1), Y8
+	VBROADCASTSS 20(SI)(AX*1), Y8
 	VPMADDUBSW   Y8, Y6, Y9
 	VPADDW       Y9, Y2, Y2
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y2, Y2
 	VPMADDUBSW   Y8, Y7, Y9
 	VPADDW       Y9, Y3, Y3
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y3, Y3
-	VBROADCASTSS 16(R9)(AX*2), Y8
+	VBROADCASTSS 16(SI)(AX*2), Y8
 	VPMADDUBSW   Y8, Y11, Y4
 	VPMADDUBSW   Y8, Y10, Y5
-	VBROADCASTSS 20(R9)(AX*2), Y8
+	VBROADCASTSS 20(SI)(AX*2), Y8
 	VPMADDUBSW   Y8, Y6, Y9
 	VPADDW       Y9, Y4, Y4
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y8, Y7, Y9
 	VPADDW       Y9, Y5, Y5
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y5, Y5
-	VBROADCASTSS 16(R9)(CX*1), Y8
+	VBROADCASTSS 16(SI)(CX*1), Y8
 	VPMADDUBSW   Y8, Y11, Y11
 	VPMADDUBSW   Y8, Y10, Y10
-	VBROADCASTSS 20(R9)(CX*1), Y8
+	VBROADCASTSS 20(SI)(CX*1), Y8
 	VPMADDUBSW   Y8, Y6, Y9
 	VPADDW       Y9, Y11, Y11
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y11, Y6
@@ -3714,10 +4015,10 @@ group:
 	VMOVDQU      416(R12), Y11
 	VMOVDQU      448(R12), Y12
 	VMOVDQU      480(R12), Y13
-	VBROADCASTSS 24(R9), Y8
+	VBROADCASTSS 24(SI), Y8
 	VPMADDUBSW   Y8, Y10, Y14
 	VPMADDUBSW   Y8, Y11, Y15
-	VBROADCASTSS 28(R9), Y8
+	VBROADCASTSS 28(SI), Y8
 	VPMADDUBSW   Y8, Y12, Y9
 	VPADDW       Y9, Y14, Y14
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y14, Y14
@@ -3726,10 +4027,10 @@ group:
 	VPADDW       Y9, Y15, Y15
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y15, Y15
 	VPADDD       Y15, Y1, Y1
-	VBROADCASTSS 24(R9)(AX*1), Y8
+	VBROADCASTSS 24(SI)(AX*1), Y8
 	VPMADDUBSW   Y8, Y10, Y14
 	VPMADDUBSW   Y8, Y11, Y15
-	VBROADCASTSS 28(R9)(AX*1), Y8
+	VBROADCASTSS 28(SI)(AX*1), Y8
 	VPMADDUBSW   Y8, Y12, Y9
 	VPADDW       Y9, Y14, Y14
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y14, Y14
@@ -3738,10 +4039,10 @@ group:
 	VPADDW       Y9, Y15, Y15
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y15, Y15
 	VPADDD       Y15, Y3, Y3
-	VBROADCASTSS 24(R9)(AX*2), Y8
+	VBROADCASTSS 24(SI)(AX*2), Y8
 	VPMADDUBSW   Y8, Y10, Y14
 	VPMADDUBSW   Y8, Y11, Y15
-	VBROADCASTSS 28(R9)(AX*2), Y8
+	VBROADCASTSS 28(SI)(AX*2), Y8
 	VPMADDUBSW   Y8, Y12, Y9
 	VPADDW       Y9, Y14, Y14
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y14, Y14
@@ -3750,10 +4051,10 @@ group:
 	VPADDW       Y9, Y15, Y15
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y15, Y15
 	VPADDD       Y15, Y5, Y5
-	VBROADCASTSS 24(R9)(CX*1), Y8
+	VBROADCASTSS 24(SI)(CX*1), Y8
 	VPMADDUBSW   Y8, Y10, Y10
 	VPMADDUBSW   Y8, Y11, Y11
-	VBROADCASTSS 28(R9)(CX*1), Y8
+	VBROADCASTSS 28(SI)(CX*1), Y8
 	VPMADDUBSW   Y8, Y12, Y9
 	VPADDW       Y9, Y10, Y10
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y10, Y10
@@ -3764,69 +4065,69 @@ group:
 	VPADDD       Y11, Y7, Y7
 	VMOVUPS      64(R13), Y8
 	VMOVUPS      96(R13), Y9
-	VBROADCASTSS 4(R11), Y12
+	VBROADCASTSS 4(R8), Y12
 	VPSLLD       $0x05, Y12, Y12
-	VBROADCASTSS (R10), Y10
+	VBROADCASTSS (DI), Y10
 	VPSUBD       Y12, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
 	VMULPS       Y8, Y10, Y11
 	VMULPS       Y11, Y0, Y0
-	VADDPS       (R8), Y0, Y0
-	VMOVUPS      Y0, (R8)
+	VADDPS       (R11), Y0, Y0
+	VMOVUPS      Y0, (R11)
 	VPSUBD       Y12, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y9, Y10, Y11
 	VMULPS       Y11, Y1, Y1
-	VADDPS       32(R8), Y1, Y1
-	VMOVUPS      Y1, 32(R8)
-	VBROADCASTSS 4(R11)(DX*2), Y12
+	VADDPS       32(R11), Y1, Y1
+	VMOVUPS      Y1, 32(R11)
+	VBROADCASTSS 4(R8)(DX*2), Y12
 	VPSLLD       $0x05, Y12, Y12
-	VBROADCASTSS (R10)(DX*1), Y10
+	VBROADCASTSS (DI)(DX*1), Y10
 	VPSUBD       Y12, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y8, Y10, Y11
 	VMULPS       Y11, Y2, Y2
-	VADDPS       (R8)(SI*1), Y2, Y2
-	VMOVUPS      Y2, (R8)(SI*1)
+	VADDPS       (R11)(R9*1), Y2, Y2
+	VMOVUPS      Y2, (R11)(R9*1)
 	VPSUBD       Y12, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       Y9, Y10, Y11
 	VMULPS       Y11, Y3, Y3
-	VADDPS       32(R8)(SI*1), Y3, Y3
-	VMOVUPS      Y3, 32(R8)(SI*1)
-	VBROADCASTSS 4(R11)(DX*4), Y12
+	VADDPS       32(R11)(R9*1), Y3, Y3
+	VMOVUPS      Y3, 32(R11)(R9*1)
+	VBROADCASTSS 4(R8)(DX*4), Y12
 	VPSLLD       $0x05, Y12, Y12
-	VBROADCASTSS (R10)(DX*2), Y10
+	VBROADCASTSS (DI)(DX*2), Y10
 	VPSUBD       Y12, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y8, Y10, Y11
 	VMULPS       Y11, Y4, Y4
-	VADDPS       (R8)(SI*2), Y4, Y4
-	VMOVUPS      Y4, (R8)(SI*2)
+	VADDPS       (R11)(R9*2), Y4, Y4
+	VMOVUPS      Y4, (R11)(R9*2)
 	VPSUBD       Y12, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       Y9, Y10, Y11
 	VMULPS       Y11, Y5, Y5
-	VADDPS       32(R8)(SI*2), Y5, Y5
-	VMOVUPS      Y5, 32(R8)(SI*2)
-	VBROADCASTSS 4(R11)(BX*2), Y12
+	VADDPS       32(R11)(R9*2), Y5, Y5
+	VMOVUPS      Y5, 32(R11)(R9*2)
+	VBROADCASTSS 4(R8)(BX*2), Y12
 	VPSLLD       $0x05, Y12, Y12
-	VBROADCASTSS (R10)(BX*1), Y10
+	VBROADCASTSS (DI)(BX*1), Y10
 	VPSUBD       Y12, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y8, Y10, Y11
 	VMULPS       Y11, Y6, Y6
-	VADDPS       (R8)(DI*1), Y6, Y6
-	VMOVUPS      Y6, (R8)(DI*1)
+	VADDPS       (R11)(R10*1), Y6, Y6
+	VMOVUPS      Y6, (R11)(R10*1)
 	VPSUBD       Y12, Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y9, Y10, Y11
 	VMULPS       Y11, Y7, Y7
-	VADDPS       32(R8)(DI*1), Y7, Y7
-	VMOVUPS      Y7, 32(R8)(DI*1)
-	ADDQ         $0x00000020, R9
-	ADDQ         $0x00000004, R10
-	ADDQ         $0x00000008, R11
+	VADDPS       32(R11)(R10*1), Y7, Y7
+	VMOVUPS      Y7, 32(R11)(R10*1)
+	ADDQ         $0x00000020, SI
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000008, R8
 	ADDQ         $0x00000200, R12
 	ADDQ         $0x00000080, R13
 	DECQ         R14
@@ -3834,15 +4135,29 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ6_KAVX2x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ6_KAVX2x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX2
-TEXT ·gemmQ6_KAVX2x2(SB), NOSPLIT, $0-80
-	MOVQ codeStride+48(FP), AX
-	MOVQ groupStride+72(FP), CX
-	MOVQ dstStride+8(FP), DX
-	MOVQ dst+0(FP), BX
-	MOVQ codes+40(FP), SI
-	MOVQ scale+56(FP), DI
+TEXT ·gemmQ6_KAVX2x2(SB), NOSPLIT, $0-96
+	MOVQ    codeStride+48(FP), AX
+	MOVQ    groupStride+72(FP), CX
+	MOVQ    fromStride+88(FP), DX
+	MOVQ    from+80(FP), BX
+	MOVQ    dstStride+8(FP), SI
+	MOVQ    dst+0(FP), DI
+	CMPQ    BX, DI
+	JEQ     there
+	VMOVUPS (BX), Y0
+	VMOVUPS Y0, (DI)
+	VMOVUPS 32(BX), Y0
+	VMOVUPS Y0, 32(DI)
+	VMOVUPS (BX)(DX*1), Y0
+	VMOVUPS Y0, (DI)(SI*1)
+	VMOVUPS 32(BX)(DX*1), Y0
+	VMOVUPS Y0, 32(DI)(SI*1)
+
+there:
+	MOVQ codes+40(FP), DX
+	MOVQ scale+56(FP), BX
 	MOVQ sums+64(FP), R8
 	MOVQ panel+16(FP), R9
 	MOVQ scales+24(FP), R10
@@ -3853,20 +4168,20 @@ group:
 	VMOVDQU      32(R9), Y6
 	VMOVDQU      64(R9), Y2
 	VMOVDQU      96(R9), Y3
-	VBROADCASTSS (SI), Y4
+	VBROADCASTSS (DX), Y4
 	VPMADDUBSW   Y4, Y7, Y0
 	VPMADDUBSW   Y4, Y6, Y1
-	VBROADCASTSS 4(SI), Y4
+	VBROADCASTSS 4(DX), Y4
 	VPMADDUBSW   Y4, Y2, Y5
 	VPADDW       Y5, Y0, Y0
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y0, Y0
 	VPMADDUBSW   Y4, Y3, Y5
 	VPADDW       Y5, Y1, Y1
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y1, Y1
-	VBROADCASTSS (SI)(AX*1), Y4
+	VBROADCASTSS (DX)(AX*1), Y4
 	VPMADDUBSW   Y4, Y7, Y7
 	VPMADDUBSW   Y4, Y6, Y6
-	VBROADCASTSS 4(SI)(AX*1), Y4
+	VBROADCASTSS 4(DX)(AX*1), Y4
 	VPMADDUBSW   Y4, Y2, Y5
 	VPADDW       Y5, Y7, Y7
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y7, Y2
@@ -3877,10 +4192,10 @@ group:
 	VMOVDQU      160(R9), Y7
 	VMOVDQU      192(R9), Y8
 	VMOVDQU      224(R9), Y9
-	VBROADCASTSS 8(SI), Y4
+	VBROADCASTSS 8(DX), Y4
 	VPMADDUBSW   Y4, Y6, Y10
 	VPMADDUBSW   Y4, Y7, Y11
-	VBROADCASTSS 12(SI), Y4
+	VBROADCASTSS 12(DX), Y4
 	VPMADDUBSW   Y4, Y8, Y5
 	VPADDW       Y5, Y10, Y10
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y10, Y10
@@ -3889,10 +4204,10 @@ group:
 	VPADDW       Y5, Y11, Y11
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y11, Y11
 	VPADDD       Y11, Y1, Y1
-	VBROADCASTSS 8(SI)(AX*1), Y4
+	VBROADCASTSS 8(DX)(AX*1), Y4
 	VPMADDUBSW   Y4, Y6, Y6
 	VPMADDUBSW   Y4, Y7, Y7
-	VBROADCASTSS 12(SI)(AX*1), Y4
+	VBROADCASTSS 12(DX)(AX*1), Y4
 	VPMADDUBSW   Y4, Y8, Y5
 	VPADDW       Y5, Y6, Y6
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y6, Y6
@@ -3905,52 +4220,52 @@ group:
 	VMOVUPS      32(R10), Y5
 	VBROADCASTSS (R8), Y8
 	VPSLLD       $0x05, Y8, Y8
-	VBROADCASTSS (DI), Y6
+	VBROADCASTSS (BX), Y6
 	VPSUBD       Y8, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
 	VMULPS       Y4, Y6, Y7
 	VMULPS       Y7, Y0, Y0
-	VADDPS       (BX), Y0, Y0
-	VMOVUPS      Y0, (BX)
+	VADDPS       (DI), Y0, Y0
+	VMOVUPS      Y0, (DI)
 	VPSUBD       Y8, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y5, Y6, Y7
 	VMULPS       Y7, Y1, Y1
-	VADDPS       32(BX), Y1, Y1
-	VMOVUPS      Y1, 32(BX)
+	VADDPS       32(DI), Y1, Y1
+	VMOVUPS      Y1, 32(DI)
 	VBROADCASTSS (R8)(CX*2), Y8
 	VPSLLD       $0x05, Y8, Y8
-	VBROADCASTSS (DI)(CX*1), Y6
+	VBROADCASTSS (BX)(CX*1), Y6
 	VPSUBD       Y8, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y4, Y6, Y7
 	VMULPS       Y7, Y2, Y2
-	VADDPS       (BX)(DX*1), Y2, Y2
-	VMOVUPS      Y2, (BX)(DX*1)
+	VADDPS       (DI)(SI*1), Y2, Y2
+	VMOVUPS      Y2, (DI)(SI*1)
 	VPSUBD       Y8, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       Y5, Y6, Y7
 	VMULPS       Y7, Y3, Y3
-	VADDPS       32(BX)(DX*1), Y3, Y3
-	VMOVUPS      Y3, 32(BX)(DX*1)
+	VADDPS       32(DI)(SI*1), Y3, Y3
+	VMOVUPS      Y3, 32(DI)(SI*1)
 	VMOVDQU      256(R9), Y7
 	VMOVDQU      288(R9), Y6
 	VMOVDQU      320(R9), Y2
 	VMOVDQU      352(R9), Y3
-	VBROADCASTSS 16(SI), Y4
+	VBROADCASTSS 16(DX), Y4
 	VPMADDUBSW   Y4, Y7, Y0
 	VPMADDUBSW   Y4, Y6, Y1
-	VBROADCASTSS 20(SI), Y4
+	VBROADCASTSS 20(DX), Y4
 	VPMADDUBSW   Y4, Y2, Y5
 	VPADDW       Y5, Y0, Y0
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y0, Y0
 	VPMADDUBSW   Y4, Y3, Y5
 	VPADDW       Y5, Y1, Y1
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y1, Y1
-	VBROADCASTSS 16(SI)(AX*1), Y4
+	VBROADCASTSS 16(DX)(AX*1), Y4
 	VPMADDUBSW   Y4, Y7, Y7
 	VPMADDUBSW   Y4, Y6, Y6
-	VBROADCASTSS 20(SI)(AX*1), Y4
+	VBROADCASTSS 20(DX)(AX*1), Y4
 	VPMADDUBSW   Y4, Y2, Y5
 	VPADDW       Y5, Y7, Y7
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y7, Y2
@@ -3961,10 +4276,10 @@ group:
 	VMOVDQU      416(R9), Y7
 	VMOVDQU      448(R9), Y8
 	VMOVDQU      480(R9), Y9
-	VBROADCASTSS 24(SI), Y4
+	VBROADCASTSS 24(DX), Y4
 	VPMADDUBSW   Y4, Y6, Y10
 	VPMADDUBSW   Y4, Y7, Y11
-	VBROADCASTSS 28(SI), Y4
+	VBROADCASTSS 28(DX), Y4
 	VPMADDUBSW   Y4, Y8, Y5
 	VPADDW       Y5, Y10, Y10
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y10, Y10
@@ -3973,10 +4288,10 @@ group:
 	VPADDW       Y5, Y11, Y11
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y11, Y11
 	VPADDD       Y11, Y1, Y1
-	VBROADCASTSS 24(SI)(AX*1), Y4
+	VBROADCASTSS 24(DX)(AX*1), Y4
 	VPMADDUBSW   Y4, Y6, Y6
 	VPMADDUBSW   Y4, Y7, Y7
-	VBROADCASTSS 28(SI)(AX*1), Y4
+	VBROADCASTSS 28(DX)(AX*1), Y4
 	VPMADDUBSW   Y4, Y8, Y5
 	VPADDW       Y5, Y6, Y6
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y6, Y6
@@ -3989,36 +4304,36 @@ group:
 	VMOVUPS      96(R10), Y5
 	VBROADCASTSS 4(R8), Y8
 	VPSLLD       $0x05, Y8, Y8
-	VBROADCASTSS (DI), Y6
+	VBROADCASTSS (BX), Y6
 	VPSUBD       Y8, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
 	VMULPS       Y4, Y6, Y7
 	VMULPS       Y7, Y0, Y0
-	VADDPS       (BX), Y0, Y0
-	VMOVUPS      Y0, (BX)
+	VADDPS       (DI), Y0, Y0
+	VMOVUPS      Y0, (DI)
 	VPSUBD       Y8, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y5, Y6, Y7
 	VMULPS       Y7, Y1, Y1
-	VADDPS       32(BX), Y1, Y1
-	VMOVUPS      Y1, 32(BX)
+	VADDPS       32(DI), Y1, Y1
+	VMOVUPS      Y1, 32(DI)
 	VBROADCASTSS 4(R8)(CX*2), Y8
 	VPSLLD       $0x05, Y8, Y8
-	VBROADCASTSS (DI)(CX*1), Y6
+	VBROADCASTSS (BX)(CX*1), Y6
 	VPSUBD       Y8, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y4, Y6, Y7
 	VMULPS       Y7, Y2, Y2
-	VADDPS       (BX)(DX*1), Y2, Y2
-	VMOVUPS      Y2, (BX)(DX*1)
+	VADDPS       (DI)(SI*1), Y2, Y2
+	VMOVUPS      Y2, (DI)(SI*1)
 	VPSUBD       Y8, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       Y5, Y6, Y7
 	VMULPS       Y7, Y3, Y3
-	VADDPS       32(BX)(DX*1), Y3, Y3
-	VMOVUPS      Y3, 32(BX)(DX*1)
-	ADDQ         $0x00000020, SI
-	ADDQ         $0x00000004, DI
+	VADDPS       32(DI)(SI*1), Y3, Y3
+	VMOVUPS      Y3, 32(DI)(SI*1)
+	ADDQ         $0x00000020, DX
+	ADDQ         $0x00000004, BX
 	ADDQ         $0x00000008, R8
 	ADDQ         $0x00000200, R9
 	ADDQ         $0x00000080, R10
@@ -4027,11 +4342,20 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ6_KAVX2x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ6_KAVX2x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX2
-TEXT ·gemmQ6_KAVX2x1(SB), NOSPLIT, $0-80
-	MOVQ dst+0(FP), AX
-	MOVQ codes+40(FP), CX
+TEXT ·gemmQ6_KAVX2x1(SB), NOSPLIT, $0-96
+	MOVQ    from+80(FP), AX
+	MOVQ    dst+0(FP), CX
+	CMPQ    AX, CX
+	JEQ     there
+	VMOVUPS (AX), Y0
+	VMOVUPS Y0, (CX)
+	VMOVUPS 32(AX), Y0
+	VMOVUPS Y0, 32(CX)
+
+there:
+	MOVQ codes+40(FP), AX
 	MOVQ scale+56(FP), DX
 	MOVQ sums+64(FP), BX
 	MOVQ panel+16(FP), SI
@@ -4043,10 +4367,10 @@ group:
 	VMOVDQU      32(SI), Y4
 	VMOVDQU      64(SI), Y3
 	VMOVDQU      96(SI), Y1
-	VBROADCASTSS (CX), Y2
+	VBROADCASTSS (AX), Y2
 	VPMADDUBSW   Y2, Y0, Y0
 	VPMADDUBSW   Y2, Y4, Y4
-	VBROADCASTSS 4(CX), Y2
+	VBROADCASTSS 4(AX), Y2
 	VPMADDUBSW   Y2, Y3, Y3
 	VPADDW       Y3, Y0, Y0
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y0, Y0
@@ -4057,10 +4381,10 @@ group:
 	VMOVDQU      160(SI), Y6
 	VMOVDQU      192(SI), Y3
 	VMOVDQU      224(SI), Y4
-	VBROADCASTSS 8(CX), Y2
+	VBROADCASTSS 8(AX), Y2
 	VPMADDUBSW   Y2, Y5, Y5
 	VPMADDUBSW   Y2, Y6, Y6
-	VBROADCASTSS 12(CX), Y2
+	VBROADCASTSS 12(AX), Y2
 	VPMADDUBSW   Y2, Y3, Y3
 	VPADDW       Y3, Y5, Y5
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y5, Y5
@@ -4078,22 +4402,22 @@ group:
 	VCVTDQ2PS    Y0, Y0
 	VMULPS       Y2, Y4, Y2
 	VMULPS       Y2, Y0, Y0
-	VADDPS       (AX), Y0, Y0
-	VMOVUPS      Y0, (AX)
+	VADDPS       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
 	VPSUBD       Y5, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y3, Y4, Y2
 	VMULPS       Y2, Y1, Y1
-	VADDPS       32(AX), Y1, Y1
-	VMOVUPS      Y1, 32(AX)
+	VADDPS       32(CX), Y1, Y1
+	VMOVUPS      Y1, 32(CX)
 	VMOVDQU      256(SI), Y0
 	VMOVDQU      288(SI), Y4
 	VMOVDQU      320(SI), Y3
 	VMOVDQU      352(SI), Y1
-	VBROADCASTSS 16(CX), Y2
+	VBROADCASTSS 16(AX), Y2
 	VPMADDUBSW   Y2, Y0, Y0
 	VPMADDUBSW   Y2, Y4, Y4
-	VBROADCASTSS 20(CX), Y2
+	VBROADCASTSS 20(AX), Y2
 	VPMADDUBSW   Y2, Y3, Y3
 	VPADDW       Y3, Y0, Y0
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y0, Y0
@@ -4104,10 +4428,10 @@ group:
 	VMOVDQU      416(SI), Y6
 	VMOVDQU      448(SI), Y3
 	VMOVDQU      480(SI), Y4
-	VBROADCASTSS 24(CX), Y2
+	VBROADCASTSS 24(AX), Y2
 	VPMADDUBSW   Y2, Y5, Y5
 	VPMADDUBSW   Y2, Y6, Y6
-	VBROADCASTSS 28(CX), Y2
+	VBROADCASTSS 28(AX), Y2
 	VPMADDUBSW   Y2, Y3, Y3
 	VPADDW       Y3, Y5, Y5
 	VPMADDWD     gemmOnesavx2<>+0(SB), Y5, Y5
@@ -4125,15 +4449,15 @@ group:
 	VCVTDQ2PS    Y0, Y0
 	VMULPS       Y2, Y4, Y2
 	VMULPS       Y2, Y0, Y0
-	VADDPS       (AX), Y0, Y0
-	VMOVUPS      Y0, (AX)
+	VADDPS       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
 	VPSUBD       Y5, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y3, Y4, Y2
 	VMULPS       Y2, Y1, Y1
-	VADDPS       32(AX), Y1, Y1
-	VMOVUPS      Y1, 32(AX)
-	ADDQ         $0x00000020, CX
+	VADDPS       32(CX), Y1, Y1
+	VMOVUPS      Y1, 32(CX)
+	ADDQ         $0x00000020, AX
 	ADDQ         $0x00000004, DX
 	ADDQ         $0x00000008, BX
 	ADDQ         $0x00000200, SI
@@ -4143,19 +4467,42 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ8_0AVX2x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ8_0AVX2x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX2
-TEXT ·gemmQ8_0AVX2x4(SB), NOSPLIT, $0-80
-	MOVQ         codeStride+48(FP), AX
-	LEAQ         (AX)(AX*2), CX
-	MOVQ         groupStride+72(FP), DX
-	LEAQ         (DX)(DX*2), BX
-	MOVQ         dstStride+8(FP), SI
-	LEAQ         (SI)(SI*2), DI
-	MOVQ         dst+0(FP), R8
-	MOVQ         codes+40(FP), R9
-	MOVQ         scale+56(FP), R10
-	MOVQ         sums+64(FP), R11
+TEXT ·gemmQ8_0AVX2x4(SB), NOSPLIT, $0-96
+	MOVQ    codeStride+48(FP), AX
+	LEAQ    (AX)(AX*2), CX
+	MOVQ    groupStride+72(FP), DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    fromStride+88(FP), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    from+80(FP), R8
+	MOVQ    dstStride+8(FP), R9
+	LEAQ    (R9)(R9*2), R10
+	MOVQ    dst+0(FP), R11
+	CMPQ    R8, R11
+	JEQ     there
+	VMOVUPS (R8), Y0
+	VMOVUPS Y0, (R11)
+	VMOVUPS 32(R8), Y0
+	VMOVUPS Y0, 32(R11)
+	VMOVUPS (R8)(SI*1), Y0
+	VMOVUPS Y0, (R11)(R9*1)
+	VMOVUPS 32(R8)(SI*1), Y0
+	VMOVUPS Y0, 32(R11)(R9*1)
+	VMOVUPS (R8)(SI*2), Y0
+	VMOVUPS Y0, (R11)(R9*2)
+	VMOVUPS 32(R8)(SI*2), Y0
+	VMOVUPS Y0, 32(R11)(R9*2)
+	VMOVUPS (R8)(DI*1), Y0
+	VMOVUPS Y0, (R11)(R10*1)
+	VMOVUPS 32(R8)(DI*1), Y0
+	VMOVUPS Y0, 32(R11)(R10*1)
+
+there:
+	MOVQ         codes+40(FP), SI
+	MOVQ         scale+56(FP), DI
+	MOVQ         sums+64(FP), R8
 	MOVQ         panel+16(FP), R12
 	MOVQ         scales+24(FP), R13
 	MOVQ         groups+32(FP), R14
@@ -4168,38 +4515,38 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y12, Y11
 	VPSRLW       $0x04, Y12, Y12
 	VPAND        gemmNibblesavx2<>+0(SB), Y12, Y12
-	VBROADCASTSS (R9), Y9
+	VBROADCASTSS (SI), Y9
 	VPMADDUBSW   Y9, Y11, Y1
 	VPMADDUBSW   Y9, Y12, Y5
-	VBROADCASTSS (R9)(AX*1), Y9
+	VBROADCASTSS (SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y2
 	VPMADDUBSW   Y9, Y12, Y6
-	VBROADCASTSS (R9)(AX*2), Y9
+	VBROADCASTSS (SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y3
 	VPMADDUBSW   Y9, Y12, Y7
-	VBROADCASTSS (R9)(CX*1), Y9
+	VBROADCASTSS (SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y4
 	VPMADDUBSW   Y9, Y12, Y8
 	VMOVDQU      64(R12), Y12
 	VPAND        gemmNibblesavx2<>+0(SB), Y12, Y11
 	VPSRLW       $0x04, Y12, Y12
 	VPAND        gemmNibblesavx2<>+0(SB), Y12, Y12
-	VBROADCASTSS 4(R9), Y9
+	VBROADCASTSS 4(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y5, Y5
-	VBROADCASTSS 4(R9)(AX*1), Y9
+	VBROADCASTSS 4(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y2, Y2
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 4(R9)(AX*2), Y9
+	VBROADCASTSS 4(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y7, Y7
-	VBROADCASTSS 4(R9)(CX*1), Y9
+	VBROADCASTSS 4(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y4, Y4
 	VPMADDUBSW   Y9, Y12, Y10
@@ -4208,22 +4555,22 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y12, Y11
 	VPSRLW       $0x04, Y12, Y12
 	VPAND        gemmNibblesavx2<>+0(SB), Y12, Y12
-	VBROADCASTSS 8(R9), Y9
+	VBROADCASTSS 8(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y5, Y5
-	VBROADCASTSS 8(R9)(AX*1), Y9
+	VBROADCASTSS 8(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y2, Y2
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 8(R9)(AX*2), Y9
+	VBROADCASTSS 8(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y7, Y7
-	VBROADCASTSS 8(R9)(CX*1), Y9
+	VBROADCASTSS 8(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y4, Y4
 	VPMADDUBSW   Y9, Y12, Y10
@@ -4232,22 +4579,22 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y12, Y11
 	VPSRLW       $0x04, Y12, Y12
 	VPAND        gemmNibblesavx2<>+0(SB), Y12, Y12
-	VBROADCASTSS 12(R9), Y9
+	VBROADCASTSS 12(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y5, Y5
-	VBROADCASTSS 12(R9)(AX*1), Y9
+	VBROADCASTSS 12(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y2, Y2
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 12(R9)(AX*2), Y9
+	VBROADCASTSS 12(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y7, Y7
-	VBROADCASTSS 12(R9)(CX*1), Y9
+	VBROADCASTSS 12(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y4, Y4
 	VPMADDUBSW   Y9, Y12, Y10
@@ -4256,22 +4603,22 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y12, Y11
 	VPSRLW       $0x04, Y12, Y12
 	VPAND        gemmNibblesavx2<>+0(SB), Y12, Y12
-	VBROADCASTSS 16(R9), Y9
+	VBROADCASTSS 16(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y5, Y5
-	VBROADCASTSS 16(R9)(AX*1), Y9
+	VBROADCASTSS 16(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y2, Y2
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 16(R9)(AX*2), Y9
+	VBROADCASTSS 16(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y7, Y7
-	VBROADCASTSS 16(R9)(CX*1), Y9
+	VBROADCASTSS 16(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y4, Y4
 	VPMADDUBSW   Y9, Y12, Y10
@@ -4280,22 +4627,22 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y12, Y11
 	VPSRLW       $0x04, Y12, Y12
 	VPAND        gemmNibblesavx2<>+0(SB), Y12, Y12
-	VBROADCASTSS 20(R9), Y9
+	VBROADCASTSS 20(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y5, Y5
-	VBROADCASTSS 20(R9)(AX*1), Y9
+	VBROADCASTSS 20(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y2, Y2
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 20(R9)(AX*2), Y9
+	VBROADCASTSS 20(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y7, Y7
-	VBROADCASTSS 20(R9)(CX*1), Y9
+	VBROADCASTSS 20(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y4, Y4
 	VPMADDUBSW   Y9, Y12, Y10
@@ -4304,22 +4651,22 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y12, Y11
 	VPSRLW       $0x04, Y12, Y12
 	VPAND        gemmNibblesavx2<>+0(SB), Y12, Y12
-	VBROADCASTSS 24(R9), Y9
+	VBROADCASTSS 24(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y5, Y5
-	VBROADCASTSS 24(R9)(AX*1), Y9
+	VBROADCASTSS 24(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y2, Y2
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 24(R9)(AX*2), Y9
+	VBROADCASTSS 24(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y7, Y7
-	VBROADCASTSS 24(R9)(CX*1), Y9
+	VBROADCASTSS 24(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y4, Y4
 	VPMADDUBSW   Y9, Y12, Y10
@@ -4328,22 +4675,22 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y12, Y11
 	VPSRLW       $0x04, Y12, Y12
 	VPAND        gemmNibblesavx2<>+0(SB), Y12, Y12
-	VBROADCASTSS 28(R9), Y9
+	VBROADCASTSS 28(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y5, Y5
-	VBROADCASTSS 28(R9)(AX*1), Y9
+	VBROADCASTSS 28(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y2, Y2
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 28(R9)(AX*2), Y9
+	VBROADCASTSS 28(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y7, Y7
-	VBROADCASTSS 28(R9)(CX*1), Y9
+	VBROADCASTSS 28(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y4, Y4
 	VPMADDUBSW   Y9, Y12, Y10
@@ -4361,78 +4708,78 @@ group:
 	VPMADDWD     gemmSixteensavx2<>+0(SB), Y8, Y8
 	VPADDD       Y8, Y4, Y4
 	VMOVUPS      (R13), Y5
-	VBROADCASTSS (R11), Y7
+	VBROADCASTSS (R8), Y7
 	VPSLLD       $0x07, Y7, Y7
-	VBROADCASTSS (R10), Y6
+	VBROADCASTSS (DI), Y6
 	VPSUBD       Y7, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y5, Y6, Y6
 	VMULPS       Y6, Y1, Y1
-	VADDPS       (R8), Y1, Y1
-	VMOVUPS      Y1, (R8)
-	VBROADCASTSS (R11)(DX*1), Y7
+	VADDPS       (R11), Y1, Y1
+	VMOVUPS      Y1, (R11)
+	VBROADCASTSS (R8)(DX*1), Y7
 	VPSLLD       $0x07, Y7, Y7
-	VBROADCASTSS (R10)(DX*1), Y6
+	VBROADCASTSS (DI)(DX*1), Y6
 	VPSUBD       Y7, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y5, Y6, Y6
 	VMULPS       Y6, Y2, Y2
-	VADDPS       (R8)(SI*1), Y2, Y2
-	VMOVUPS      Y2, (R8)(SI*1)
-	VBROADCASTSS (R11)(DX*2), Y7
+	VADDPS       (R11)(R9*1), Y2, Y2
+	VMOVUPS      Y2, (R11)(R9*1)
+	VBROADCASTSS (R8)(DX*2), Y7
 	VPSLLD       $0x07, Y7, Y7
-	VBROADCASTSS (R10)(DX*2), Y6
+	VBROADCASTSS (DI)(DX*2), Y6
 	VPSUBD       Y7, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       Y5, Y6, Y6
 	VMULPS       Y6, Y3, Y3
-	VADDPS       (R8)(SI*2), Y3, Y3
-	VMOVUPS      Y3, (R8)(SI*2)
-	VBROADCASTSS (R11)(BX*1), Y7
+	VADDPS       (R11)(R9*2), Y3, Y3
+	VMOVUPS      Y3, (R11)(R9*2)
+	VBROADCASTSS (R8)(BX*1), Y7
 	VPSLLD       $0x07, Y7, Y7
-	VBROADCASTSS (R10)(BX*1), Y6
+	VBROADCASTSS (DI)(BX*1), Y6
 	VPSUBD       Y7, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y5, Y6, Y6
 	VMULPS       Y6, Y4, Y4
-	VADDPS       (R8)(DI*1), Y4, Y4
-	VMOVUPS      Y4, (R8)(DI*1)
+	VADDPS       (R11)(R10*1), Y4, Y4
+	VMOVUPS      Y4, (R11)(R10*1)
 	VMOVDQU      32(R12), Y12
 	VPAND        gemmNibblesavx2<>+0(SB), Y12, Y11
 	VPSRLW       $0x04, Y12, Y12
 	VPAND        gemmNibblesavx2<>+0(SB), Y12, Y12
-	VBROADCASTSS (R9), Y9
+	VBROADCASTSS (SI), Y9
 	VPMADDUBSW   Y9, Y11, Y1
 	VPMADDUBSW   Y9, Y12, Y5
-	VBROADCASTSS (R9)(AX*1), Y9
+	VBROADCASTSS (SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y2
 	VPMADDUBSW   Y9, Y12, Y6
-	VBROADCASTSS (R9)(AX*2), Y9
+	VBROADCASTSS (SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y3
 	VPMADDUBSW   Y9, Y12, Y7
-	VBROADCASTSS (R9)(CX*1), Y9
+	VBROADCASTSS (SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y4
 	VPMADDUBSW   Y9, Y12, Y8
 	VMOVDQU      96(R12), Y12
 	VPAND        gemmNibblesavx2<>+0(SB), Y12, Y11
 	VPSRLW       $0x04, Y12, Y12
 	VPAND        gemmNibblesavx2<>+0(SB), Y12, Y12
-	VBROADCASTSS 4(R9), Y9
+	VBROADCASTSS 4(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y5, Y5
-	VBROADCASTSS 4(R9)(AX*1), Y9
+	VBROADCASTSS 4(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y2, Y2
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 4(R9)(AX*2), Y9
+	VBROADCASTSS 4(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y7, Y7
-	VBROADCASTSS 4(R9)(CX*1), Y9
+	VBROADCASTSS 4(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y4, Y4
 	VPMADDUBSW   Y9, Y12, Y10
@@ -4441,22 +4788,22 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y12, Y11
 	VPSRLW       $0x04, Y12, Y12
 	VPAND        gemmNibblesavx2<>+0(SB), Y12, Y12
-	VBROADCASTSS 8(R9), Y9
+	VBROADCASTSS 8(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y5, Y5
-	VBROADCASTSS 8(R9)(AX*1), Y9
+	VBROADCASTSS 8(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y2, Y2
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 8(R9)(AX*2), Y9
+	VBROADCASTSS 8(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y7, Y7
-	VBROADCASTSS 8(R9)(CX*1), Y9
+	VBROADCASTSS 8(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y4, Y4
 	VPMADDUBSW   Y9, Y12, Y10
@@ -4465,22 +4812,22 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y12, Y11
 	VPSRLW       $0x04, Y12, Y12
 	VPAND        gemmNibblesavx2<>+0(SB), Y12, Y12
-	VBROADCASTSS 12(R9), Y9
+	VBROADCASTSS 12(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y5, Y5
-	VBROADCASTSS 12(R9)(AX*1), Y9
+	VBROADCASTSS 12(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y2, Y2
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 12(R9)(AX*2), Y9
+	VBROADCASTSS 12(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y7, Y7
-	VBROADCASTSS 12(R9)(CX*1), Y9
+	VBROADCASTSS 12(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y4, Y4
 	VPMADDUBSW   Y9, Y12, Y10
@@ -4489,22 +4836,22 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y12, Y11
 	VPSRLW       $0x04, Y12, Y12
 	VPAND        gemmNibblesavx2<>+0(SB), Y12, Y12
-	VBROADCASTSS 16(R9), Y9
+	VBROADCASTSS 16(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y5, Y5
-	VBROADCASTSS 16(R9)(AX*1), Y9
+	VBROADCASTSS 16(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y2, Y2
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 16(R9)(AX*2), Y9
+	VBROADCASTSS 16(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y7, Y7
-	VBROADCASTSS 16(R9)(CX*1), Y9
+	VBROADCASTSS 16(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y4, Y4
 	VPMADDUBSW   Y9, Y12, Y10
@@ -4513,22 +4860,22 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y12, Y11
 	VPSRLW       $0x04, Y12, Y12
 	VPAND        gemmNibblesavx2<>+0(SB), Y12, Y12
-	VBROADCASTSS 20(R9), Y9
+	VBROADCASTSS 20(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y5, Y5
-	VBROADCASTSS 20(R9)(AX*1), Y9
+	VBROADCASTSS 20(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y2, Y2
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 20(R9)(AX*2), Y9
+	VBROADCASTSS 20(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y7, Y7
-	VBROADCASTSS 20(R9)(CX*1), Y9
+	VBROADCASTSS 20(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y4, Y4
 	VPMADDUBSW   Y9, Y12, Y10
@@ -4537,22 +4884,22 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y12, Y11
 	VPSRLW       $0x04, Y12, Y12
 	VPAND        gemmNibblesavx2<>+0(SB), Y12, Y12
-	VBROADCASTSS 24(R9), Y9
+	VBROADCASTSS 24(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y5, Y5
-	VBROADCASTSS 24(R9)(AX*1), Y9
+	VBROADCASTSS 24(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y2, Y2
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 24(R9)(AX*2), Y9
+	VBROADCASTSS 24(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y7, Y7
-	VBROADCASTSS 24(R9)(CX*1), Y9
+	VBROADCASTSS 24(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y4, Y4
 	VPMADDUBSW   Y9, Y12, Y10
@@ -4561,22 +4908,22 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y12, Y11
 	VPSRLW       $0x04, Y12, Y12
 	VPAND        gemmNibblesavx2<>+0(SB), Y12, Y12
-	VBROADCASTSS 28(R9), Y9
+	VBROADCASTSS 28(SI), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y1, Y1
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y5, Y5
-	VBROADCASTSS 28(R9)(AX*1), Y9
+	VBROADCASTSS 28(SI)(AX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y2, Y2
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y6, Y6
-	VBROADCASTSS 28(R9)(AX*2), Y9
+	VBROADCASTSS 28(SI)(AX*2), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y3, Y3
 	VPMADDUBSW   Y9, Y12, Y10
 	VPADDW       Y10, Y7, Y7
-	VBROADCASTSS 28(R9)(CX*1), Y9
+	VBROADCASTSS 28(SI)(CX*1), Y9
 	VPMADDUBSW   Y9, Y11, Y10
 	VPADDW       Y10, Y4, Y4
 	VPMADDUBSW   Y9, Y12, Y10
@@ -4594,45 +4941,45 @@ group:
 	VPMADDWD     gemmSixteensavx2<>+0(SB), Y8, Y8
 	VPADDD       Y8, Y4, Y4
 	VMOVUPS      32(R13), Y5
-	VBROADCASTSS (R11), Y7
+	VBROADCASTSS (R8), Y7
 	VPSLLD       $0x07, Y7, Y7
-	VBROADCASTSS (R10), Y6
+	VBROADCASTSS (DI), Y6
 	VPSUBD       Y7, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y5, Y6, Y6
 	VMULPS       Y6, Y1, Y1
-	VADDPS       32(R8), Y1, Y1
-	VMOVUPS      Y1, 32(R8)
-	VBROADCASTSS (R11)(DX*1), Y7
+	VADDPS       32(R11), Y1, Y1
+	VMOVUPS      Y1, 32(R11)
+	VBROADCASTSS (R8)(DX*1), Y7
 	VPSLLD       $0x07, Y7, Y7
-	VBROADCASTSS (R10)(DX*1), Y6
+	VBROADCASTSS (DI)(DX*1), Y6
 	VPSUBD       Y7, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y5, Y6, Y6
 	VMULPS       Y6, Y2, Y2
-	VADDPS       32(R8)(SI*1), Y2, Y2
-	VMOVUPS      Y2, 32(R8)(SI*1)
-	VBROADCASTSS (R11)(DX*2), Y7
+	VADDPS       32(R11)(R9*1), Y2, Y2
+	VMOVUPS      Y2, 32(R11)(R9*1)
+	VBROADCASTSS (R8)(DX*2), Y7
 	VPSLLD       $0x07, Y7, Y7
-	VBROADCASTSS (R10)(DX*2), Y6
+	VBROADCASTSS (DI)(DX*2), Y6
 	VPSUBD       Y7, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       Y5, Y6, Y6
 	VMULPS       Y6, Y3, Y3
-	VADDPS       32(R8)(SI*2), Y3, Y3
-	VMOVUPS      Y3, 32(R8)(SI*2)
-	VBROADCASTSS (R11)(BX*1), Y7
+	VADDPS       32(R11)(R9*2), Y3, Y3
+	VMOVUPS      Y3, 32(R11)(R9*2)
+	VBROADCASTSS (R8)(BX*1), Y7
 	VPSLLD       $0x07, Y7, Y7
-	VBROADCASTSS (R10)(BX*1), Y6
+	VBROADCASTSS (DI)(BX*1), Y6
 	VPSUBD       Y7, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y5, Y6, Y6
 	VMULPS       Y6, Y4, Y4
-	VADDPS       32(R8)(DI*1), Y4, Y4
-	VMOVUPS      Y4, 32(R8)(DI*1)
-	ADDQ         $0x00000020, R9
-	ADDQ         $0x00000004, R10
-	ADDQ         $0x00000004, R11
+	VADDPS       32(R11)(R10*1), Y4, Y4
+	VMOVUPS      Y4, 32(R11)(R10*1)
+	ADDQ         $0x00000020, SI
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000004, R8
 	ADDQ         $0x00000200, R12
 	ADDQ         $0x00000040, R13
 	DECQ         R14
@@ -4676,15 +5023,29 @@ DATA gemmSixteensavx2<>+56(SB)/4, $0x00100010
 DATA gemmSixteensavx2<>+60(SB)/4, $0x00100010
 GLOBL gemmSixteensavx2<>(SB), RODATA|NOPTR, $64
 
-// func gemmQ8_0AVX2x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ8_0AVX2x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX2
-TEXT ·gemmQ8_0AVX2x2(SB), NOSPLIT, $0-80
-	MOVQ         codeStride+48(FP), AX
-	MOVQ         groupStride+72(FP), CX
-	MOVQ         dstStride+8(FP), DX
-	MOVQ         dst+0(FP), BX
-	MOVQ         codes+40(FP), SI
-	MOVQ         scale+56(FP), DI
+TEXT ·gemmQ8_0AVX2x2(SB), NOSPLIT, $0-96
+	MOVQ    codeStride+48(FP), AX
+	MOVQ    groupStride+72(FP), CX
+	MOVQ    fromStride+88(FP), DX
+	MOVQ    from+80(FP), BX
+	MOVQ    dstStride+8(FP), SI
+	MOVQ    dst+0(FP), DI
+	CMPQ    BX, DI
+	JEQ     there
+	VMOVUPS (BX), Y0
+	VMOVUPS Y0, (DI)
+	VMOVUPS 32(BX), Y0
+	VMOVUPS Y0, 32(DI)
+	VMOVUPS (BX)(DX*1), Y0
+	VMOVUPS Y0, (DI)(SI*1)
+	VMOVUPS 32(BX)(DX*1), Y0
+	VMOVUPS Y0, 32(DI)(SI*1)
+
+there:
+	MOVQ         codes+40(FP), DX
+	MOVQ         scale+56(FP), BX
 	MOVQ         sums+64(FP), R8
 	MOVQ         panel+16(FP), R9
 	MOVQ         scales+24(FP), R10
@@ -4698,22 +5059,22 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y8, Y7
 	VPSRLW       $0x04, Y8, Y8
 	VPAND        gemmNibblesavx2<>+0(SB), Y8, Y8
-	VBROADCASTSS (SI), Y5
+	VBROADCASTSS (DX), Y5
 	VPMADDUBSW   Y5, Y7, Y1
 	VPMADDUBSW   Y5, Y8, Y3
-	VBROADCASTSS (SI)(AX*1), Y5
+	VBROADCASTSS (DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y2
 	VPMADDUBSW   Y5, Y8, Y4
 	VMOVDQU      64(R9), Y8
 	VPAND        gemmNibblesavx2<>+0(SB), Y8, Y7
 	VPSRLW       $0x04, Y8, Y8
 	VPAND        gemmNibblesavx2<>+0(SB), Y8, Y8
-	VBROADCASTSS 4(SI), Y5
+	VBROADCASTSS 4(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y3, Y3
-	VBROADCASTSS 4(SI)(AX*1), Y5
+	VBROADCASTSS 4(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y2, Y2
 	VPMADDUBSW   Y5, Y8, Y6
@@ -4722,12 +5083,12 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y8, Y7
 	VPSRLW       $0x04, Y8, Y8
 	VPAND        gemmNibblesavx2<>+0(SB), Y8, Y8
-	VBROADCASTSS 8(SI), Y5
+	VBROADCASTSS 8(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y3, Y3
-	VBROADCASTSS 8(SI)(AX*1), Y5
+	VBROADCASTSS 8(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y2, Y2
 	VPMADDUBSW   Y5, Y8, Y6
@@ -4736,12 +5097,12 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y8, Y7
 	VPSRLW       $0x04, Y8, Y8
 	VPAND        gemmNibblesavx2<>+0(SB), Y8, Y8
-	VBROADCASTSS 12(SI), Y5
+	VBROADCASTSS 12(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y3, Y3
-	VBROADCASTSS 12(SI)(AX*1), Y5
+	VBROADCASTSS 12(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y2, Y2
 	VPMADDUBSW   Y5, Y8, Y6
@@ -4750,12 +5111,12 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y8, Y7
 	VPSRLW       $0x04, Y8, Y8
 	VPAND        gemmNibblesavx2<>+0(SB), Y8, Y8
-	VBROADCASTSS 16(SI), Y5
+	VBROADCASTSS 16(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y3, Y3
-	VBROADCASTSS 16(SI)(AX*1), Y5
+	VBROADCASTSS 16(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y2, Y2
 	VPMADDUBSW   Y5, Y8, Y6
@@ -4764,12 +5125,12 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y8, Y7
 	VPSRLW       $0x04, Y8, Y8
 	VPAND        gemmNibblesavx2<>+0(SB), Y8, Y8
-	VBROADCASTSS 20(SI), Y5
+	VBROADCASTSS 20(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y3, Y3
-	VBROADCASTSS 20(SI)(AX*1), Y5
+	VBROADCASTSS 20(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y2, Y2
 	VPMADDUBSW   Y5, Y8, Y6
@@ -4778,12 +5139,12 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y8, Y7
 	VPSRLW       $0x04, Y8, Y8
 	VPAND        gemmNibblesavx2<>+0(SB), Y8, Y8
-	VBROADCASTSS 24(SI), Y5
+	VBROADCASTSS 24(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y3, Y3
-	VBROADCASTSS 24(SI)(AX*1), Y5
+	VBROADCASTSS 24(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y2, Y2
 	VPMADDUBSW   Y5, Y8, Y6
@@ -4792,12 +5153,12 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y8, Y7
 	VPSRLW       $0x04, Y8, Y8
 	VPAND        gemmNibblesavx2<>+0(SB), Y8, Y8
-	VBROADCASTSS 28(SI), Y5
+	VBROADCASTSS 28(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y3, Y3
-	VBROADCASTSS 28(SI)(AX*1), Y5
+	VBROADCASTSS 28(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y2, Y2
 	VPMADDUBSW   Y5, Y8, Y6
@@ -4811,42 +5172,42 @@ group:
 	VMOVUPS      (R10), Y3
 	VBROADCASTSS (R8), Y5
 	VPSLLD       $0x07, Y5, Y5
-	VBROADCASTSS (DI), Y4
+	VBROADCASTSS (BX), Y4
 	VPSUBD       Y5, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y3, Y4, Y4
 	VMULPS       Y4, Y1, Y1
-	VADDPS       (BX), Y1, Y1
-	VMOVUPS      Y1, (BX)
+	VADDPS       (DI), Y1, Y1
+	VMOVUPS      Y1, (DI)
 	VBROADCASTSS (R8)(CX*1), Y5
 	VPSLLD       $0x07, Y5, Y5
-	VBROADCASTSS (DI)(CX*1), Y4
+	VBROADCASTSS (BX)(CX*1), Y4
 	VPSUBD       Y5, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y3, Y4, Y4
 	VMULPS       Y4, Y2, Y2
-	VADDPS       (BX)(DX*1), Y2, Y2
-	VMOVUPS      Y2, (BX)(DX*1)
+	VADDPS       (DI)(SI*1), Y2, Y2
+	VMOVUPS      Y2, (DI)(SI*1)
 	VMOVDQU      32(R9), Y8
 	VPAND        gemmNibblesavx2<>+0(SB), Y8, Y7
 	VPSRLW       $0x04, Y8, Y8
 	VPAND        gemmNibblesavx2<>+0(SB), Y8, Y8
-	VBROADCASTSS (SI), Y5
+	VBROADCASTSS (DX), Y5
 	VPMADDUBSW   Y5, Y7, Y1
 	VPMADDUBSW   Y5, Y8, Y3
-	VBROADCASTSS (SI)(AX*1), Y5
+	VBROADCASTSS (DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y2
 	VPMADDUBSW   Y5, Y8, Y4
 	VMOVDQU      96(R9), Y8
 	VPAND        gemmNibblesavx2<>+0(SB), Y8, Y7
 	VPSRLW       $0x04, Y8, Y8
 	VPAND        gemmNibblesavx2<>+0(SB), Y8, Y8
-	VBROADCASTSS 4(SI), Y5
+	VBROADCASTSS 4(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y3, Y3
-	VBROADCASTSS 4(SI)(AX*1), Y5
+	VBROADCASTSS 4(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y2, Y2
 	VPMADDUBSW   Y5, Y8, Y6
@@ -4855,12 +5216,12 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y8, Y7
 	VPSRLW       $0x04, Y8, Y8
 	VPAND        gemmNibblesavx2<>+0(SB), Y8, Y8
-	VBROADCASTSS 8(SI), Y5
+	VBROADCASTSS 8(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y3, Y3
-	VBROADCASTSS 8(SI)(AX*1), Y5
+	VBROADCASTSS 8(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y2, Y2
 	VPMADDUBSW   Y5, Y8, Y6
@@ -4869,12 +5230,12 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y8, Y7
 	VPSRLW       $0x04, Y8, Y8
 	VPAND        gemmNibblesavx2<>+0(SB), Y8, Y8
-	VBROADCASTSS 12(SI), Y5
+	VBROADCASTSS 12(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y3, Y3
-	VBROADCASTSS 12(SI)(AX*1), Y5
+	VBROADCASTSS 12(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y2, Y2
 	VPMADDUBSW   Y5, Y8, Y6
@@ -4883,12 +5244,12 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y8, Y7
 	VPSRLW       $0x04, Y8, Y8
 	VPAND        gemmNibblesavx2<>+0(SB), Y8, Y8
-	VBROADCASTSS 16(SI), Y5
+	VBROADCASTSS 16(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y3, Y3
-	VBROADCASTSS 16(SI)(AX*1), Y5
+	VBROADCASTSS 16(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y2, Y2
 	VPMADDUBSW   Y5, Y8, Y6
@@ -4897,12 +5258,12 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y8, Y7
 	VPSRLW       $0x04, Y8, Y8
 	VPAND        gemmNibblesavx2<>+0(SB), Y8, Y8
-	VBROADCASTSS 20(SI), Y5
+	VBROADCASTSS 20(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y3, Y3
-	VBROADCASTSS 20(SI)(AX*1), Y5
+	VBROADCASTSS 20(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y2, Y2
 	VPMADDUBSW   Y5, Y8, Y6
@@ -4911,12 +5272,12 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y8, Y7
 	VPSRLW       $0x04, Y8, Y8
 	VPAND        gemmNibblesavx2<>+0(SB), Y8, Y8
-	VBROADCASTSS 24(SI), Y5
+	VBROADCASTSS 24(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y3, Y3
-	VBROADCASTSS 24(SI)(AX*1), Y5
+	VBROADCASTSS 24(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y2, Y2
 	VPMADDUBSW   Y5, Y8, Y6
@@ -4925,12 +5286,12 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y8, Y7
 	VPSRLW       $0x04, Y8, Y8
 	VPAND        gemmNibblesavx2<>+0(SB), Y8, Y8
-	VBROADCASTSS 28(SI), Y5
+	VBROADCASTSS 28(DX), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y1, Y1
 	VPMADDUBSW   Y5, Y8, Y6
 	VPADDW       Y6, Y3, Y3
-	VBROADCASTSS 28(SI)(AX*1), Y5
+	VBROADCASTSS 28(DX)(AX*1), Y5
 	VPMADDUBSW   Y5, Y7, Y6
 	VPADDW       Y6, Y2, Y2
 	VPMADDUBSW   Y5, Y8, Y6
@@ -4944,24 +5305,24 @@ group:
 	VMOVUPS      32(R10), Y3
 	VBROADCASTSS (R8), Y5
 	VPSLLD       $0x07, Y5, Y5
-	VBROADCASTSS (DI), Y4
+	VBROADCASTSS (BX), Y4
 	VPSUBD       Y5, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y3, Y4, Y4
 	VMULPS       Y4, Y1, Y1
-	VADDPS       32(BX), Y1, Y1
-	VMOVUPS      Y1, 32(BX)
+	VADDPS       32(DI), Y1, Y1
+	VMOVUPS      Y1, 32(DI)
 	VBROADCASTSS (R8)(CX*1), Y5
 	VPSLLD       $0x07, Y5, Y5
-	VBROADCASTSS (DI)(CX*1), Y4
+	VBROADCASTSS (BX)(CX*1), Y4
 	VPSUBD       Y5, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y3, Y4, Y4
 	VMULPS       Y4, Y2, Y2
-	VADDPS       32(BX)(DX*1), Y2, Y2
-	VMOVUPS      Y2, 32(BX)(DX*1)
-	ADDQ         $0x00000020, SI
-	ADDQ         $0x00000004, DI
+	VADDPS       32(DI)(SI*1), Y2, Y2
+	VMOVUPS      Y2, 32(DI)(SI*1)
+	ADDQ         $0x00000020, DX
+	ADDQ         $0x00000004, BX
 	ADDQ         $0x00000004, R8
 	ADDQ         $0x00000200, R9
 	ADDQ         $0x00000040, R10
@@ -4970,11 +5331,20 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ8_0AVX2x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ8_0AVX2x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX2
-TEXT ·gemmQ8_0AVX2x1(SB), NOSPLIT, $0-80
-	MOVQ         dst+0(FP), AX
-	MOVQ         codes+40(FP), CX
+TEXT ·gemmQ8_0AVX2x1(SB), NOSPLIT, $0-96
+	MOVQ    from+80(FP), AX
+	MOVQ    dst+0(FP), CX
+	CMPQ    AX, CX
+	JEQ     there
+	VMOVUPS (AX), Y0
+	VMOVUPS Y0, (CX)
+	VMOVUPS 32(AX), Y0
+	VMOVUPS Y0, 32(CX)
+
+there:
+	MOVQ         codes+40(FP), AX
 	MOVQ         scale+56(FP), DX
 	MOVQ         sums+64(FP), BX
 	MOVQ         panel+16(FP), SI
@@ -4989,14 +5359,14 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y5, Y4
 	VPSRLW       $0x04, Y5, Y5
 	VPAND        gemmNibblesavx2<>+0(SB), Y5, Y5
-	VBROADCASTSS (CX), Y3
+	VBROADCASTSS (AX), Y3
 	VPMADDUBSW   Y3, Y4, Y1
 	VPMADDUBSW   Y3, Y5, Y2
 	VMOVDQU      64(SI), Y5
 	VPAND        gemmNibblesavx2<>+0(SB), Y5, Y4
 	VPSRLW       $0x04, Y5, Y5
 	VPAND        gemmNibblesavx2<>+0(SB), Y5, Y5
-	VBROADCASTSS 4(CX), Y3
+	VBROADCASTSS 4(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
@@ -5005,7 +5375,7 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y5, Y4
 	VPSRLW       $0x04, Y5, Y5
 	VPAND        gemmNibblesavx2<>+0(SB), Y5, Y5
-	VBROADCASTSS 8(CX), Y3
+	VBROADCASTSS 8(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
@@ -5014,7 +5384,7 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y5, Y4
 	VPSRLW       $0x04, Y5, Y5
 	VPAND        gemmNibblesavx2<>+0(SB), Y5, Y5
-	VBROADCASTSS 12(CX), Y3
+	VBROADCASTSS 12(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
@@ -5023,7 +5393,7 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y5, Y4
 	VPSRLW       $0x04, Y5, Y5
 	VPAND        gemmNibblesavx2<>+0(SB), Y5, Y5
-	VBROADCASTSS 16(CX), Y3
+	VBROADCASTSS 16(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
@@ -5032,7 +5402,7 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y5, Y4
 	VPSRLW       $0x04, Y5, Y5
 	VPAND        gemmNibblesavx2<>+0(SB), Y5, Y5
-	VBROADCASTSS 20(CX), Y3
+	VBROADCASTSS 20(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
@@ -5041,7 +5411,7 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y5, Y4
 	VPSRLW       $0x04, Y5, Y5
 	VPAND        gemmNibblesavx2<>+0(SB), Y5, Y5
-	VBROADCASTSS 24(CX), Y3
+	VBROADCASTSS 24(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
@@ -5050,7 +5420,7 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y5, Y4
 	VPSRLW       $0x04, Y5, Y5
 	VPAND        gemmNibblesavx2<>+0(SB), Y5, Y5
-	VBROADCASTSS 28(CX), Y3
+	VBROADCASTSS 28(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
@@ -5066,20 +5436,20 @@ group:
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y2, Y3, Y2
 	VMULPS       Y2, Y1, Y1
-	VADDPS       (AX), Y1, Y1
-	VMOVUPS      Y1, (AX)
+	VADDPS       (CX), Y1, Y1
+	VMOVUPS      Y1, (CX)
 	VMOVDQU      32(SI), Y5
 	VPAND        gemmNibblesavx2<>+0(SB), Y5, Y4
 	VPSRLW       $0x04, Y5, Y5
 	VPAND        gemmNibblesavx2<>+0(SB), Y5, Y5
-	VBROADCASTSS (CX), Y3
+	VBROADCASTSS (AX), Y3
 	VPMADDUBSW   Y3, Y4, Y1
 	VPMADDUBSW   Y3, Y5, Y2
 	VMOVDQU      96(SI), Y5
 	VPAND        gemmNibblesavx2<>+0(SB), Y5, Y4
 	VPSRLW       $0x04, Y5, Y5
 	VPAND        gemmNibblesavx2<>+0(SB), Y5, Y5
-	VBROADCASTSS 4(CX), Y3
+	VBROADCASTSS 4(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
@@ -5088,7 +5458,7 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y5, Y4
 	VPSRLW       $0x04, Y5, Y5
 	VPAND        gemmNibblesavx2<>+0(SB), Y5, Y5
-	VBROADCASTSS 8(CX), Y3
+	VBROADCASTSS 8(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
@@ -5097,7 +5467,7 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y5, Y4
 	VPSRLW       $0x04, Y5, Y5
 	VPAND        gemmNibblesavx2<>+0(SB), Y5, Y5
-	VBROADCASTSS 12(CX), Y3
+	VBROADCASTSS 12(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
@@ -5106,7 +5476,7 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y5, Y4
 	VPSRLW       $0x04, Y5, Y5
 	VPAND        gemmNibblesavx2<>+0(SB), Y5, Y5
-	VBROADCASTSS 16(CX), Y3
+	VBROADCASTSS 16(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
@@ -5115,7 +5485,7 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y5, Y4
 	VPSRLW       $0x04, Y5, Y5
 	VPAND        gemmNibblesavx2<>+0(SB), Y5, Y5
-	VBROADCASTSS 20(CX), Y3
+	VBROADCASTSS 20(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
@@ -5124,7 +5494,7 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y5, Y4
 	VPSRLW       $0x04, Y5, Y5
 	VPAND        gemmNibblesavx2<>+0(SB), Y5, Y5
-	VBROADCASTSS 24(CX), Y3
+	VBROADCASTSS 24(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
@@ -5133,7 +5503,7 @@ group:
 	VPAND        gemmNibblesavx2<>+0(SB), Y5, Y4
 	VPSRLW       $0x04, Y5, Y5
 	VPAND        gemmNibblesavx2<>+0(SB), Y5, Y5
-	VBROADCASTSS 28(CX), Y3
+	VBROADCASTSS 28(AX), Y3
 	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
 	VPMADDUBSW   Y3, Y5, Y4
@@ -5149,9 +5519,9 @@ group:
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y2, Y3, Y2
 	VMULPS       Y2, Y1, Y1
-	VADDPS       32(AX), Y1, Y1
-	VMOVUPS      Y1, 32(AX)
-	ADDQ         $0x00000020, CX
+	VADDPS       32(CX), Y1, Y1
+	VMOVUPS      Y1, 32(CX)
+	ADDQ         $0x00000020, AX
 	ADDQ         $0x00000004, DX
 	ADDQ         $0x00000004, BX
 	ADDQ         $0x00000200, SI

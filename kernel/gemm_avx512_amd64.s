@@ -9,26 +9,28 @@
 //	scale   [R][groups of 32]      f32, rows groupStride bytes apart
 //	sums    [R][weight groups]     f32 scale*sum, or int32 sum in formats with a zero point
 //	dst     [R][16]                f32, rows dstStride bytes apart
+//	from    [R][16]                f32, rows fromStride bytes apart: what is added to
 //
 // Registers: R*16/W sums of the group (twice that for 8-bit codes, whose halves are summed apart), the weights of a step, a
-// broadcast, a product. With ZMM the R results stay in registers too, with YMM they are added to dst group by group.
+// broadcast, a product. With ZMM the R results stay in registers too, with YMM from is
+// copied to dst and they are added there group by group.
 // The f32 kernels keep R*16/W results and read panel [k][16].
 
 //go:build amd64
 
 #include "textflag.h"
 
-// func gemmQ4_0AVX512x8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ4_0AVX512x8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·gemmQ4_0AVX512x8(SB), NOSPLIT, $0-80
+TEXT ·gemmQ4_0AVX512x8(SB), NOSPLIT, $0-96
 	MOVQ         codeStride+48(FP), AX
 	LEAQ         (AX)(AX*2), CX
 	MOVQ         groupStride+72(FP), DX
 	LEAQ         (DX)(DX*2), BX
-	MOVQ         dstStride+8(FP), SI
+	MOVQ         fromStride+88(FP), SI
 	LEAQ         (SI)(SI*2), DI
-	MOVQ         dst+0(FP), R8
-	MOVQ         dst+0(FP), R9
+	MOVQ         from+80(FP), R8
+	MOVQ         from+80(FP), R9
 	LEAQ         (R9)(SI*4), R9
 	VMOVUPS      (R8), Z0
 	VMOVUPS      (R8)(SI*1), Z1
@@ -338,16 +340,16 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ4_0AVX512x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ4_0AVX512x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·gemmQ4_0AVX512x4(SB), NOSPLIT, $0-80
+TEXT ·gemmQ4_0AVX512x4(SB), NOSPLIT, $0-96
 	MOVQ         codeStride+48(FP), AX
 	LEAQ         (AX)(AX*2), CX
 	MOVQ         groupStride+72(FP), DX
 	LEAQ         (DX)(DX*2), BX
-	MOVQ         dstStride+8(FP), SI
+	MOVQ         fromStride+88(FP), SI
 	LEAQ         (SI)(SI*2), DI
-	MOVQ         dst+0(FP), R8
+	MOVQ         from+80(FP), R8
 	VMOVUPS      (R8), Z0
 	VMOVUPS      (R8)(SI*1), Z1
 	VMOVUPS      (R8)(SI*2), Z2
@@ -513,13 +515,13 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ4_0AVX512x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ4_0AVX512x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·gemmQ4_0AVX512x2(SB), NOSPLIT, $0-80
+TEXT ·gemmQ4_0AVX512x2(SB), NOSPLIT, $0-96
 	MOVQ         codeStride+48(FP), AX
 	MOVQ         groupStride+72(FP), CX
-	MOVQ         dstStride+8(FP), DX
-	MOVQ         dst+0(FP), BX
+	MOVQ         fromStride+88(FP), DX
+	MOVQ         from+80(FP), BX
 	VMOVUPS      (BX), Z0
 	VMOVUPS      (BX)(DX*1), Z1
 	MOVQ         codes+40(FP), DX
@@ -618,10 +620,10 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ4_0AVX512x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ4_0AVX512x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·gemmQ4_0AVX512x1(SB), NOSPLIT, $0-80
-	MOVQ         dst+0(FP), AX
+TEXT ·gemmQ4_0AVX512x1(SB), NOSPLIT, $0-96
+	MOVQ         from+80(FP), AX
 	VMOVUPS      (AX), Z0
 	MOVQ         codes+40(FP), AX
 	MOVQ         scale+56(FP), CX
@@ -686,17 +688,17 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ4_1AVX512x8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ4_1AVX512x8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·gemmQ4_1AVX512x8(SB), NOSPLIT, $0-80
+TEXT ·gemmQ4_1AVX512x8(SB), NOSPLIT, $0-96
 	MOVQ         codeStride+48(FP), AX
 	LEAQ         (AX)(AX*2), CX
 	MOVQ         groupStride+72(FP), DX
 	LEAQ         (DX)(DX*2), BX
-	MOVQ         dstStride+8(FP), SI
+	MOVQ         fromStride+88(FP), SI
 	LEAQ         (SI)(SI*2), DI
-	MOVQ         dst+0(FP), R8
-	MOVQ         dst+0(FP), R9
+	MOVQ         from+80(FP), R8
+	MOVQ         from+80(FP), R9
 	LEAQ         (R9)(SI*4), R9
 	VMOVUPS      (R8), Z0
 	VMOVUPS      (R8)(SI*1), Z1
@@ -999,16 +1001,16 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ4_1AVX512x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ4_1AVX512x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·gemmQ4_1AVX512x4(SB), NOSPLIT, $0-80
+TEXT ·gemmQ4_1AVX512x4(SB), NOSPLIT, $0-96
 	MOVQ         codeStride+48(FP), AX
 	LEAQ         (AX)(AX*2), CX
 	MOVQ         groupStride+72(FP), DX
 	LEAQ         (DX)(DX*2), BX
-	MOVQ         dstStride+8(FP), SI
+	MOVQ         fromStride+88(FP), SI
 	LEAQ         (SI)(SI*2), DI
-	MOVQ         dst+0(FP), R8
+	MOVQ         from+80(FP), R8
 	VMOVUPS      (R8), Z0
 	VMOVUPS      (R8)(SI*1), Z1
 	VMOVUPS      (R8)(SI*2), Z2
@@ -1171,13 +1173,13 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ4_1AVX512x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ4_1AVX512x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·gemmQ4_1AVX512x2(SB), NOSPLIT, $0-80
+TEXT ·gemmQ4_1AVX512x2(SB), NOSPLIT, $0-96
 	MOVQ         codeStride+48(FP), AX
 	MOVQ         groupStride+72(FP), CX
-	MOVQ         dstStride+8(FP), DX
-	MOVQ         dst+0(FP), BX
+	MOVQ         fromStride+88(FP), DX
+	MOVQ         from+80(FP), BX
 	VMOVUPS      (BX), Z0
 	VMOVUPS      (BX)(DX*1), Z1
 	MOVQ         codes+40(FP), DX
@@ -1275,10 +1277,10 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ4_1AVX512x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ4_1AVX512x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·gemmQ4_1AVX512x1(SB), NOSPLIT, $0-80
-	MOVQ         dst+0(FP), AX
+TEXT ·gemmQ4_1AVX512x1(SB), NOSPLIT, $0-96
+	MOVQ         from+80(FP), AX
 	VMOVUPS      (AX), Z0
 	MOVQ         codes+40(FP), AX
 	MOVQ         scale+56(FP), CX
@@ -1343,17 +1345,17 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ2_KAVX512x8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ2_KAVX512x8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·gemmQ2_KAVX512x8(SB), NOSPLIT, $0-80
+TEXT ·gemmQ2_KAVX512x8(SB), NOSPLIT, $0-96
 	MOVQ         codeStride+48(FP), AX
 	LEAQ         (AX)(AX*2), CX
 	MOVQ         groupStride+72(FP), DX
 	LEAQ         (DX)(DX*2), BX
-	MOVQ         dstStride+8(FP), SI
+	MOVQ         fromStride+88(FP), SI
 	LEAQ         (SI)(SI*2), DI
-	MOVQ         dst+0(FP), R8
-	MOVQ         dst+0(FP), R9
+	MOVQ         from+80(FP), R8
+	MOVQ         from+80(FP), R9
 	LEAQ         (R9)(SI*4), R9
 	VMOVUPS      (R8), Z0
 	VMOVUPS      (R8)(SI*1), Z1
@@ -1707,16 +1709,16 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ2_KAVX512x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ2_KAVX512x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·gemmQ2_KAVX512x4(SB), NOSPLIT, $0-80
+TEXT ·gemmQ2_KAVX512x4(SB), NOSPLIT, $0-96
 	MOVQ         codeStride+48(FP), AX
 	LEAQ         (AX)(AX*2), CX
 	MOVQ         groupStride+72(FP), DX
 	LEAQ         (DX)(DX*2), BX
-	MOVQ         dstStride+8(FP), SI
+	MOVQ         fromStride+88(FP), SI
 	LEAQ         (SI)(SI*2), DI
-	MOVQ         dst+0(FP), R8
+	MOVQ         from+80(FP), R8
 	VMOVUPS      (R8), Z0
 	VMOVUPS      (R8)(SI*1), Z1
 	VMOVUPS      (R8)(SI*2), Z2
@@ -1905,13 +1907,13 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ2_KAVX512x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ2_KAVX512x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·gemmQ2_KAVX512x2(SB), NOSPLIT, $0-80
+TEXT ·gemmQ2_KAVX512x2(SB), NOSPLIT, $0-96
 	MOVQ         codeStride+48(FP), AX
 	MOVQ         groupStride+72(FP), CX
-	MOVQ         dstStride+8(FP), DX
-	MOVQ         dst+0(FP), BX
+	MOVQ         fromStride+88(FP), DX
+	MOVQ         from+80(FP), BX
 	VMOVUPS      (BX), Z0
 	VMOVUPS      (BX)(DX*1), Z1
 	MOVQ         codes+40(FP), DX
@@ -2023,10 +2025,10 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ2_KAVX512x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ2_KAVX512x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·gemmQ2_KAVX512x1(SB), NOSPLIT, $0-80
-	MOVQ         dst+0(FP), AX
+TEXT ·gemmQ2_KAVX512x1(SB), NOSPLIT, $0-96
+	MOVQ         from+80(FP), AX
 	VMOVUPS      (AX), Z0
 	MOVQ         codes+40(FP), AX
 	MOVQ         scale+56(FP), CX
@@ -2099,17 +2101,17 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ3_KAVX512x8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ3_KAVX512x8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·gemmQ3_KAVX512x8(SB), NOSPLIT, $0-80
+TEXT ·gemmQ3_KAVX512x8(SB), NOSPLIT, $0-96
 	MOVQ         codeStride+48(FP), AX
 	LEAQ         (AX)(AX*2), CX
 	MOVQ         groupStride+72(FP), DX
 	LEAQ         (DX)(DX*2), BX
-	MOVQ         dstStride+8(FP), SI
+	MOVQ         fromStride+88(FP), SI
 	LEAQ         (SI)(SI*2), DI
-	MOVQ         dst+0(FP), R8
-	MOVQ         dst+0(FP), R9
+	MOVQ         from+80(FP), R8
+	MOVQ         from+80(FP), R9
 	LEAQ         (R9)(SI*4), R9
 	VMOVUPS      (R8), Z0
 	VMOVUPS      (R8)(SI*1), Z1
@@ -2477,16 +2479,16 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ3_KAVX512x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ3_KAVX512x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·gemmQ3_KAVX512x4(SB), NOSPLIT, $0-80
+TEXT ·gemmQ3_KAVX512x4(SB), NOSPLIT, $0-96
 	MOVQ         codeStride+48(FP), AX
 	LEAQ         (AX)(AX*2), CX
 	MOVQ         groupStride+72(FP), DX
 	LEAQ         (DX)(DX*2), BX
-	MOVQ         dstStride+8(FP), SI
+	MOVQ         fromStride+88(FP), SI
 	LEAQ         (SI)(SI*2), DI
-	MOVQ         dst+0(FP), R8
+	MOVQ         from+80(FP), R8
 	VMOVUPS      (R8), Z0
 	VMOVUPS      (R8)(SI*1), Z1
 	VMOVUPS      (R8)(SI*2), Z2
@@ -2681,13 +2683,13 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ3_KAVX512x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ3_KAVX512x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·gemmQ3_KAVX512x2(SB), NOSPLIT, $0-80
+TEXT ·gemmQ3_KAVX512x2(SB), NOSPLIT, $0-96
 	MOVQ         codeStride+48(FP), AX
 	MOVQ         groupStride+72(FP), CX
-	MOVQ         dstStride+8(FP), DX
-	MOVQ         dst+0(FP), BX
+	MOVQ         fromStride+88(FP), DX
+	MOVQ         from+80(FP), BX
 	VMOVUPS      (BX), Z0
 	VMOVUPS      (BX)(DX*1), Z1
 	MOVQ         codes+40(FP), DX
@@ -2801,10 +2803,10 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ3_KAVX512x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ3_KAVX512x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·gemmQ3_KAVX512x1(SB), NOSPLIT, $0-80
-	MOVQ         dst+0(FP), AX
+TEXT ·gemmQ3_KAVX512x1(SB), NOSPLIT, $0-96
+	MOVQ         from+80(FP), AX
 	VMOVUPS      (AX), Z0
 	MOVQ         codes+40(FP), AX
 	MOVQ         scale+56(FP), CX
@@ -2877,17 +2879,17 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ5_0AVX512x8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ5_0AVX512x8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·gemmQ5_0AVX512x8(SB), NOSPLIT, $0-80
+TEXT ·gemmQ5_0AVX512x8(SB), NOSPLIT, $0-96
 	MOVQ    codeStride+48(FP), AX
 	LEAQ    (AX)(AX*2), CX
 	MOVQ    groupStride+72(FP), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    dstStride+8(FP), SI
+	MOVQ    fromStride+88(FP), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    dst+0(FP), R8
-	MOVQ    dst+0(FP), R9
+	MOVQ    from+80(FP), R8
+	MOVQ    from+80(FP), R9
 	LEAQ    (R9)(SI*4), R9
 	VMOVUPS (R8), Z0
 	VMOVUPS (R8)(SI*1), Z1
@@ -3236,16 +3238,16 @@ DATA gemmOnesavx512<>+56(SB)/4, $0x00010001
 DATA gemmOnesavx512<>+60(SB)/4, $0x00010001
 GLOBL gemmOnesavx512<>(SB), RODATA|NOPTR, $64
 
-// func gemmQ5_0AVX512x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ5_0AVX512x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·gemmQ5_0AVX512x4(SB), NOSPLIT, $0-80
+TEXT ·gemmQ5_0AVX512x4(SB), NOSPLIT, $0-96
 	MOVQ    codeStride+48(FP), AX
 	LEAQ    (AX)(AX*2), CX
 	MOVQ    groupStride+72(FP), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    dstStride+8(FP), SI
+	MOVQ    fromStride+88(FP), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    dst+0(FP), R8
+	MOVQ    from+80(FP), R8
 	VMOVUPS (R8), Z0
 	VMOVUPS (R8)(SI*1), Z1
 	VMOVUPS (R8)(SI*2), Z2
@@ -3420,13 +3422,13 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ5_0AVX512x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ5_0AVX512x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·gemmQ5_0AVX512x2(SB), NOSPLIT, $0-80
+TEXT ·gemmQ5_0AVX512x2(SB), NOSPLIT, $0-96
 	MOVQ    codeStride+48(FP), AX
 	MOVQ    groupStride+72(FP), CX
-	MOVQ    dstStride+8(FP), DX
-	MOVQ    dst+0(FP), BX
+	MOVQ    fromStride+88(FP), DX
+	MOVQ    from+80(FP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS (BX)(DX*1), Z1
 	MOVQ    codes+40(FP), DX
@@ -3528,10 +3530,10 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ5_0AVX512x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ5_0AVX512x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·gemmQ5_0AVX512x1(SB), NOSPLIT, $0-80
-	MOVQ    dst+0(FP), AX
+TEXT ·gemmQ5_0AVX512x1(SB), NOSPLIT, $0-96
+	MOVQ    from+80(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    codes+40(FP), AX
 	MOVQ    scale+56(FP), CX
@@ -3596,17 +3598,17 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ5_1AVX512x8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ5_1AVX512x8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·gemmQ5_1AVX512x8(SB), NOSPLIT, $0-80
+TEXT ·gemmQ5_1AVX512x8(SB), NOSPLIT, $0-96
 	MOVQ    codeStride+48(FP), AX
 	LEAQ    (AX)(AX*2), CX
 	MOVQ    groupStride+72(FP), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    dstStride+8(FP), SI
+	MOVQ    fromStride+88(FP), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    dst+0(FP), R8
-	MOVQ    dst+0(FP), R9
+	MOVQ    from+80(FP), R8
+	MOVQ    from+80(FP), R9
 	LEAQ    (R9)(SI*4), R9
 	VMOVUPS (R8), Z0
 	VMOVUPS (R8)(SI*1), Z1
@@ -3930,16 +3932,16 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ5_1AVX512x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ5_1AVX512x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·gemmQ5_1AVX512x4(SB), NOSPLIT, $0-80
+TEXT ·gemmQ5_1AVX512x4(SB), NOSPLIT, $0-96
 	MOVQ    codeStride+48(FP), AX
 	LEAQ    (AX)(AX*2), CX
 	MOVQ    groupStride+72(FP), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    dstStride+8(FP), SI
+	MOVQ    fromStride+88(FP), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    dst+0(FP), R8
+	MOVQ    from+80(FP), R8
 	VMOVUPS (R8), Z0
 	VMOVUPS (R8)(SI*1), Z1
 	VMOVUPS (R8)(SI*2), Z2
@@ -4111,13 +4113,13 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ5_1AVX512x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ5_1AVX512x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·gemmQ5_1AVX512x2(SB), NOSPLIT, $0-80
+TEXT ·gemmQ5_1AVX512x2(SB), NOSPLIT, $0-96
 	MOVQ    codeStride+48(FP), AX
 	MOVQ    groupStride+72(FP), CX
-	MOVQ    dstStride+8(FP), DX
-	MOVQ    dst+0(FP), BX
+	MOVQ    fromStride+88(FP), DX
+	MOVQ    from+80(FP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS (BX)(DX*1), Z1
 	MOVQ    codes+40(FP), DX
@@ -4218,10 +4220,10 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ5_1AVX512x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ5_1AVX512x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·gemmQ5_1AVX512x1(SB), NOSPLIT, $0-80
-	MOVQ    dst+0(FP), AX
+TEXT ·gemmQ5_1AVX512x1(SB), NOSPLIT, $0-96
+	MOVQ    from+80(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    codes+40(FP), AX
 	MOVQ    scale+56(FP), CX
@@ -4286,17 +4288,17 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ6_KAVX512x8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ6_KAVX512x8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·gemmQ6_KAVX512x8(SB), NOSPLIT, $0-80
+TEXT ·gemmQ6_KAVX512x8(SB), NOSPLIT, $0-96
 	MOVQ    codeStride+48(FP), AX
 	LEAQ    (AX)(AX*2), CX
 	MOVQ    groupStride+72(FP), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    dstStride+8(FP), SI
+	MOVQ    fromStride+88(FP), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    dst+0(FP), R8
-	MOVQ    dst+0(FP), R9
+	MOVQ    from+80(FP), R8
+	MOVQ    from+80(FP), R9
 	LEAQ    (R9)(SI*4), R9
 	VMOVUPS (R8), Z0
 	VMOVUPS (R8)(SI*1), Z1
@@ -4677,16 +4679,16 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ6_KAVX512x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ6_KAVX512x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·gemmQ6_KAVX512x4(SB), NOSPLIT, $0-80
+TEXT ·gemmQ6_KAVX512x4(SB), NOSPLIT, $0-96
 	MOVQ    codeStride+48(FP), AX
 	LEAQ    (AX)(AX*2), CX
 	MOVQ    groupStride+72(FP), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    dstStride+8(FP), SI
+	MOVQ    fromStride+88(FP), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    dst+0(FP), R8
+	MOVQ    from+80(FP), R8
 	VMOVUPS (R8), Z0
 	VMOVUPS (R8)(SI*1), Z1
 	VMOVUPS (R8)(SI*2), Z2
@@ -4886,13 +4888,13 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ6_KAVX512x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ6_KAVX512x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·gemmQ6_KAVX512x2(SB), NOSPLIT, $0-80
+TEXT ·gemmQ6_KAVX512x2(SB), NOSPLIT, $0-96
 	MOVQ    codeStride+48(FP), AX
 	MOVQ    groupStride+72(FP), CX
-	MOVQ    dstStride+8(FP), DX
-	MOVQ    dst+0(FP), BX
+	MOVQ    fromStride+88(FP), DX
+	MOVQ    from+80(FP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS (BX)(DX*1), Z1
 	MOVQ    codes+40(FP), DX
@@ -5007,10 +5009,10 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ6_KAVX512x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ6_KAVX512x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·gemmQ6_KAVX512x1(SB), NOSPLIT, $0-80
-	MOVQ    dst+0(FP), AX
+TEXT ·gemmQ6_KAVX512x1(SB), NOSPLIT, $0-96
+	MOVQ    from+80(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    codes+40(FP), AX
 	MOVQ    scale+56(FP), CX
@@ -5082,17 +5084,17 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ8_0AVX512x8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ8_0AVX512x8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·gemmQ8_0AVX512x8(SB), NOSPLIT, $0-80
+TEXT ·gemmQ8_0AVX512x8(SB), NOSPLIT, $0-96
 	MOVQ         codeStride+48(FP), AX
 	LEAQ         (AX)(AX*2), CX
 	MOVQ         groupStride+72(FP), DX
 	LEAQ         (DX)(DX*2), BX
-	MOVQ         dstStride+8(FP), SI
+	MOVQ         fromStride+88(FP), SI
 	LEAQ         (SI)(SI*2), DI
-	MOVQ         dst+0(FP), R8
-	MOVQ         dst+0(FP), R9
+	MOVQ         from+80(FP), R8
+	MOVQ         from+80(FP), R9
 	LEAQ         (R9)(SI*4), R9
 	VMOVUPS      (R8), Z0
 	VMOVUPS      (R8)(SI*1), Z1
@@ -5598,16 +5600,16 @@ DATA gemmSixteensavx512<>+56(SB)/4, $0x00100010
 DATA gemmSixteensavx512<>+60(SB)/4, $0x00100010
 GLOBL gemmSixteensavx512<>(SB), RODATA|NOPTR, $64
 
-// func gemmQ8_0AVX512x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ8_0AVX512x4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·gemmQ8_0AVX512x4(SB), NOSPLIT, $0-80
+TEXT ·gemmQ8_0AVX512x4(SB), NOSPLIT, $0-96
 	MOVQ         codeStride+48(FP), AX
 	LEAQ         (AX)(AX*2), CX
 	MOVQ         groupStride+72(FP), DX
 	LEAQ         (DX)(DX*2), BX
-	MOVQ         dstStride+8(FP), SI
+	MOVQ         fromStride+88(FP), SI
 	LEAQ         (SI)(SI*2), DI
-	MOVQ         dst+0(FP), R8
+	MOVQ         from+80(FP), R8
 	VMOVUPS      (R8), Z0
 	VMOVUPS      (R8)(SI*1), Z1
 	VMOVUPS      (R8)(SI*2), Z2
@@ -5865,13 +5867,13 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ8_0AVX512x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ8_0AVX512x2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·gemmQ8_0AVX512x2(SB), NOSPLIT, $0-80
+TEXT ·gemmQ8_0AVX512x2(SB), NOSPLIT, $0-96
 	MOVQ         codeStride+48(FP), AX
 	MOVQ         groupStride+72(FP), CX
-	MOVQ         dstStride+8(FP), DX
-	MOVQ         dst+0(FP), BX
+	MOVQ         fromStride+88(FP), DX
+	MOVQ         from+80(FP), BX
 	VMOVUPS      (BX), Z0
 	VMOVUPS      (BX)(DX*1), Z1
 	MOVQ         codes+40(FP), DX
@@ -6028,10 +6030,10 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ8_0AVX512x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ8_0AVX512x1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·gemmQ8_0AVX512x1(SB), NOSPLIT, $0-80
-	MOVQ         dst+0(FP), AX
+TEXT ·gemmQ8_0AVX512x1(SB), NOSPLIT, $0-96
+	MOVQ         from+80(FP), AX
 	VMOVUPS      (AX), Z0
 	MOVQ         codes+40(FP), AX
 	MOVQ         scale+56(FP), CX

@@ -54,7 +54,8 @@ func BenchmarkStrip(b *testing.B) {
 				ns := best(b, 50, func() {
 					for i := 0; i+s.rows <= 16; i += s.rows {
 						s.run(&dst[i*panelRows], 4*panelRows, &buf.panel[0], &buf.scales[0], cols/32, &act.codes[i*cols], cols,
-							&act.scale[i*act.groups], &sums[i*act.groups*32/m.format.Group], 4*act.groups)
+							&act.scale[i*act.groups], &sums[i*act.groups*32/m.format.Group], 4*act.groups,
+							&dst[i*panelRows], 4*panelRows)
 					}
 				})
 				rate := 2 * float64(16/s.rows*s.rows) * panelRows * cols / ns

@@ -2,107 +2,107 @@
 
 package kernel
 
-// gemmQ4_0DotProdx4 adds to dst[4][16] codes x panel; see integerStrip for the arguments.
+// gemmQ4_0DotProdx4 writes to dst[4][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ4_0DotProdx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ4_0DotProdx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ4_0DotProdx2 adds to dst[2][16] codes x panel; see integerStrip for the arguments.
+// gemmQ4_0DotProdx2 writes to dst[2][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ4_0DotProdx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ4_0DotProdx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ4_0DotProdx1 adds to dst[1][16] codes x panel; see integerStrip for the arguments.
+// gemmQ4_0DotProdx1 writes to dst[1][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ4_0DotProdx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ4_0DotProdx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ5_0DotProdx4 adds to dst[4][16] codes x panel; see integerStrip for the arguments.
+// gemmQ5_0DotProdx4 writes to dst[4][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ5_0DotProdx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ5_0DotProdx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ5_0DotProdx2 adds to dst[2][16] codes x panel; see integerStrip for the arguments.
+// gemmQ5_0DotProdx2 writes to dst[2][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ5_0DotProdx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ5_0DotProdx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ5_0DotProdx1 adds to dst[1][16] codes x panel; see integerStrip for the arguments.
+// gemmQ5_0DotProdx1 writes to dst[1][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ5_0DotProdx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ5_0DotProdx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ4_1DotProdx4 adds to dst[4][16] codes x panel; see integerStrip for the arguments.
+// gemmQ4_1DotProdx4 writes to dst[4][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ4_1DotProdx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ4_1DotProdx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ4_1DotProdx2 adds to dst[2][16] codes x panel; see integerStrip for the arguments.
+// gemmQ4_1DotProdx2 writes to dst[2][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ4_1DotProdx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ4_1DotProdx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ4_1DotProdx1 adds to dst[1][16] codes x panel; see integerStrip for the arguments.
+// gemmQ4_1DotProdx1 writes to dst[1][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ4_1DotProdx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ4_1DotProdx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ8_0DotProdx4 adds to dst[4][16] codes x panel; see integerStrip for the arguments.
+// gemmQ8_0DotProdx4 writes to dst[4][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ8_0DotProdx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ8_0DotProdx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ8_0DotProdx2 adds to dst[2][16] codes x panel; see integerStrip for the arguments.
+// gemmQ8_0DotProdx2 writes to dst[2][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ8_0DotProdx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ8_0DotProdx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ8_0DotProdx1 adds to dst[1][16] codes x panel; see integerStrip for the arguments.
+// gemmQ8_0DotProdx1 writes to dst[1][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ8_0DotProdx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ8_0DotProdx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ2_KDotProdx4 adds to dst[4][16] codes x panel; see integerStrip for the arguments.
+// gemmQ2_KDotProdx4 writes to dst[4][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ2_KDotProdx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ2_KDotProdx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ2_KDotProdx2 adds to dst[2][16] codes x panel; see integerStrip for the arguments.
+// gemmQ2_KDotProdx2 writes to dst[2][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ2_KDotProdx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ2_KDotProdx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ2_KDotProdx1 adds to dst[1][16] codes x panel; see integerStrip for the arguments.
+// gemmQ2_KDotProdx1 writes to dst[1][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ2_KDotProdx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ2_KDotProdx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ3_KDotProdx4 adds to dst[4][16] codes x panel; see integerStrip for the arguments.
+// gemmQ3_KDotProdx4 writes to dst[4][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ3_KDotProdx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ3_KDotProdx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ3_KDotProdx2 adds to dst[2][16] codes x panel; see integerStrip for the arguments.
+// gemmQ3_KDotProdx2 writes to dst[2][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ3_KDotProdx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ3_KDotProdx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ3_KDotProdx1 adds to dst[1][16] codes x panel; see integerStrip for the arguments.
+// gemmQ3_KDotProdx1 writes to dst[1][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ3_KDotProdx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ3_KDotProdx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ6_KDotProdx4 adds to dst[4][16] codes x panel; see integerStrip for the arguments.
+// gemmQ6_KDotProdx4 writes to dst[4][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ6_KDotProdx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ6_KDotProdx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ6_KDotProdx2 adds to dst[2][16] codes x panel; see integerStrip for the arguments.
+// gemmQ6_KDotProdx2 writes to dst[2][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ6_KDotProdx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ6_KDotProdx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ6_KDotProdx1 adds to dst[1][16] codes x panel; see integerStrip for the arguments.
+// gemmQ6_KDotProdx1 writes to dst[1][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ6_KDotProdx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ6_KDotProdx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)

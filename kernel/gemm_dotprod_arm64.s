@@ -4,13 +4,41 @@
 
 #include "textflag.h"
 
-// func gemmQ4_0DotProdx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ4_0DotProdx4(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ4_0DotProdx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ4_0DotProdx4(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	ADD	R3, R6, R7
@@ -242,13 +270,29 @@ end2:
 	BNE	group
 	RET
 
-// func gemmQ4_0DotProdx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ4_0DotProdx2(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ4_0DotProdx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ4_0DotProdx2(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	ADD	R3, R6, R7
@@ -378,13 +422,23 @@ end4:
 	BNE	group
 	RET
 
-// func gemmQ4_0DotProdx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ4_0DotProdx1(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ4_0DotProdx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ4_0DotProdx1(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	MOVD	groupStride+72(FP), R3
@@ -463,13 +517,41 @@ end6:
 	BNE	group
 	RET
 
-// func gemmQ5_0DotProdx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ5_0DotProdx4(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ5_0DotProdx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ5_0DotProdx4(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	ADD	R3, R6, R7
@@ -701,13 +783,29 @@ end8:
 	BNE	group
 	RET
 
-// func gemmQ5_0DotProdx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ5_0DotProdx2(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ5_0DotProdx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ5_0DotProdx2(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	ADD	R3, R6, R7
@@ -837,13 +935,23 @@ end10:
 	BNE	group
 	RET
 
-// func gemmQ5_0DotProdx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ5_0DotProdx1(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ5_0DotProdx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ5_0DotProdx1(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	MOVD	groupStride+72(FP), R3
@@ -922,13 +1030,41 @@ end12:
 	BNE	group
 	RET
 
-// func gemmQ4_1DotProdx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ4_1DotProdx4(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ4_1DotProdx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ4_1DotProdx4(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	ADD	R3, R6, R7
@@ -1178,13 +1314,29 @@ end14:
 	BNE	group
 	RET
 
-// func gemmQ4_1DotProdx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ4_1DotProdx2(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ4_1DotProdx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ4_1DotProdx2(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	ADD	R3, R6, R7
@@ -1324,13 +1476,23 @@ end16:
 	BNE	group
 	RET
 
-// func gemmQ4_1DotProdx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ4_1DotProdx1(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ4_1DotProdx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ4_1DotProdx1(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	MOVD	groupStride+72(FP), R3
@@ -1415,13 +1577,41 @@ end18:
 	BNE	group
 	RET
 
-// func gemmQ8_0DotProdx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ8_0DotProdx4(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ8_0DotProdx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ8_0DotProdx4(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	ADD	R3, R6, R7
@@ -1649,13 +1839,29 @@ end20:
 	BNE	group
 	RET
 
-// func gemmQ8_0DotProdx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ8_0DotProdx2(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ8_0DotProdx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ8_0DotProdx2(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	ADD	R3, R6, R7
@@ -1791,13 +1997,23 @@ end22:
 	BNE	group
 	RET
 
-// func gemmQ8_0DotProdx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ8_0DotProdx1(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ8_0DotProdx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ8_0DotProdx1(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	MOVD	groupStride+72(FP), R3
@@ -1887,13 +2103,41 @@ end24:
 	BNE	group
 	RET
 
-// func gemmQ2_KDotProdx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ2_KDotProdx4(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ2_KDotProdx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ2_KDotProdx4(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	ADD	R3, R6, R7
@@ -2358,13 +2602,29 @@ group:
 	BNE	group
 	RET
 
-// func gemmQ2_KDotProdx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ2_KDotProdx2(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ2_KDotProdx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ2_KDotProdx2(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	ADD	R3, R6, R7
@@ -2615,13 +2875,23 @@ group:
 	BNE	group
 	RET
 
-// func gemmQ2_KDotProdx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ2_KDotProdx1(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ2_KDotProdx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ2_KDotProdx1(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	MOVD	groupStride+72(FP), R3
@@ -2765,13 +3035,41 @@ group:
 	BNE	group
 	RET
 
-// func gemmQ3_KDotProdx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ3_KDotProdx4(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ3_KDotProdx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ3_KDotProdx4(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	ADD	R3, R6, R7
@@ -3200,13 +3498,29 @@ group:
 	BNE	group
 	RET
 
-// func gemmQ3_KDotProdx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ3_KDotProdx2(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ3_KDotProdx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ3_KDotProdx2(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	ADD	R3, R6, R7
@@ -3437,13 +3751,23 @@ group:
 	BNE	group
 	RET
 
-// func gemmQ3_KDotProdx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ3_KDotProdx1(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ3_KDotProdx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ3_KDotProdx1(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	MOVD	groupStride+72(FP), R3
@@ -3575,13 +3899,41 @@ group:
 	BNE	group
 	RET
 
-// func gemmQ6_KDotProdx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ6_KDotProdx4(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ6_KDotProdx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ6_KDotProdx4(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	ADD	R3, R6, R7
@@ -4010,13 +4362,29 @@ group:
 	BNE	group
 	RET
 
-// func gemmQ6_KDotProdx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ6_KDotProdx2(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ6_KDotProdx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ6_KDotProdx2(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	ADD	R3, R6, R7
@@ -4247,13 +4615,23 @@ group:
 	BNE	group
 	RET
 
-// func gemmQ6_KDotProdx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ6_KDotProdx1(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ6_KDotProdx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ6_KDotProdx1(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	MOVD	groupStride+72(FP), R3

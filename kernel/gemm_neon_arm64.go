@@ -2,110 +2,110 @@
 
 package kernel
 
-// gemmQ4_0NEONx4 adds to dst[4][16] codes x panel; see integerStrip for the arguments.
+// gemmQ4_0NEONx4 writes to dst[4][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ4_0NEONx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ4_0NEONx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ4_0NEONx2 adds to dst[2][16] codes x panel; see integerStrip for the arguments.
+// gemmQ4_0NEONx2 writes to dst[2][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ4_0NEONx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ4_0NEONx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ4_0NEONx1 adds to dst[1][16] codes x panel; see integerStrip for the arguments.
+// gemmQ4_0NEONx1 writes to dst[1][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ4_0NEONx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ4_0NEONx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ5_0NEONx4 adds to dst[4][16] codes x panel; see integerStrip for the arguments.
+// gemmQ5_0NEONx4 writes to dst[4][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ5_0NEONx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ5_0NEONx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ5_0NEONx2 adds to dst[2][16] codes x panel; see integerStrip for the arguments.
+// gemmQ5_0NEONx2 writes to dst[2][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ5_0NEONx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ5_0NEONx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ5_0NEONx1 adds to dst[1][16] codes x panel; see integerStrip for the arguments.
+// gemmQ5_0NEONx1 writes to dst[1][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ5_0NEONx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ5_0NEONx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ4_1NEONx4 adds to dst[4][16] codes x panel; see integerStrip for the arguments.
+// gemmQ4_1NEONx4 writes to dst[4][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ4_1NEONx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ4_1NEONx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ4_1NEONx2 adds to dst[2][16] codes x panel; see integerStrip for the arguments.
+// gemmQ4_1NEONx2 writes to dst[2][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ4_1NEONx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ4_1NEONx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ4_1NEONx1 adds to dst[1][16] codes x panel; see integerStrip for the arguments.
+// gemmQ4_1NEONx1 writes to dst[1][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ4_1NEONx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ4_1NEONx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ8_0NEONx4 adds to dst[4][16] codes x panel; see integerStrip for the arguments.
+// gemmQ8_0NEONx4 writes to dst[4][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ8_0NEONx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ8_0NEONx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ8_0NEONx2 adds to dst[2][16] codes x panel; see integerStrip for the arguments.
+// gemmQ8_0NEONx2 writes to dst[2][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ8_0NEONx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ8_0NEONx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ8_0NEONx1 adds to dst[1][16] codes x panel; see integerStrip for the arguments.
+// gemmQ8_0NEONx1 writes to dst[1][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ8_0NEONx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ8_0NEONx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ2_KNEONx4 adds to dst[4][16] codes x panel; see integerStrip for the arguments.
+// gemmQ2_KNEONx4 writes to dst[4][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ2_KNEONx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ2_KNEONx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ2_KNEONx2 adds to dst[2][16] codes x panel; see integerStrip for the arguments.
+// gemmQ2_KNEONx2 writes to dst[2][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ2_KNEONx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ2_KNEONx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ2_KNEONx1 adds to dst[1][16] codes x panel; see integerStrip for the arguments.
+// gemmQ2_KNEONx1 writes to dst[1][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ2_KNEONx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ2_KNEONx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ3_KNEONx4 adds to dst[4][16] codes x panel; see integerStrip for the arguments.
+// gemmQ3_KNEONx4 writes to dst[4][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ3_KNEONx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ3_KNEONx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ3_KNEONx2 adds to dst[2][16] codes x panel; see integerStrip for the arguments.
+// gemmQ3_KNEONx2 writes to dst[2][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ3_KNEONx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ3_KNEONx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ3_KNEONx1 adds to dst[1][16] codes x panel; see integerStrip for the arguments.
+// gemmQ3_KNEONx1 writes to dst[1][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ3_KNEONx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ3_KNEONx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ6_KNEONx4 adds to dst[4][16] codes x panel; see integerStrip for the arguments.
+// gemmQ6_KNEONx4 writes to dst[4][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ6_KNEONx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ6_KNEONx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ6_KNEONx2 adds to dst[2][16] codes x panel; see integerStrip for the arguments.
+// gemmQ6_KNEONx2 writes to dst[2][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ6_KNEONx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ6_KNEONx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ6_KNEONx1 adds to dst[1][16] codes x panel; see integerStrip for the arguments.
+// gemmQ6_KNEONx1 writes to dst[1][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ6_KNEONx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ6_KNEONx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
 // gemmF32NEONx4 adds to dst[4][16] x times panel; see floatStrip for the arguments.
 //

@@ -14,13 +14,41 @@
 
 #include "textflag.h"
 
-// func gemmQ4_0NEONx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ4_0NEONx4(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ4_0NEONx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ4_0NEONx4(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	ADD	R3, R6, R7
@@ -460,13 +488,29 @@ end2:
 	BNE	group
 	RET
 
-// func gemmQ4_0NEONx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ4_0NEONx2(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ4_0NEONx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ4_0NEONx2(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	ADD	R3, R6, R7
@@ -700,13 +744,23 @@ end4:
 	BNE	group
 	RET
 
-// func gemmQ4_0NEONx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ4_0NEONx1(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ4_0NEONx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ4_0NEONx1(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	MOVD	groupStride+72(FP), R3
@@ -837,13 +891,41 @@ end6:
 	BNE	group
 	RET
 
-// func gemmQ5_0NEONx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ5_0NEONx4(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ5_0NEONx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ5_0NEONx4(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	ADD	R3, R6, R7
@@ -1283,13 +1365,29 @@ end8:
 	BNE	group
 	RET
 
-// func gemmQ5_0NEONx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ5_0NEONx2(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ5_0NEONx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ5_0NEONx2(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	ADD	R3, R6, R7
@@ -1523,13 +1621,23 @@ end10:
 	BNE	group
 	RET
 
-// func gemmQ5_0NEONx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ5_0NEONx1(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ5_0NEONx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ5_0NEONx1(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	MOVD	groupStride+72(FP), R3
@@ -1660,13 +1768,41 @@ end12:
 	BNE	group
 	RET
 
-// func gemmQ4_1NEONx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ4_1NEONx4(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ4_1NEONx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ4_1NEONx4(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	ADD	R3, R6, R7
@@ -2124,13 +2260,29 @@ end14:
 	BNE	group
 	RET
 
-// func gemmQ4_1NEONx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ4_1NEONx2(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ4_1NEONx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ4_1NEONx2(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	ADD	R3, R6, R7
@@ -2374,13 +2526,23 @@ end16:
 	BNE	group
 	RET
 
-// func gemmQ4_1NEONx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ4_1NEONx1(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ4_1NEONx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ4_1NEONx1(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	MOVD	groupStride+72(FP), R3
@@ -2517,13 +2679,41 @@ end18:
 	BNE	group
 	RET
 
-// func gemmQ8_0NEONx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ8_0NEONx4(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ8_0NEONx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ8_0NEONx4(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	ADD	R3, R6, R7
@@ -2959,13 +3149,29 @@ end20:
 	BNE	group
 	RET
 
-// func gemmQ8_0NEONx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ8_0NEONx2(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ8_0NEONx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ8_0NEONx2(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	ADD	R3, R6, R7
@@ -3205,13 +3411,23 @@ end22:
 	BNE	group
 	RET
 
-// func gemmQ8_0NEONx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ8_0NEONx1(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ8_0NEONx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ8_0NEONx1(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	MOVD	groupStride+72(FP), R3
@@ -3353,13 +3569,41 @@ end24:
 	BNE	group
 	RET
 
-// func gemmQ2_KNEONx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ2_KNEONx4(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ2_KNEONx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ2_KNEONx4(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	ADD	R3, R6, R7
@@ -4240,13 +4484,29 @@ group:
 	BNE	group
 	RET
 
-// func gemmQ2_KNEONx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ2_KNEONx2(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ2_KNEONx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ2_KNEONx2(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	ADD	R3, R6, R7
@@ -4705,13 +4965,23 @@ group:
 	BNE	group
 	RET
 
-// func gemmQ2_KNEONx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ2_KNEONx1(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ2_KNEONx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ2_KNEONx1(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	MOVD	groupStride+72(FP), R3
@@ -4959,13 +5229,41 @@ group:
 	BNE	group
 	RET
 
-// func gemmQ3_KNEONx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ3_KNEONx4(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ3_KNEONx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ3_KNEONx4(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	ADD	R3, R6, R7
@@ -5810,13 +6108,29 @@ group:
 	BNE	group
 	RET
 
-// func gemmQ3_KNEONx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ3_KNEONx2(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ3_KNEONx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ3_KNEONx2(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	ADD	R3, R6, R7
@@ -6255,13 +6569,23 @@ group:
 	BNE	group
 	RET
 
-// func gemmQ3_KNEONx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ3_KNEONx1(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ3_KNEONx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ3_KNEONx1(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	MOVD	groupStride+72(FP), R3
@@ -6497,13 +6821,41 @@ group:
 	BNE	group
 	RET
 
-// func gemmQ6_KNEONx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ6_KNEONx4(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ6_KNEONx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ6_KNEONx4(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	ADD	R3, R6, R7
@@ -7348,13 +7700,29 @@ group:
 	BNE	group
 	RET
 
-// func gemmQ6_KNEONx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ6_KNEONx2(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ6_KNEONx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ6_KNEONx2(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+	ADD	R3, R24
+	ADD	R5, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	ADD	R3, R6, R7
@@ -7793,13 +8161,23 @@ group:
 	BNE	group
 	RET
 
-// func gemmQ6_KNEONx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
-TEXT ·gemmQ6_KNEONx1(SB), NOSPLIT|NOFRAME, $0-80
+// func gemmQ6_KNEONx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
+TEXT ·gemmQ6_KNEONx1(SB), NOSPLIT|NOFRAME, $0-96
 	MOVD	panel+16(FP), R0
 	MOVD	scales+24(FP), R1
 	MOVD	groups+32(FP), R2
 	MOVD	dst+0(FP), R4
 	MOVD	dstStride+8(FP), R5
+	MOVD	from+80(FP), R24
+	MOVD	fromStride+88(FP), R3
+	CMP	R24, R4
+	BEQ	there
+	MOVD	R4, R25
+	FLDPQ	0(R24), (F0, F1)
+	FSTPQ	(F0, F1), 0(R25)
+	FLDPQ	32(R24), (F0, F1)
+	FSTPQ	(F0, F1), 32(R25)
+there:
 	MOVD	codeStride+48(FP), R3
 	MOVD	codes+40(FP), R6
 	MOVD	groupStride+72(FP), R3

@@ -4,165 +4,165 @@
 
 package kernel
 
-// gemmQ4_0VNNIx8 adds to dst[8][16] codes x panel; see integerStrip for the arguments.
+// gemmQ4_0VNNIx8 writes to dst[8][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ4_0VNNIx8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ4_0VNNIx8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ4_0VNNIx4 adds to dst[4][16] codes x panel; see integerStrip for the arguments.
+// gemmQ4_0VNNIx4 writes to dst[4][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ4_0VNNIx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ4_0VNNIx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ4_0VNNIx2 adds to dst[2][16] codes x panel; see integerStrip for the arguments.
+// gemmQ4_0VNNIx2 writes to dst[2][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ4_0VNNIx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ4_0VNNIx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ4_0VNNIx1 adds to dst[1][16] codes x panel; see integerStrip for the arguments.
+// gemmQ4_0VNNIx1 writes to dst[1][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ4_0VNNIx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ4_0VNNIx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ4_1VNNIx8 adds to dst[8][16] codes x panel; see integerStrip for the arguments.
+// gemmQ4_1VNNIx8 writes to dst[8][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ4_1VNNIx8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ4_1VNNIx8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ4_1VNNIx4 adds to dst[4][16] codes x panel; see integerStrip for the arguments.
+// gemmQ4_1VNNIx4 writes to dst[4][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ4_1VNNIx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ4_1VNNIx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ4_1VNNIx2 adds to dst[2][16] codes x panel; see integerStrip for the arguments.
+// gemmQ4_1VNNIx2 writes to dst[2][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ4_1VNNIx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ4_1VNNIx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ4_1VNNIx1 adds to dst[1][16] codes x panel; see integerStrip for the arguments.
+// gemmQ4_1VNNIx1 writes to dst[1][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ4_1VNNIx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ4_1VNNIx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ2_KVNNIx8 adds to dst[8][16] codes x panel; see integerStrip for the arguments.
+// gemmQ2_KVNNIx8 writes to dst[8][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ2_KVNNIx8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ2_KVNNIx8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ2_KVNNIx4 adds to dst[4][16] codes x panel; see integerStrip for the arguments.
+// gemmQ2_KVNNIx4 writes to dst[4][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ2_KVNNIx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ2_KVNNIx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ2_KVNNIx2 adds to dst[2][16] codes x panel; see integerStrip for the arguments.
+// gemmQ2_KVNNIx2 writes to dst[2][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ2_KVNNIx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ2_KVNNIx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ2_KVNNIx1 adds to dst[1][16] codes x panel; see integerStrip for the arguments.
+// gemmQ2_KVNNIx1 writes to dst[1][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ2_KVNNIx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ2_KVNNIx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ3_KVNNIx8 adds to dst[8][16] codes x panel; see integerStrip for the arguments.
+// gemmQ3_KVNNIx8 writes to dst[8][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ3_KVNNIx8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ3_KVNNIx8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ3_KVNNIx4 adds to dst[4][16] codes x panel; see integerStrip for the arguments.
+// gemmQ3_KVNNIx4 writes to dst[4][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ3_KVNNIx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ3_KVNNIx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ3_KVNNIx2 adds to dst[2][16] codes x panel; see integerStrip for the arguments.
+// gemmQ3_KVNNIx2 writes to dst[2][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ3_KVNNIx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ3_KVNNIx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ3_KVNNIx1 adds to dst[1][16] codes x panel; see integerStrip for the arguments.
+// gemmQ3_KVNNIx1 writes to dst[1][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ3_KVNNIx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ3_KVNNIx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ5_0VNNIx8 adds to dst[8][16] codes x panel; see integerStrip for the arguments.
+// gemmQ5_0VNNIx8 writes to dst[8][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ5_0VNNIx8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ5_0VNNIx8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ5_0VNNIx4 adds to dst[4][16] codes x panel; see integerStrip for the arguments.
+// gemmQ5_0VNNIx4 writes to dst[4][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ5_0VNNIx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ5_0VNNIx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ5_0VNNIx2 adds to dst[2][16] codes x panel; see integerStrip for the arguments.
+// gemmQ5_0VNNIx2 writes to dst[2][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ5_0VNNIx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ5_0VNNIx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ5_0VNNIx1 adds to dst[1][16] codes x panel; see integerStrip for the arguments.
+// gemmQ5_0VNNIx1 writes to dst[1][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ5_0VNNIx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ5_0VNNIx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ5_1VNNIx8 adds to dst[8][16] codes x panel; see integerStrip for the arguments.
+// gemmQ5_1VNNIx8 writes to dst[8][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ5_1VNNIx8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ5_1VNNIx8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ5_1VNNIx4 adds to dst[4][16] codes x panel; see integerStrip for the arguments.
+// gemmQ5_1VNNIx4 writes to dst[4][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ5_1VNNIx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ5_1VNNIx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ5_1VNNIx2 adds to dst[2][16] codes x panel; see integerStrip for the arguments.
+// gemmQ5_1VNNIx2 writes to dst[2][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ5_1VNNIx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ5_1VNNIx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ5_1VNNIx1 adds to dst[1][16] codes x panel; see integerStrip for the arguments.
+// gemmQ5_1VNNIx1 writes to dst[1][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ5_1VNNIx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ5_1VNNIx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ6_KVNNIx8 adds to dst[8][16] codes x panel; see integerStrip for the arguments.
+// gemmQ6_KVNNIx8 writes to dst[8][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ6_KVNNIx8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ6_KVNNIx8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ6_KVNNIx4 adds to dst[4][16] codes x panel; see integerStrip for the arguments.
+// gemmQ6_KVNNIx4 writes to dst[4][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ6_KVNNIx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ6_KVNNIx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ6_KVNNIx2 adds to dst[2][16] codes x panel; see integerStrip for the arguments.
+// gemmQ6_KVNNIx2 writes to dst[2][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ6_KVNNIx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ6_KVNNIx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ6_KVNNIx1 adds to dst[1][16] codes x panel; see integerStrip for the arguments.
+// gemmQ6_KVNNIx1 writes to dst[1][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ6_KVNNIx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ6_KVNNIx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ8_0VNNIx8 adds to dst[8][16] codes x panel; see integerStrip for the arguments.
+// gemmQ8_0VNNIx8 writes to dst[8][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ8_0VNNIx8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ8_0VNNIx8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ8_0VNNIx4 adds to dst[4][16] codes x panel; see integerStrip for the arguments.
+// gemmQ8_0VNNIx4 writes to dst[4][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ8_0VNNIx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ8_0VNNIx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ8_0VNNIx2 adds to dst[2][16] codes x panel; see integerStrip for the arguments.
+// gemmQ8_0VNNIx2 writes to dst[2][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ8_0VNNIx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ8_0VNNIx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
-// gemmQ8_0VNNIx1 adds to dst[1][16] codes x panel; see integerStrip for the arguments.
+// gemmQ8_0VNNIx1 writes to dst[1][16] from plus codes x panel; see integerStrip for the arguments.
 //
 //go:noescape
-func gemmQ8_0VNNIx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+func gemmQ8_0VNNIx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 
 // packedQ4_0VNNI writes dst[16], the products of 16 packed rows with one row of activations; see packedProduct.
 //

@@ -9,26 +9,28 @@
 //	scale   [R][groups of 32]      f32, rows groupStride bytes apart
 //	sums    [R][weight groups]     f32 scale*sum, or int32 sum in formats with a zero point
 //	dst     [R][16]                f32, rows dstStride bytes apart
+//	from    [R][16]                f32, rows fromStride bytes apart: what is added to
 //
 // Registers: R*16/W sums of the group (twice that for 8-bit codes, whose halves are summed apart), the weights of a step, a
-// broadcast, a product. With ZMM the R results stay in registers too, with YMM they are added to dst group by group.
+// broadcast, a product. With ZMM the R results stay in registers too, with YMM from is
+// copied to dst and they are added there group by group.
 // The f32 kernels keep R*16/W results and read panel [k][16].
 
 //go:build amd64
 
 #include "textflag.h"
 
-// func gemmQ4_0VNNIx8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ4_0VNNIx8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·gemmQ4_0VNNIx8(SB), NOSPLIT, $0-80
+TEXT ·gemmQ4_0VNNIx8(SB), NOSPLIT, $0-96
 	MOVQ    codeStride+48(FP), AX
 	LEAQ    (AX)(AX*2), CX
 	MOVQ    groupStride+72(FP), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    dstStride+8(FP), SI
+	MOVQ    fromStride+88(FP), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    dst+0(FP), R8
-	MOVQ    dst+0(FP), R9
+	MOVQ    from+80(FP), R8
+	MOVQ    from+80(FP), R9
 	LEAQ    (R9)(SI*4), R9
 	VMOVUPS (R8), Z0
 	VMOVUPS (R8)(SI*1), Z1
@@ -215,16 +217,16 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ4_0VNNIx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ4_0VNNIx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·gemmQ4_0VNNIx4(SB), NOSPLIT, $0-80
+TEXT ·gemmQ4_0VNNIx4(SB), NOSPLIT, $0-96
 	MOVQ    codeStride+48(FP), AX
 	LEAQ    (AX)(AX*2), CX
 	MOVQ    groupStride+72(FP), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    dstStride+8(FP), SI
+	MOVQ    fromStride+88(FP), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    dst+0(FP), R8
+	MOVQ    from+80(FP), R8
 	VMOVUPS (R8), Z0
 	VMOVUPS (R8)(SI*1), Z1
 	VMOVUPS (R8)(SI*2), Z2
@@ -327,13 +329,13 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ4_0VNNIx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ4_0VNNIx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·gemmQ4_0VNNIx2(SB), NOSPLIT, $0-80
+TEXT ·gemmQ4_0VNNIx2(SB), NOSPLIT, $0-96
 	MOVQ    codeStride+48(FP), AX
 	MOVQ    groupStride+72(FP), CX
-	MOVQ    dstStride+8(FP), DX
-	MOVQ    dst+0(FP), BX
+	MOVQ    fromStride+88(FP), DX
+	MOVQ    from+80(FP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS (BX)(DX*1), Z1
 	MOVQ    codes+40(FP), DX
@@ -399,10 +401,10 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ4_0VNNIx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ4_0VNNIx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·gemmQ4_0VNNIx1(SB), NOSPLIT, $0-80
-	MOVQ    dst+0(FP), AX
+TEXT ·gemmQ4_0VNNIx1(SB), NOSPLIT, $0-96
+	MOVQ    from+80(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    codes+40(FP), AX
 	MOVQ    scale+56(FP), CX
@@ -449,17 +451,17 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ4_1VNNIx8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ4_1VNNIx8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·gemmQ4_1VNNIx8(SB), NOSPLIT, $0-80
+TEXT ·gemmQ4_1VNNIx8(SB), NOSPLIT, $0-96
 	MOVQ    codeStride+48(FP), AX
 	LEAQ    (AX)(AX*2), CX
 	MOVQ    groupStride+72(FP), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    dstStride+8(FP), SI
+	MOVQ    fromStride+88(FP), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    dst+0(FP), R8
-	MOVQ    dst+0(FP), R9
+	MOVQ    from+80(FP), R8
+	MOVQ    from+80(FP), R9
 	LEAQ    (R9)(SI*4), R9
 	VMOVUPS (R8), Z0
 	VMOVUPS (R8)(SI*1), Z1
@@ -639,16 +641,16 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ4_1VNNIx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ4_1VNNIx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·gemmQ4_1VNNIx4(SB), NOSPLIT, $0-80
+TEXT ·gemmQ4_1VNNIx4(SB), NOSPLIT, $0-96
 	MOVQ    codeStride+48(FP), AX
 	LEAQ    (AX)(AX*2), CX
 	MOVQ    groupStride+72(FP), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    dstStride+8(FP), SI
+	MOVQ    fromStride+88(FP), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    dst+0(FP), R8
+	MOVQ    from+80(FP), R8
 	VMOVUPS (R8), Z0
 	VMOVUPS (R8)(SI*1), Z1
 	VMOVUPS (R8)(SI*2), Z2
@@ -748,13 +750,13 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ4_1VNNIx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ4_1VNNIx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·gemmQ4_1VNNIx2(SB), NOSPLIT, $0-80
+TEXT ·gemmQ4_1VNNIx2(SB), NOSPLIT, $0-96
 	MOVQ    codeStride+48(FP), AX
 	MOVQ    groupStride+72(FP), CX
-	MOVQ    dstStride+8(FP), DX
-	MOVQ    dst+0(FP), BX
+	MOVQ    fromStride+88(FP), DX
+	MOVQ    from+80(FP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS (BX)(DX*1), Z1
 	MOVQ    codes+40(FP), DX
@@ -819,10 +821,10 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ4_1VNNIx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ4_1VNNIx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·gemmQ4_1VNNIx1(SB), NOSPLIT, $0-80
-	MOVQ    dst+0(FP), AX
+TEXT ·gemmQ4_1VNNIx1(SB), NOSPLIT, $0-96
+	MOVQ    from+80(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    codes+40(FP), AX
 	MOVQ    scale+56(FP), CX
@@ -869,17 +871,17 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ2_KVNNIx8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ2_KVNNIx8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·gemmQ2_KVNNIx8(SB), NOSPLIT, $0-80
+TEXT ·gemmQ2_KVNNIx8(SB), NOSPLIT, $0-96
 	MOVQ    codeStride+48(FP), AX
 	LEAQ    (AX)(AX*2), CX
 	MOVQ    groupStride+72(FP), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    dstStride+8(FP), SI
+	MOVQ    fromStride+88(FP), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    dst+0(FP), R8
-	MOVQ    dst+0(FP), R9
+	MOVQ    from+80(FP), R8
+	MOVQ    from+80(FP), R9
 	LEAQ    (R9)(SI*4), R9
 	VMOVUPS (R8), Z0
 	VMOVUPS (R8)(SI*1), Z1
@@ -1118,16 +1120,16 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ2_KVNNIx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ2_KVNNIx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·gemmQ2_KVNNIx4(SB), NOSPLIT, $0-80
+TEXT ·gemmQ2_KVNNIx4(SB), NOSPLIT, $0-96
 	MOVQ    codeStride+48(FP), AX
 	LEAQ    (AX)(AX*2), CX
 	MOVQ    groupStride+72(FP), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    dstStride+8(FP), SI
+	MOVQ    fromStride+88(FP), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    dst+0(FP), R8
+	MOVQ    from+80(FP), R8
 	VMOVUPS (R8), Z0
 	VMOVUPS (R8)(SI*1), Z1
 	VMOVUPS (R8)(SI*2), Z2
@@ -1257,13 +1259,13 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ2_KVNNIx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ2_KVNNIx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·gemmQ2_KVNNIx2(SB), NOSPLIT, $0-80
+TEXT ·gemmQ2_KVNNIx2(SB), NOSPLIT, $0-96
 	MOVQ    codeStride+48(FP), AX
 	MOVQ    groupStride+72(FP), CX
-	MOVQ    dstStride+8(FP), DX
-	MOVQ    dst+0(FP), BX
+	MOVQ    fromStride+88(FP), DX
+	MOVQ    from+80(FP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS (BX)(DX*1), Z1
 	MOVQ    codes+40(FP), DX
@@ -1344,10 +1346,10 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ2_KVNNIx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ2_KVNNIx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·gemmQ2_KVNNIx1(SB), NOSPLIT, $0-80
-	MOVQ    dst+0(FP), AX
+TEXT ·gemmQ2_KVNNIx1(SB), NOSPLIT, $0-96
+	MOVQ    from+80(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    codes+40(FP), AX
 	MOVQ    scale+56(FP), CX
@@ -1403,17 +1405,17 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ3_KVNNIx8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ3_KVNNIx8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·gemmQ3_KVNNIx8(SB), NOSPLIT, $0-80
+TEXT ·gemmQ3_KVNNIx8(SB), NOSPLIT, $0-96
 	MOVQ    codeStride+48(FP), AX
 	LEAQ    (AX)(AX*2), CX
 	MOVQ    groupStride+72(FP), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    dstStride+8(FP), SI
+	MOVQ    fromStride+88(FP), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    dst+0(FP), R8
-	MOVQ    dst+0(FP), R9
+	MOVQ    from+80(FP), R8
+	MOVQ    from+80(FP), R9
 	LEAQ    (R9)(SI*4), R9
 	VMOVUPS (R8), Z0
 	VMOVUPS (R8)(SI*1), Z1
@@ -1666,16 +1668,16 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ3_KVNNIx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ3_KVNNIx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·gemmQ3_KVNNIx4(SB), NOSPLIT, $0-80
+TEXT ·gemmQ3_KVNNIx4(SB), NOSPLIT, $0-96
 	MOVQ    codeStride+48(FP), AX
 	LEAQ    (AX)(AX*2), CX
 	MOVQ    groupStride+72(FP), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    dstStride+8(FP), SI
+	MOVQ    fromStride+88(FP), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    dst+0(FP), R8
+	MOVQ    from+80(FP), R8
 	VMOVUPS (R8), Z0
 	VMOVUPS (R8)(SI*1), Z1
 	VMOVUPS (R8)(SI*2), Z2
@@ -1811,13 +1813,13 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ3_KVNNIx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ3_KVNNIx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·gemmQ3_KVNNIx2(SB), NOSPLIT, $0-80
+TEXT ·gemmQ3_KVNNIx2(SB), NOSPLIT, $0-96
 	MOVQ    codeStride+48(FP), AX
 	MOVQ    groupStride+72(FP), CX
-	MOVQ    dstStride+8(FP), DX
-	MOVQ    dst+0(FP), BX
+	MOVQ    fromStride+88(FP), DX
+	MOVQ    from+80(FP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS (BX)(DX*1), Z1
 	MOVQ    codes+40(FP), DX
@@ -1900,10 +1902,10 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ3_KVNNIx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ3_KVNNIx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·gemmQ3_KVNNIx1(SB), NOSPLIT, $0-80
-	MOVQ    dst+0(FP), AX
+TEXT ·gemmQ3_KVNNIx1(SB), NOSPLIT, $0-96
+	MOVQ    from+80(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    codes+40(FP), AX
 	MOVQ    scale+56(FP), CX
@@ -1959,17 +1961,17 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ5_0VNNIx8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ5_0VNNIx8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·gemmQ5_0VNNIx8(SB), NOSPLIT, $0-80
+TEXT ·gemmQ5_0VNNIx8(SB), NOSPLIT, $0-96
 	MOVQ    codeStride+48(FP), AX
 	LEAQ    (AX)(AX*2), CX
 	MOVQ    groupStride+72(FP), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    dstStride+8(FP), SI
+	MOVQ    fromStride+88(FP), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    dst+0(FP), R8
-	MOVQ    dst+0(FP), R9
+	MOVQ    from+80(FP), R8
+	MOVQ    from+80(FP), R9
 	LEAQ    (R9)(SI*4), R9
 	VMOVUPS (R8), Z0
 	VMOVUPS (R8)(SI*1), Z1
@@ -2156,16 +2158,16 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ5_0VNNIx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ5_0VNNIx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·gemmQ5_0VNNIx4(SB), NOSPLIT, $0-80
+TEXT ·gemmQ5_0VNNIx4(SB), NOSPLIT, $0-96
 	MOVQ    codeStride+48(FP), AX
 	LEAQ    (AX)(AX*2), CX
 	MOVQ    groupStride+72(FP), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    dstStride+8(FP), SI
+	MOVQ    fromStride+88(FP), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    dst+0(FP), R8
+	MOVQ    from+80(FP), R8
 	VMOVUPS (R8), Z0
 	VMOVUPS (R8)(SI*1), Z1
 	VMOVUPS (R8)(SI*2), Z2
@@ -2268,13 +2270,13 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ5_0VNNIx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ5_0VNNIx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·gemmQ5_0VNNIx2(SB), NOSPLIT, $0-80
+TEXT ·gemmQ5_0VNNIx2(SB), NOSPLIT, $0-96
 	MOVQ    codeStride+48(FP), AX
 	MOVQ    groupStride+72(FP), CX
-	MOVQ    dstStride+8(FP), DX
-	MOVQ    dst+0(FP), BX
+	MOVQ    fromStride+88(FP), DX
+	MOVQ    from+80(FP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS (BX)(DX*1), Z1
 	MOVQ    codes+40(FP), DX
@@ -2340,10 +2342,10 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ5_0VNNIx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ5_0VNNIx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·gemmQ5_0VNNIx1(SB), NOSPLIT, $0-80
-	MOVQ    dst+0(FP), AX
+TEXT ·gemmQ5_0VNNIx1(SB), NOSPLIT, $0-96
+	MOVQ    from+80(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    codes+40(FP), AX
 	MOVQ    scale+56(FP), CX
@@ -2390,17 +2392,17 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ5_1VNNIx8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ5_1VNNIx8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·gemmQ5_1VNNIx8(SB), NOSPLIT, $0-80
+TEXT ·gemmQ5_1VNNIx8(SB), NOSPLIT, $0-96
 	MOVQ    codeStride+48(FP), AX
 	LEAQ    (AX)(AX*2), CX
 	MOVQ    groupStride+72(FP), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    dstStride+8(FP), SI
+	MOVQ    fromStride+88(FP), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    dst+0(FP), R8
-	MOVQ    dst+0(FP), R9
+	MOVQ    from+80(FP), R8
+	MOVQ    from+80(FP), R9
 	LEAQ    (R9)(SI*4), R9
 	VMOVUPS (R8), Z0
 	VMOVUPS (R8)(SI*1), Z1
@@ -2580,16 +2582,16 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ5_1VNNIx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ5_1VNNIx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·gemmQ5_1VNNIx4(SB), NOSPLIT, $0-80
+TEXT ·gemmQ5_1VNNIx4(SB), NOSPLIT, $0-96
 	MOVQ    codeStride+48(FP), AX
 	LEAQ    (AX)(AX*2), CX
 	MOVQ    groupStride+72(FP), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    dstStride+8(FP), SI
+	MOVQ    fromStride+88(FP), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    dst+0(FP), R8
+	MOVQ    from+80(FP), R8
 	VMOVUPS (R8), Z0
 	VMOVUPS (R8)(SI*1), Z1
 	VMOVUPS (R8)(SI*2), Z2
@@ -2689,13 +2691,13 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ5_1VNNIx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ5_1VNNIx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·gemmQ5_1VNNIx2(SB), NOSPLIT, $0-80
+TEXT ·gemmQ5_1VNNIx2(SB), NOSPLIT, $0-96
 	MOVQ    codeStride+48(FP), AX
 	MOVQ    groupStride+72(FP), CX
-	MOVQ    dstStride+8(FP), DX
-	MOVQ    dst+0(FP), BX
+	MOVQ    fromStride+88(FP), DX
+	MOVQ    from+80(FP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS (BX)(DX*1), Z1
 	MOVQ    codes+40(FP), DX
@@ -2760,10 +2762,10 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ5_1VNNIx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ5_1VNNIx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·gemmQ5_1VNNIx1(SB), NOSPLIT, $0-80
-	MOVQ    dst+0(FP), AX
+TEXT ·gemmQ5_1VNNIx1(SB), NOSPLIT, $0-96
+	MOVQ    from+80(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    codes+40(FP), AX
 	MOVQ    scale+56(FP), CX
@@ -2810,17 +2812,17 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ6_KVNNIx8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ6_KVNNIx8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·gemmQ6_KVNNIx8(SB), NOSPLIT, $0-80
+TEXT ·gemmQ6_KVNNIx8(SB), NOSPLIT, $0-96
 	MOVQ    codeStride+48(FP), AX
 	LEAQ    (AX)(AX*2), CX
 	MOVQ    groupStride+72(FP), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    dstStride+8(FP), SI
+	MOVQ    fromStride+88(FP), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    dst+0(FP), R8
-	MOVQ    dst+0(FP), R9
+	MOVQ    from+80(FP), R8
+	MOVQ    from+80(FP), R9
 	LEAQ    (R9)(SI*4), R9
 	VMOVUPS (R8), Z0
 	VMOVUPS (R8)(SI*1), Z1
@@ -3073,16 +3075,16 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ6_KVNNIx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ6_KVNNIx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·gemmQ6_KVNNIx4(SB), NOSPLIT, $0-80
+TEXT ·gemmQ6_KVNNIx4(SB), NOSPLIT, $0-96
 	MOVQ    codeStride+48(FP), AX
 	LEAQ    (AX)(AX*2), CX
 	MOVQ    groupStride+72(FP), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    dstStride+8(FP), SI
+	MOVQ    fromStride+88(FP), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    dst+0(FP), R8
+	MOVQ    from+80(FP), R8
 	VMOVUPS (R8), Z0
 	VMOVUPS (R8)(SI*1), Z1
 	VMOVUPS (R8)(SI*2), Z2
@@ -3218,13 +3220,13 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ6_KVNNIx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ6_KVNNIx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·gemmQ6_KVNNIx2(SB), NOSPLIT, $0-80
+TEXT ·gemmQ6_KVNNIx2(SB), NOSPLIT, $0-96
 	MOVQ    codeStride+48(FP), AX
 	MOVQ    groupStride+72(FP), CX
-	MOVQ    dstStride+8(FP), DX
-	MOVQ    dst+0(FP), BX
+	MOVQ    fromStride+88(FP), DX
+	MOVQ    from+80(FP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS (BX)(DX*1), Z1
 	MOVQ    codes+40(FP), DX
@@ -3307,10 +3309,10 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ6_KVNNIx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ6_KVNNIx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·gemmQ6_KVNNIx1(SB), NOSPLIT, $0-80
-	MOVQ    dst+0(FP), AX
+TEXT ·gemmQ6_KVNNIx1(SB), NOSPLIT, $0-96
+	MOVQ    from+80(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    codes+40(FP), AX
 	MOVQ    scale+56(FP), CX
@@ -3366,17 +3368,17 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ8_0VNNIx8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ8_0VNNIx8(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·gemmQ8_0VNNIx8(SB), NOSPLIT, $0-80
+TEXT ·gemmQ8_0VNNIx8(SB), NOSPLIT, $0-96
 	MOVQ    codeStride+48(FP), AX
 	LEAQ    (AX)(AX*2), CX
 	MOVQ    groupStride+72(FP), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    dstStride+8(FP), SI
+	MOVQ    fromStride+88(FP), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    dst+0(FP), R8
-	MOVQ    dst+0(FP), R9
+	MOVQ    from+80(FP), R8
+	MOVQ    from+80(FP), R9
 	LEAQ    (R9)(SI*4), R9
 	VMOVUPS (R8), Z0
 	VMOVUPS (R8)(SI*1), Z1
@@ -3563,16 +3565,16 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ8_0VNNIx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ8_0VNNIx4(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·gemmQ8_0VNNIx4(SB), NOSPLIT, $0-80
+TEXT ·gemmQ8_0VNNIx4(SB), NOSPLIT, $0-96
 	MOVQ    codeStride+48(FP), AX
 	LEAQ    (AX)(AX*2), CX
 	MOVQ    groupStride+72(FP), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    dstStride+8(FP), SI
+	MOVQ    fromStride+88(FP), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    dst+0(FP), R8
+	MOVQ    from+80(FP), R8
 	VMOVUPS (R8), Z0
 	VMOVUPS (R8)(SI*1), Z1
 	VMOVUPS (R8)(SI*2), Z2
@@ -3675,13 +3677,13 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ8_0VNNIx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ8_0VNNIx2(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·gemmQ8_0VNNIx2(SB), NOSPLIT, $0-80
+TEXT ·gemmQ8_0VNNIx2(SB), NOSPLIT, $0-96
 	MOVQ    codeStride+48(FP), AX
 	MOVQ    groupStride+72(FP), CX
-	MOVQ    dstStride+8(FP), DX
-	MOVQ    dst+0(FP), BX
+	MOVQ    fromStride+88(FP), DX
+	MOVQ    from+80(FP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS (BX)(DX*1), Z1
 	MOVQ    codes+40(FP), DX
@@ -3747,10 +3749,10 @@ group:
 	VZEROUPPER
 	RET
 
-// func gemmQ8_0VNNIx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)
+// func gemmQ8_0VNNIx1(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, from *float32, fromStride int)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·gemmQ8_0VNNIx1(SB), NOSPLIT, $0-80
-	MOVQ    dst+0(FP), AX
+TEXT ·gemmQ8_0VNNIx1(SB), NOSPLIT, $0-96
+	MOVQ    from+80(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    codes+40(FP), AX
 	MOVQ    scale+56(FP), CX

@@ -36,7 +36,8 @@ func MatMuls(w *Workers, s *Scratch, x []float32, n int, p Phase, exact bool, pr
 		return
 	}
 	cols := products[0].M.Cols
-	integer := false
+	k := kernels()
+	integer, stored := false, false
 	for _, q := range products {
 		if q.M.Cols != cols {
 			panic(fmt.Sprintf("kernel: product: matrices of %d and %d columns in one call", cols, q.M.Cols))
@@ -44,17 +45,19 @@ func MatMuls(w *Workers, s *Scratch, x []float32, n int, p Phase, exact bool, pr
 		if len(q.Dst) < n*q.M.Rows {
 			panic(fmt.Sprintf("kernel: product: result of %d elements, want %d x %d", len(q.Dst), n, q.M.Rows))
 		}
-		integer = integer || !exact && q.M.integer()
+		if !exact && q.M.integer() {
+			integer = true
+			stored = stored || k != nil && k.packedFor(q.M).product == nil
+		}
 	}
 	x = x[:n*cols]
 	s.threads(w.Threads())
-	k := kernels()
 	tiles := k != nil && min(n, chunkRows) <= tileRows && tileable(cols)
 	for first := 0; first < n; first += chunkRows {
 		rows := min(chunkRows, n-first)
 		chunk := x[first*cols:][:rows*cols]
 		if integer {
-			s.encodeRows(w, k, chunk, rows, cols, tiles)
+			s.encodeRows(w, k, chunk, rows, cols, tiles && stored)
 		}
 		s.product.prepare(s, tiles, chunk, first, rows, p, exact, products)
 		s.product.cut(w.Threads())
@@ -152,7 +155,11 @@ func (t *productTask) cut(threads int) {
 	for i, a := range t.parts[:t.n] {
 		for lo := 0; lo < a.m.Rows; {
 			step := panelRows
-			if t.rows <= tileRows {
+			switch {
+			case t.rows > tileRows:
+			case threads == 1:
+				step = a.m.Rows
+			default:
 				step *= max(1, max(minPieceBytes, left/(2*threads))/a.m.rowBytes/panelRows)
 			}
 			hi := min(a.m.Rows, lo+step)

@@ -44,6 +44,41 @@ func TestPackedMatricesGiveTheSameBits(t *testing.T) {
 	}
 }
 
+// Packed and stored matrices go together in one call, on one thread or several; the scratch remembers nothing of either.
+func TestPackedBesideStored(t *testing.T) {
+	eachTier(t, func(t *testing.T) {
+		r, s := rand.New(rand.NewPCG(7, 8)), NewScratch()
+		const cols = 512
+		one, two := randomMatrix(t, r, quant.Q4_0, 96, cols), randomMatrix(t, r, quant.Q4_1, 80, cols)
+		packed := *one
+		if packed.Packable() {
+			packed.Pack(nil, make([]byte, one.Bytes()))
+		}
+		for _, threads := range []int{1, 3} {
+			w := NewWorkers(threads)
+			for n := range tileRows + 2 {
+				x := randomRows(r, (n+1)*cols)
+				for _, list := range [][]*Matrix{{&packed}, {&packed, two}, {two, &packed}, {&packed, &packed}} {
+					var products []Product
+					for _, m := range list {
+						products = append(products, Product{make([]float32, (n+1)*m.Rows), m})
+					}
+					MatMuls(w, s, x, n+1, Decode, false, products...)
+					for i, m := range list {
+						if m == &packed {
+							m = one
+						}
+						want := make([]float32, (n+1)*m.Rows)
+						MatMul(nil, NewScratch(), want, x, n+1, m, Decode, false)
+						sameBits(t, fmt.Sprintf("product %d of %d, %d rows, %d threads", i, len(list), n+1, threads), products[i].Dst, want)
+					}
+				}
+			}
+			w.Close()
+		}
+	})
+}
+
 // A packed matrix has every stored byte exactly once.
 func TestPackingIsAPermutation(t *testing.T) {
 	for typ, fields := range packedFields {

@@ -47,24 +47,32 @@ func (a *activations) wrap(k *kernelSet, n int) {
 // again copies the beginning of s behind its first n elements.
 func again[T any](s []T, n int) { copy(s[n:], s) }
 
+// integerPacked computes output rows [lo, hi) of a part, whole panels, from few rows of 8-bit activations and packed weights.
+func (t *productTask) integerPacked(product packedProduct, a *part, lo, hi int) {
+	m, f, act := a.m, a.m.format, &t.s.act
+	sums, perGroup, blocks := act.sumsFor(f), block/f.Group, m.Cols/f.BlockElems
+	for ; lo < hi; lo += panelRows {
+		w := &m.packed[lo*m.rowBytes]
+		for i := range t.rows {
+			g := i * act.groupStride
+			product(&a.dst[i*m.Rows+lo], w, blocks, &act.codes[i*act.stride], &act.scale[g], &sums[g*perGroup])
+		}
+	}
+}
+
 // integerTiles computes output rows [lo, hi) of a part from few rows of 8-bit activations.
 func (t *productTask) integerTiles(k *kernelSet, a *part, b *buffer, lo, hi int) {
 	m, f, act := a.m, a.m.format, &t.s.act
+	if product := k.packedFor(m).product; product != nil {
+		t.integerPacked(product, a, lo, hi)
+		return
+	}
 	tile, unpacked, sums := k.tile[m.Type], k.tileCodes[m.Type], act.sumsFor(f)
 	codes := act.codes
 	if tile.pairs {
 		codes = act.pairs
 	}
 	perGroup := block / f.Group
-	if packed := k.packedFor(m).product; packed != nil {
-		for ; lo < hi; lo += panelRows {
-			for i := range t.rows {
-				g := i * act.groupStride
-				packed(&a.dst[i*m.Rows+lo], m.packedRows(lo, 0), m.Cols/f.BlockElems, &act.codes[i*act.stride], &act.scale[g], &sums[g*perGroup])
-			}
-		}
-		return
-	}
 	groups := act.groups * perGroup
 	b.terms, b.offsets = grow(b.terms, tileHeight*groups), grow(b.offsets, tileHeight*groups)
 	sum := k.sumTerms

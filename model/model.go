@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -15,7 +16,19 @@ import (
 type Options struct {
 	Workers *kernel.Workers // borrowed; nil computes on the calling goroutine
 	Exact   bool            // dequantised weights times f32 activations, instead of 8-bit activations where a format has them
+
+	// Pack is how many bytes of anonymous memory packed weights may take; 0: what the system has to spare, less a reserve. Results do not
+	// depend on it.
+	Pack int64
+	// Cache is how many bytes the users of the model may come to take for their caches: they are a part of the reserve. 0: not known.
+	Cache int64
 }
+
+// Bounds of Options.Pack.
+const (
+	PackNothing    = -1
+	PackEverything = math.MaxInt64 // or Open fails
+)
 
 // Model is a set of weights bound to its architecture. It is safe for concurrent use with a Workspace for each user.
 type Model struct {
@@ -33,6 +46,7 @@ type Model struct {
 	rotations rotations
 	packed    *kvcache.Block // behind packed matrices; nil where there are none
 	step      []*kernel.Matrix
+	unpacked  int64 // bytes of matrices for which there was no room
 
 	normLock sync.Mutex
 	norms    outputNorms // guarded by normLock
@@ -108,7 +122,7 @@ func Open(f *gguf.File, o Options) (*Model, error) {
 		return nil, b.err
 	}
 	if !o.Exact {
-		if err := m.prepare(b.matrices); err != nil {
+		if err := m.prepare(b.matrices, o); err != nil {
 			m.Close()
 			return nil, err
 		}
@@ -118,55 +132,19 @@ func Open(f *gguf.File, o Options) (*Model, error) {
 }
 
 // prepare readies the weights for the default arithmetic. Outliers come first: their columns are read from the file.
-func (m *Model) prepare(matrices []boundMatrix) error {
+func (m *Model) prepare(matrices []boundMatrix, o Options) error {
 	if m.output.RoundsActivations() || m.layers[0].outputProjection().RoundsActivations() {
 		if err := m.findOutliers(); err != nil {
 			return fmt.Errorf("model: %w", err)
 		}
 	}
-	return gguf.Guard(func() error { return m.pack(matrices) })
-}
-
-// pack copies the matrices that the processor multiplies faster packed (see [kernel.Matrix.Pack]) out of the file, whose memory is given back
-// behind it: weights are resident once. The embeddings of single tokens are still read from the file.
-func (m *Model) pack(matrices []boundMatrix) error {
-	matrices = slices.DeleteFunc(matrices, func(w boundMatrix) bool {
-		return !w.Packable() || w.Matrix == m.embed && m.embed != m.output // embeddings alone are never multiplied
-	})
-	var total int64
-	for _, w := range matrices {
-		total += int64(w.Bytes())
-	}
-	if total == 0 {
-		return nil
-	}
-	var err error
-	if m.packed, err = kvcache.NewBlock(total); err != nil {
-		return fmt.Errorf("model: packed weights: %w", err)
-	}
-	m.packed.Whole()
-	rest := m.packed.Bytes()
-	for _, w := range matrices {
-		n := w.Bytes()
-		w.Pack(m.workers, rest[:n:n])
-		rest = rest[n:]
-		w.tensor.Forget()
-	}
-	return nil
+	return gguf.Guard(func() error { return m.pack(matrices, o) })
 }
 
 // Close frees what Open has prepared. The model must not be used any more; its file stays open.
 func (m *Model) Close() {
 	m.packed.Free()
 	m.packed = nil
-}
-
-// PackedBytes is the memory that packed weights take beside the mapped file.
-func (m *Model) PackedBytes() int64 {
-	if m.packed == nil {
-		return 0
-	}
-	return int64(len(m.packed.Bytes()))
 }
 
 // check reads the configuration and looks at every tensor's name, shape and type.

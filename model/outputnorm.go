@@ -45,7 +45,9 @@ func (m *Model) OutputNorms(dst [][]float32, l, kvHead int, v []float32) {
 	}
 }
 
-// load dequantises W_O, [dim, qHeads*headDim], into one matrix a query head.
+// load dequantises W_O, [dim, qHeads*headDim], into one matrix a query head. It reads the file, also where W_O has been packed and the file's
+// pages given back: they come back from the system's cache. For all layers of SmolLM2 that is 1 to 4 ms once; dequantising takes 12 ms a prompt,
+// the norms of 512 tokens 250.
 func (o *outputNorms) load(c *Config, w *kernel.Matrix) {
 	d := c.HeadDim
 	if o.weights == nil {

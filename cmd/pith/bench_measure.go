@@ -69,6 +69,7 @@ func (b *bench) measure(ctx context.Context, t benchTest, k caching) (benchRow, 
 		return row, err
 	}
 	row.Peak = b.meter.Peak()
+	row.Packed, row.Unpacked = b.e.PackedBytes(), b.e.UnpackedBytes()
 	row.Mean, row.SD, row.Median = summary(row.Samples)
 	if t.generate > 0 {
 		_, _, row.Memory = summary(b.reads)

@@ -33,6 +33,8 @@ type benchRow struct {
 	Samples   []float64      `json:"samples_ts"`
 	KVBytes   int64          `json:"kv_bytes"`
 	FullBytes int64          `json:"full_bytes"`
+	Packed    int64          `json:"packed_bytes"`             // weights in anonymous memory
+	Unpacked  int64          `json:"unpacked_bytes,omitempty"` // weights for which memory was too short
 	Peak      *residentBytes `json:"peak_resident_bytes,omitempty"`
 }
 

@@ -13,23 +13,41 @@ import (
 type computing struct {
 	threads int
 	exact   bool
+	pack    string
+
+	packed int64 // set by check
 }
 
 func (c *computing) register(cmd *cobra.Command) {
 	cmd.Flags().IntVarP(&c.threads, "threads", "t", 0, "threads (default: as many as the process may use)")
 	cmd.Flags().BoolVar(&c.exact, "exact", false, "dequantised weights, f32 activations and f32 cache instead of 8-bit activations and f16")
+	cmd.Flags().StringVar(&c.pack, "pack", "auto", "weights copied into memory in a faster form: auto (as far as memory is free), all, none, or at most a size such as 2GiB")
 }
 
-// check refuses a number of threads that makes no sense here.
+// check refuses a number of threads that makes no sense here, and what is no bound on packed weights.
 func (c *computing) check() error {
 	if c.threads < 0 || c.threads > 4*runtime.NumCPU()+64 {
 		return usagef("--threads %d: the machine has %d cores", c.threads, runtime.NumCPU())
+	}
+	switch c.pack {
+	case "auto":
+		c.packed = 0
+	case "all":
+		c.packed = engine.PackEverything
+	case "none":
+		c.packed = engine.PackNothing
+	default:
+		n, err := policy.ParseBytes(c.pack)
+		if err != nil || n <= 0 {
+			return usagef("--pack %s: want auto, all, none or a size such as 2GiB", c.pack)
+		}
+		c.packed = n
 	}
 	return nil
 }
 
 func (c *computing) options() engine.Options {
-	return engine.Options{Threads: c.threads, Exact: c.exact}
+	return engine.Options{Threads: c.threads, Exact: c.exact, Pack: c.packed}
 }
 
 // caching holds the flags that choose a recipe and its budget.

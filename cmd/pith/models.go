@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -54,7 +55,20 @@ func openEngine(ctx context.Context, name string, c *computing, m missing) (*eng
 	if err != nil {
 		return nil, err
 	}
-	return engine.New(f, c.options())
+	return newEngine(f, c.options(), os.Stderr)
+}
+
+// newEngine opens a model that it owns from here on, and says so where memory was too short to do it well.
+func newEngine(f *gguf.File, o engine.Options, log io.Writer) (*engine.Engine, error) {
+	e, err := engine.New(f, o)
+	if err != nil {
+		return nil, err
+	}
+	if rest := e.UnpackedBytes(); rest > 0 {
+		fmt.Fprintf(log, "%s: memory has room for %s of packed weights, %s stay in the mapped file (--pack all packs them)\n",
+			modelTitle(f), bytesText(e.PackedBytes()), bytesText(rest))
+	}
+	return e, nil
 }
 
 // looksLikePath reports whether a model's name can only be a file's.

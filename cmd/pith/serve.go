@@ -113,7 +113,7 @@ func (o *serveOptions) load(cmd *cobra.Command, name string, options engine.Opti
 	if err != nil {
 		return server.Model{}, err
 	}
-	e, err := engine.New(f, options)
+	e, err := newEngine(f, options, cmd.ErrOrStderr())
 	if err != nil {
 		return server.Model{}, err
 	}

@@ -141,7 +141,13 @@ func (t *talk) stats() {
 	if p := t.meter.Peak(); p != nil {
 		weights := ""
 		if n := t.e.PackedBytes(); n > 0 {
-			weights = fmt.Sprintf(", of it %s packed weights,", bytesText(n))
+			weights = fmt.Sprintf(", of it %s packed weights", bytesText(n))
+		}
+		if n := t.e.UnpackedBytes(); n > 0 {
+			weights += fmt.Sprintf(" (no room for %s more)", bytesText(n))
+		}
+		if weights != "" {
+			weights += ","
 		}
 		fmt.Fprintf(t.log, "memory      %s anonymous%s and %s file-backed at the peak\n", bytesText(p.Anonymous), weights, bytesText(p.File))
 	}

@@ -114,14 +114,15 @@ func (t *tile) width() int { // bytes
 	return 32
 }
 
-// integerKernel writes dst[rows][16] += codes x panel over a run of groups.
+// integerKernel writes dst[rows][16] = from[rows][16] + codes x panel over a run of groups.
 //
 // Layouts: panel [k/4][16 outputs][4] codes, below 1<<bits. scales [group][16] for symmetric formats, [group][scale, offset][16]
 // otherwise. sums holds, per row and weight group, the float32 scale*sum for formats with an offset, else the int32 sum.
 func integerKernel(f format, suffix string, l level, rows int) {
 	TEXT(fmt.Sprintf("gemm%s%sx%d", f.name, suffix, rows), NOSPLIT,
-		"func(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int)")
-	Doc(fmt.Sprintf("gemm%s%sx%d adds to dst[%d][16] codes x panel; see integerStrip for the arguments.", f.name, suffix, rows, rows))
+		"func(dst *float32, dstStride int, panel *uint8, scales *float32, groups int, codes *int8, codeStride int, scale *float32, sums *float32, groupStride int, "+
+			"from *float32, fromStride int)")
+	Doc(fmt.Sprintf("gemm%s%sx%d writes to dst[%d][16] from plus codes x panel; see integerStrip for the arguments.", f.name, suffix, rows, rows))
 	Pragma("noescape")
 
 	t := &tile{format: f, level: l, rows: rows, vecs: 2}
@@ -130,12 +131,25 @@ func integerKernel(f format, suffix string, l level, rows int) {
 	}
 	cs, cs3 := strides("codeStride", rows)
 	gs, gs3 := strides("groupStride", rows)
-	dst := t.destination()
+	var dst rowPointers
+	from := t.rowsOf("from")
 	if l > plain {
 		t.result = t.accumulators(t.vecs)
 		for r, row := range t.result {
-			VMOVUPS(dst.at(r, 0), row[0])
+			VMOVUPS(from.at(r, 0), row[0])
 		}
+	} else {
+		dst = t.rowsOf("dst")
+		CMPQ(from.base[0], dst.base[0])
+		JEQ(LabelRef("there"))
+		for r := range rows {
+			for v := range t.vecs {
+				start := t.vec()
+				VMOVUPS(from.at(r, t.width()*v), start)
+				VMOVUPS(start, dst.at(r, t.width()*v))
+			}
+		}
+		Label("there")
 	}
 	t.codes = pointers("codes", rows, cs, cs3, 1)
 	t.scale = pointers("scale", rows, gs, gs3, 1)
@@ -178,7 +192,7 @@ func integerKernel(f format, suffix string, l level, rows int) {
 	DECQ(groups)
 	JNZ(LabelRef("group"))
 	if l > plain {
-		dst := t.destination()
+		dst := t.rowsOf("dst")
 		for r, row := range t.result {
 			VMOVUPS(row[0], dst.at(r, 0))
 		}
@@ -187,9 +201,10 @@ func integerKernel(f format, suffix string, l level, rows int) {
 	RET()
 }
 
-func (t *tile) destination() rowPointers {
-	s, s3 := strides("dstStride", t.rows)
-	return pointers("dst", t.rows, s, s3, 1)
+// rowsOf addresses the rows of dst or from.
+func (t *tile) rowsOf(param string) rowPointers {
+	s, s3 := strides(param+"Stride", t.rows)
+	return pointers(param, t.rows, s, s3, 1)
 }
 
 // weights is the address of register v of step k, four k a step.

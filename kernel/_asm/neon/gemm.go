@@ -23,9 +23,9 @@ func integerStrips(tier string) {
 	for _, s := range strips {
 		for _, rows := range []int{4, 2, 1} {
 			text(fmt.Sprintf("gemm%s%sx%d", s.name, tier, rows),
-				fmt.Sprintf("adds to dst[%d][16] codes x panel; see integerStrip for the arguments.", rows),
+				fmt.Sprintf("writes to dst[%d][16] from plus codes x panel; see integerStrip for the arguments.", rows),
 				"dst *float32", "dstStride int", "panel *uint8", "scales *float32", "groups int", "codes *int8", "codeStride int",
-				"scale *float32", "sums *float32", "groupStride int")
+				"scale *float32", "sums *float32", "groupStride int", "from *float32", "fromStride int")
 			s.strip(tier, rows)
 		}
 	}
@@ -41,6 +41,22 @@ func (s strip) strip(tier string, rows int) {
 			o("ADD %s, %s, %s", stride, p[r-1], p[r])
 		}
 	}
+	const from, to = "R24", "R25"
+	load([]string{from, stride}, "from", "fromStride")
+	o("CMP %s, %s", from, dst)
+	o("BEQ there")
+	o("MOVD %s, %s", dst, to)
+	for r := range rows {
+		for at := 0; at < 64; at += 32 {
+			ldp(0, 1, from, at)
+			stp(0, 1, to, at)
+		}
+		if r < rows-1 {
+			o("ADD %s, %s", stride, from)
+			o("ADD %s, %s", dstStride, to)
+		}
+	}
+	label("there")
 	load([]string{stride}, "codeStride")
 	rowPointers(codes, "codes")
 	load([]string{stride}, "groupStride")

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package kernel
+
+// FreeMemory is not known here.
+func FreeMemory() (bytes int64, known bool) { return 0, false }
