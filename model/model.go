@@ -121,13 +121,13 @@ func Open(f *gguf.File, o Options) (*Model, error) {
 	if m.bind(b, a); b.err != nil {
 		return nil, b.err
 	}
+	m.step = m.stepMatrices(b.matrices)
 	if !o.Exact {
 		if err := m.prepare(b.matrices, o); err != nil {
 			m.Close()
 			return nil, err
 		}
 	}
-	m.step = m.stepMatrices(b.matrices)
 	return m, nil
 }
 

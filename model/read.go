@@ -1,8 +1,6 @@
 package model
 
 import (
-	"slices"
-
 	"pith/gguf"
 	"pith/kernel"
 )
@@ -14,9 +12,6 @@ func (m *Model) stepMatrices(bound []boundMatrix) []*kernel.Matrix {
 	taken := map[*gguf.Tensor]int{}
 	for _, b := range bound {
 		if b.Matrix == m.embed && m.embed != m.output {
-			continue
-		}
-		if slices.Contains(list, b.Matrix) {
 			continue
 		}
 		if len(b.tensor.Dims) > 2 && b.tensor.Dims[2] > 1 {
