@@ -11,6 +11,10 @@ func dotBlockK(dst []float32, stride int, q []float32, block []byte, g, n, d int
 		dotBlockKGeneric(dst, stride, q, block, g, n, d, f)
 		return
 	}
+	if CPU() >= AVX512 {
+		dotBlockKAVX512(dst, stride, q, block, g, n, d, f)
+		return
+	}
 	p := roundUp(d, f.unit())
 	if p <= smallSlots {
 		var x [4 * smallSlots]int16
@@ -40,6 +44,10 @@ func dotBlockKAVX2(dst []float32, stride int, q []float32, block []byte, g, n, d
 func accumulateBlockV(acc, weights []float32, stride int, block []byte, g, n, d int, f GroupFormat) {
 	if CPU() < AVX2 {
 		accumulateBlockVGeneric(acc, weights, stride, block, g, n, d, f)
+		return
+	}
+	if CPU() >= AVX512 {
+		accumulateBlockVAVX512(acc, weights, stride, block, g, n, d, f)
 		return
 	}
 	var x [4 * 64]int16
