@@ -6,16 +6,17 @@ package kernel
 // block would cost as much as the block.
 const smallSlots = 128
 
-func dotBlockK(dst []float32, stride int, q []float32, block []byte, g, n, d int, f GroupFormat) {
+func dotBlockK(dst []float32, stride int, q []float32, block, next []byte, g, n, d int, f GroupFormat) {
 	if CPU() < AVX2 {
 		dotBlockKGeneric(dst, stride, q, block, g, n, d, f)
 		return
 	}
 	if CPU() >= AVX512 {
-		dotBlockKAVX512(dst, stride, q, block, g, n, d, f)
+		dotBlockKAVX512(dst, stride, q, block, next, g, n, d, f)
 		return
 	}
-	p := roundUp(d, f.unit())
+	prefetchAll(next)
+	p := f.round(d)
 	if p <= smallSlots {
 		var x [4 * smallSlots]int16
 		dotBlockKAVX2(dst, stride, q, block, g, n, d, p, f, x[:])

@@ -6,12 +6,13 @@ package kernel
 // block would cost as much as the block.
 const smallSlots = 128
 
-func dotBlockK(dst []float32, stride int, q []float32, block []byte, g, n, d int, f GroupFormat) {
+func dotBlockK(dst []float32, stride int, q []float32, block, next []byte, g, n, d int, f GroupFormat) {
 	if CPU() < NEON {
 		dotBlockKGeneric(dst, stride, q, block, g, n, d, f)
 		return
 	}
-	p := roundUp(d, f.unit())
+	prefetchAll(next)
+	p := f.round(d)
 	if p <= smallSlots {
 		var x [4 * smallSlots]int16
 		dotBlockKNEON(dst, stride, q, block, g, n, d, p, f, x[:])

@@ -15,9 +15,9 @@
 
 #include "textflag.h"
 
-// func groupBlock2x1AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV
-TEXT ·groupBlock2x1AVX512(SB), $1152-72
+// func groupBlock2x1AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
+TEXT ·groupBlock2x1AVX512(SB), $1152-88
 	MOVQ         x+16(FP), AX
 	MOVQ         xStride+24(FP), CX
 	MOVQ         live+32(FP), CX
@@ -138,36 +138,42 @@ nothing:
 nothing_done:
 	MOVQ   dst+0(FP), AX
 	MOVQ   lanes+56(FP), CX
+	MOVQ   ahead+72(FP), DI
+	MOVQ   step+80(FP), R8
 	LEAQ   (BX)(DX*4), BX
 	IMUL3Q $0x00000002, DX, DX
 
 octets:
 	CMPQ         CX, $0x00000011
 	JLT          octets_done
-	MOVQ         BX, DI
-	MOVQ         DX, R8
-	XORQ         R9, R9
-	LEAQ         (DX)(DX*2), R8
-	LEAQ         (DX)(DX*1), R9
+	MOVQ         BX, R9
+	MOVQ         DX, R10
+	XORQ         R11, R11
+	LEAQ         (DX)(DX*2), R10
+	LEAQ         (DX)(DX*1), R11
 	CMPQ         CX, $0x00000019
-	CMOVQLT      R9, R8
+	CMOVQLT      R11, R10
 	VPXORD       Z7, Z7, Z7
 	VMOVDQA32    Z7, Z0
 	VMOVDQA32    Z7, Z1
-	MOVQ         SI, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         SI, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codes30003<>+0(SB), Z2
 
 slots:
-	CMPQ            R10, $0x00000010
+	CMPQ            R12, $0x00000010
 	JLT             slots_done
-	VBROADCASTI64X4 (DI), Z3
-	VINSERTI64X4    $0x01, (DI)(DX*1), Z3, Z3
-	VBROADCASTI64X4 (DI)(DX*2), Z4
-	VINSERTI64X4    $0x01, (DI)(R8*1), Z4, Z4
+	VBROADCASTI64X4 (R9), Z3
+	VINSERTI64X4    $0x01, (R9)(DX*1), Z3, Z3
+	VBROADCASTI64X4 (R9)(DX*2), Z4
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z4, Z4
 	VPANDD          Z2, Z3, Z5
 	VPANDD          Z2, Z4, Z6
-	VPBROADCASTD    (R9), Z9
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    (R11), Z9
 	VPMADDWD        Z5, Z9, Z5
 	VPADDD          Z5, Z0, Z0
 	VPMADDWD        Z6, Z9, Z5
@@ -176,7 +182,7 @@ slots:
 	VPANDD          Z2, Z5, Z5
 	VPSRLD          $0x02, Z4, Z6
 	VPANDD          Z2, Z6, Z6
-	VPBROADCASTD    4(R9), Z9
+	VPBROADCASTD    4(R11), Z9
 	VPMADDWD        Z5, Z9, Z5
 	VPADDD          Z5, Z0, Z0
 	VPMADDWD        Z6, Z9, Z5
@@ -185,7 +191,11 @@ slots:
 	VPANDD          Z2, Z5, Z5
 	VPSRLD          $0x04, Z4, Z6
 	VPANDD          Z2, Z6, Z6
-	VPBROADCASTD    8(R9), Z9
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    8(R11), Z9
 	VPMADDWD        Z5, Z9, Z5
 	VPADDD          Z5, Z0, Z0
 	VPMADDWD        Z6, Z9, Z5
@@ -194,7 +204,7 @@ slots:
 	VPANDD          Z2, Z5, Z5
 	VPSRLD          $0x06, Z4, Z6
 	VPANDD          Z2, Z6, Z6
-	VPBROADCASTD    12(R9), Z9
+	VPBROADCASTD    12(R11), Z9
 	VPMADDWD        Z5, Z9, Z5
 	VPADDD          Z5, Z0, Z0
 	VPMADDWD        Z6, Z9, Z5
@@ -203,7 +213,11 @@ slots:
 	VPANDD          Z2, Z5, Z5
 	VPSRLD          $0x08, Z4, Z6
 	VPANDD          Z2, Z6, Z6
-	VPBROADCASTD    16(R9), Z9
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    16(R11), Z9
 	VPMADDWD        Z5, Z9, Z5
 	VPADDD          Z5, Z0, Z0
 	VPMADDWD        Z6, Z9, Z5
@@ -212,7 +226,7 @@ slots:
 	VPANDD          Z2, Z5, Z5
 	VPSRLD          $0x0a, Z4, Z6
 	VPANDD          Z2, Z6, Z6
-	VPBROADCASTD    20(R9), Z9
+	VPBROADCASTD    20(R11), Z9
 	VPMADDWD        Z5, Z9, Z5
 	VPADDD          Z5, Z0, Z0
 	VPMADDWD        Z6, Z9, Z5
@@ -221,7 +235,11 @@ slots:
 	VPANDD          Z2, Z5, Z5
 	VPSRLD          $0x0c, Z4, Z6
 	VPANDD          Z2, Z6, Z6
-	VPBROADCASTD    24(R9), Z9
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    24(R11), Z9
 	VPMADDWD        Z5, Z9, Z5
 	VPADDD          Z5, Z0, Z0
 	VPMADDWD        Z6, Z9, Z5
@@ -230,42 +248,42 @@ slots:
 	VPANDD          Z2, Z3, Z3
 	VPSRLD          $0x0e, Z4, Z4
 	VPANDD          Z2, Z4, Z4
-	VPBROADCASTD    28(R9), Z5
+	VPBROADCASTD    28(R11), Z5
 	VPMADDWD        Z3, Z5, Z3
 	VPADDD          Z3, Z0, Z0
 	VPMADDWD        Z4, Z5, Z3
 	VPADDD          Z3, Z1, Z1
+	ADDQ            $0x00000020, R11
 	ADDQ            $0x00000020, R9
-	ADDQ            $0x00000020, DI
-	SUBQ            $0x00000010, R10
+	SUBQ            $0x00000010, R12
 	JMP             slots
 
 slots_done:
-	MOVQ        dstStride+8(FP), DI
-	MOVQ        add+64(FP), DI
-	MOVQ        CX, R8
-	MOVL        $0x0000ffff, R9
-	BZHIL       R8, R9, R9
-	KMOVW       R9, K1
+	MOVQ        dstStride+8(FP), R9
+	MOVQ        add+64(FP), R9
+	MOVQ        CX, R10
+	MOVL        $0x0000ffff, R11
+	BZHIL       R10, R11, R11
+	KMOVW       R11, K1
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(SI), Z0, Z0
 	VADDPS.BCST -60(SI), Z0, Z0
-	TESTQ       DI, DI
+	TESTQ       R9, R9
 	JE          store
 	VMOVUPS.Z   (AX), K1, Z2
 	VADDPS      Z0, Z2, Z0
 
 store:
 	VMOVUPS     Z0, K1, (AX)
-	MOVQ        CX, R8
-	SUBQ        $0x00000010, R8
-	MOVL        $0x0000ffff, R9
-	BZHIL       R8, R9, R9
-	KMOVW       R9, K1
+	MOVQ        CX, R10
+	SUBQ        $0x00000010, R10
+	MOVL        $0x0000ffff, R11
+	BZHIL       R10, R11, R11
+	KMOVW       R11, K1
 	VCVTDQ2PS   Z1, Z1
 	VMULPS.BCST -64(SI), Z1, Z1
 	VADDPS.BCST -60(SI), Z1, Z1
-	TESTQ       DI, DI
+	TESTQ       R9, R9
 	JE          store_2
 	VMOVUPS.Z   64(AX), K1, Z0
 	VADDPS      Z1, Z0, Z1
@@ -284,77 +302,93 @@ octets_done:
 octets_2:
 	CMPQ         CX, $0x00000001
 	JLT          octets_2_done
-	MOVQ         BX, DI
-	MOVQ         DX, R8
-	XORQ         R9, R9
+	MOVQ         BX, R9
+	MOVQ         DX, R10
+	XORQ         R11, R11
 	CMPQ         CX, $0x00000009
-	CMOVQLT      R9, R8
+	CMOVQLT      R11, R10
 	VPXORD       Z8, Z8, Z8
 	VMOVDQA32    Z8, Z0
-	MOVQ         SI, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         SI, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codes30003<>+0(SB), Z1
 
 slots_2:
-	CMPQ            R10, $0x00000010
+	CMPQ            R12, $0x00000010
 	JLT             slots_2_done
-	VBROADCASTI64X4 (DI), Z2
-	VINSERTI64X4    $0x01, (DI)(R8*1), Z2, Z2
+	VBROADCASTI64X4 (R9), Z2
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z2, Z2
 	VPANDD          Z1, Z2, Z3
-	VPBROADCASTD    (R9), Z4
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    (R11), Z4
 	VPMADDWD        Z3, Z4, Z3
 	VPADDD          Z3, Z0, Z0
 	VPSRLD          $0x02, Z2, Z3
 	VPANDD          Z1, Z3, Z3
-	VPBROADCASTD    4(R9), Z4
+	VPBROADCASTD    4(R11), Z4
 	VPMADDWD        Z3, Z4, Z3
 	VPADDD          Z3, Z0, Z0
 	VPSRLD          $0x04, Z2, Z3
 	VPANDD          Z1, Z3, Z3
-	VPBROADCASTD    8(R9), Z4
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    8(R11), Z4
 	VPMADDWD        Z3, Z4, Z3
 	VPADDD          Z3, Z0, Z0
 	VPSRLD          $0x06, Z2, Z3
 	VPANDD          Z1, Z3, Z3
-	VPBROADCASTD    12(R9), Z4
+	VPBROADCASTD    12(R11), Z4
 	VPMADDWD        Z3, Z4, Z3
 	VPADDD          Z3, Z0, Z0
 	VPSRLD          $0x08, Z2, Z3
 	VPANDD          Z1, Z3, Z3
-	VPBROADCASTD    16(R9), Z4
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    16(R11), Z4
 	VPMADDWD        Z3, Z4, Z3
 	VPADDD          Z3, Z0, Z0
 	VPSRLD          $0x0a, Z2, Z3
 	VPANDD          Z1, Z3, Z3
-	VPBROADCASTD    20(R9), Z4
+	VPBROADCASTD    20(R11), Z4
 	VPMADDWD        Z3, Z4, Z3
 	VPADDD          Z3, Z0, Z0
 	VPSRLD          $0x0c, Z2, Z3
 	VPANDD          Z1, Z3, Z3
-	VPBROADCASTD    24(R9), Z4
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    24(R11), Z4
 	VPMADDWD        Z3, Z4, Z3
 	VPADDD          Z3, Z0, Z0
 	VPSRLD          $0x0e, Z2, Z2
 	VPANDD          Z1, Z2, Z2
-	VPBROADCASTD    28(R9), Z3
+	VPBROADCASTD    28(R11), Z3
 	VPMADDWD        Z2, Z3, Z2
 	VPADDD          Z2, Z0, Z0
+	ADDQ            $0x00000020, R11
 	ADDQ            $0x00000020, R9
-	ADDQ            $0x00000020, DI
-	SUBQ            $0x00000010, R10
+	SUBQ            $0x00000010, R12
 	JMP             slots_2
 
 slots_2_done:
-	MOVQ        dstStride+8(FP), DI
-	MOVQ        add+64(FP), DI
-	MOVQ        CX, R8
-	MOVL        $0x0000ffff, R9
-	BZHIL       R8, R9, R9
-	KMOVW       R9, K1
+	MOVQ        dstStride+8(FP), R9
+	MOVQ        add+64(FP), R9
+	MOVQ        CX, R10
+	MOVL        $0x0000ffff, R11
+	BZHIL       R10, R11, R11
+	KMOVW       R11, K1
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(SI), Z0, Z0
 	VADDPS.BCST -60(SI), Z0, Z0
-	TESTQ       DI, DI
+	TESTQ       R9, R9
 	JE          store_3
 	VMOVUPS.Z   (AX), K1, Z1
 	VADDPS      Z0, Z1, Z0
@@ -383,9 +417,9 @@ GLOBL foldLowest<>(SB), RODATA|NOPTR, $4
 DATA codes30003<>+0(SB)/4, $0x00030003
 GLOBL codes30003<>(SB), RODATA|NOPTR, $4
 
-// func groupBlock2x2AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV
-TEXT ·groupBlock2x2AVX512(SB), $2176-72
+// func groupBlock2x2AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
+TEXT ·groupBlock2x2AVX512(SB), $2176-88
 	MOVQ         x+16(FP), AX
 	MOVQ         xStride+24(FP), CX
 	MOVQ         live+32(FP), DX
@@ -557,43 +591,49 @@ nothing_2:
 nothing_done_2:
 	MOVQ   dst+0(FP), AX
 	MOVQ   lanes+56(FP), CX
-	LEAQ   (SI)(BX*4), DX
+	MOVQ   ahead+72(FP), DX
+	MOVQ   step+80(FP), R8
+	LEAQ   (SI)(BX*4), SI
 	IMUL3Q $0x00000002, BX, BX
 
 octets_3:
 	CMPQ         CX, $0x00000011
 	JLT          octets_3_done
-	MOVQ         DX, SI
-	MOVQ         BX, R8
-	XORQ         R9, R9
-	LEAQ         (BX)(BX*2), R8
-	LEAQ         (BX)(BX*1), R9
+	MOVQ         SI, R9
+	MOVQ         BX, R10
+	XORQ         R11, R11
+	LEAQ         (BX)(BX*2), R10
+	LEAQ         (BX)(BX*1), R11
 	CMPQ         CX, $0x00000019
-	CMOVQLT      R9, R8
+	CMOVQLT      R11, R10
 	VPXORD       Z10, Z10, Z10
 	VMOVDQA32    Z10, Z0
 	VMOVDQA32    Z10, Z1
 	VMOVDQA32    Z10, Z2
 	VMOVDQA32    Z10, Z3
-	MOVQ         DI, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         DI, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codes30003<>+0(SB), Z4
 
 slots_3:
-	CMPQ            R10, $0x00000010
+	CMPQ            R12, $0x00000010
 	JLT             slots_3_done
-	VBROADCASTI64X4 (SI), Z5
-	VINSERTI64X4    $0x01, (SI)(BX*1), Z5, Z5
-	VBROADCASTI64X4 (SI)(BX*2), Z6
-	VINSERTI64X4    $0x01, (SI)(R8*1), Z6, Z6
+	VBROADCASTI64X4 (R9), Z5
+	VINSERTI64X4    $0x01, (R9)(BX*1), Z5, Z5
+	VBROADCASTI64X4 (R9)(BX*2), Z6
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z6, Z6
 	VPANDD          Z4, Z5, Z7
 	VPANDD          Z4, Z6, Z8
-	VPBROADCASTD    (R9), Z9
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    (R11), Z9
 	VPMADDWD        Z7, Z9, Z12
 	VPADDD          Z12, Z0, Z0
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z2, Z2
-	VPBROADCASTD    1024(R9), Z9
+	VPBROADCASTD    1024(R11), Z9
 	VPMADDWD        Z7, Z9, Z7
 	VPADDD          Z7, Z1, Z1
 	VPMADDWD        Z8, Z9, Z7
@@ -602,12 +642,12 @@ slots_3:
 	VPANDD          Z4, Z7, Z7
 	VPSRLD          $0x02, Z6, Z8
 	VPANDD          Z4, Z8, Z8
-	VPBROADCASTD    4(R9), Z9
+	VPBROADCASTD    4(R11), Z9
 	VPMADDWD        Z7, Z9, Z12
 	VPADDD          Z12, Z0, Z0
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z2, Z2
-	VPBROADCASTD    1028(R9), Z9
+	VPBROADCASTD    1028(R11), Z9
 	VPMADDWD        Z7, Z9, Z7
 	VPADDD          Z7, Z1, Z1
 	VPMADDWD        Z8, Z9, Z7
@@ -616,12 +656,16 @@ slots_3:
 	VPANDD          Z4, Z7, Z7
 	VPSRLD          $0x04, Z6, Z8
 	VPANDD          Z4, Z8, Z8
-	VPBROADCASTD    8(R9), Z9
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    8(R11), Z9
 	VPMADDWD        Z7, Z9, Z12
 	VPADDD          Z12, Z0, Z0
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z2, Z2
-	VPBROADCASTD    1032(R9), Z9
+	VPBROADCASTD    1032(R11), Z9
 	VPMADDWD        Z7, Z9, Z7
 	VPADDD          Z7, Z1, Z1
 	VPMADDWD        Z8, Z9, Z7
@@ -630,12 +674,12 @@ slots_3:
 	VPANDD          Z4, Z7, Z7
 	VPSRLD          $0x06, Z6, Z8
 	VPANDD          Z4, Z8, Z8
-	VPBROADCASTD    12(R9), Z9
+	VPBROADCASTD    12(R11), Z9
 	VPMADDWD        Z7, Z9, Z12
 	VPADDD          Z12, Z0, Z0
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z2, Z2
-	VPBROADCASTD    1036(R9), Z9
+	VPBROADCASTD    1036(R11), Z9
 	VPMADDWD        Z7, Z9, Z7
 	VPADDD          Z7, Z1, Z1
 	VPMADDWD        Z8, Z9, Z7
@@ -644,12 +688,16 @@ slots_3:
 	VPANDD          Z4, Z7, Z7
 	VPSRLD          $0x08, Z6, Z8
 	VPANDD          Z4, Z8, Z8
-	VPBROADCASTD    16(R9), Z9
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    16(R11), Z9
 	VPMADDWD        Z7, Z9, Z12
 	VPADDD          Z12, Z0, Z0
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z2, Z2
-	VPBROADCASTD    1040(R9), Z9
+	VPBROADCASTD    1040(R11), Z9
 	VPMADDWD        Z7, Z9, Z7
 	VPADDD          Z7, Z1, Z1
 	VPMADDWD        Z8, Z9, Z7
@@ -658,12 +706,12 @@ slots_3:
 	VPANDD          Z4, Z7, Z7
 	VPSRLD          $0x0a, Z6, Z8
 	VPANDD          Z4, Z8, Z8
-	VPBROADCASTD    20(R9), Z9
+	VPBROADCASTD    20(R11), Z9
 	VPMADDWD        Z7, Z9, Z12
 	VPADDD          Z12, Z0, Z0
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z2, Z2
-	VPBROADCASTD    1044(R9), Z9
+	VPBROADCASTD    1044(R11), Z9
 	VPMADDWD        Z7, Z9, Z7
 	VPADDD          Z7, Z1, Z1
 	VPMADDWD        Z8, Z9, Z7
@@ -672,12 +720,16 @@ slots_3:
 	VPANDD          Z4, Z7, Z7
 	VPSRLD          $0x0c, Z6, Z8
 	VPANDD          Z4, Z8, Z8
-	VPBROADCASTD    24(R9), Z9
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    24(R11), Z9
 	VPMADDWD        Z7, Z9, Z12
 	VPADDD          Z12, Z0, Z0
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z2, Z2
-	VPBROADCASTD    1048(R9), Z9
+	VPBROADCASTD    1048(R11), Z9
 	VPMADDWD        Z7, Z9, Z7
 	VPADDD          Z7, Z1, Z1
 	VPMADDWD        Z8, Z9, Z7
@@ -686,32 +738,32 @@ slots_3:
 	VPANDD          Z4, Z5, Z5
 	VPSRLD          $0x0e, Z6, Z6
 	VPANDD          Z4, Z6, Z6
-	VPBROADCASTD    28(R9), Z7
+	VPBROADCASTD    28(R11), Z7
 	VPMADDWD        Z5, Z7, Z8
 	VPADDD          Z8, Z0, Z0
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z2, Z2
-	VPBROADCASTD    1052(R9), Z7
+	VPBROADCASTD    1052(R11), Z7
 	VPMADDWD        Z5, Z7, Z5
 	VPADDD          Z5, Z1, Z1
 	VPMADDWD        Z6, Z7, Z5
 	VPADDD          Z5, Z3, Z3
+	ADDQ            $0x00000020, R11
 	ADDQ            $0x00000020, R9
-	ADDQ            $0x00000020, SI
-	SUBQ            $0x00000010, R10
+	SUBQ            $0x00000010, R12
 	JMP             slots_3
 
 slots_3_done:
-	MOVQ        dstStride+8(FP), SI
-	MOVQ        add+64(FP), R8
-	MOVQ        CX, R9
-	MOVL        $0x0000ffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
+	MOVQ        dstStride+8(FP), R9
+	MOVQ        add+64(FP), R10
+	MOVQ        CX, R11
+	MOVL        $0x0000ffff, R12
+	BZHIL       R11, R12, R12
+	KMOVW       R12, K1
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(DI), Z0, Z0
 	VADDPS.BCST -60(DI), Z0, Z0
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_4
 	VMOVUPS.Z   (AX), K1, Z4
 	VADDPS      Z0, Z4, Z0
@@ -721,22 +773,22 @@ store_4:
 	VCVTDQ2PS   Z1, Z1
 	VMULPS.BCST -56(DI), Z1, Z1
 	VADDPS.BCST -52(DI), Z1, Z1
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_5
-	VMOVUPS.Z   (AX)(SI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R9*1), K1, Z0
 	VADDPS      Z1, Z0, Z1
 
 store_5:
-	VMOVUPS     Z1, K1, (AX)(SI*1)
-	MOVQ        CX, R9
-	SUBQ        $0x00000010, R9
-	MOVL        $0x0000ffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
+	VMOVUPS     Z1, K1, (AX)(R9*1)
+	MOVQ        CX, R11
+	SUBQ        $0x00000010, R11
+	MOVL        $0x0000ffff, R12
+	BZHIL       R11, R12, R12
+	KMOVW       R12, K1
 	VCVTDQ2PS   Z2, Z2
 	VMULPS.BCST -64(DI), Z2, Z2
 	VADDPS.BCST -60(DI), Z2, Z2
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_6
 	VMOVUPS.Z   64(AX), K1, Z0
 	VADDPS      Z2, Z0, Z2
@@ -746,18 +798,18 @@ store_6:
 	VCVTDQ2PS   Z3, Z3
 	VMULPS.BCST -56(DI), Z3, Z3
 	VADDPS.BCST -52(DI), Z3, Z3
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_7
-	VMOVUPS.Z   64(AX)(SI*1), K1, Z0
+	VMOVUPS.Z   64(AX)(R9*1), K1, Z0
 	VADDPS      Z3, Z0, Z3
 
 store_7:
-	VMOVUPS Z3, K1, 64(AX)(SI*1)
+	VMOVUPS Z3, K1, 64(AX)(R9*1)
 	ADDQ    $0x00000080, AX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
+	ADDQ    BX, SI
+	ADDQ    BX, SI
+	ADDQ    BX, SI
+	ADDQ    BX, SI
 	SUBQ    $0x00000020, CX
 	JMP     octets_3
 
@@ -765,102 +817,118 @@ octets_3_done:
 octets_4:
 	CMPQ         CX, $0x00000001
 	JLT          octets_4_done
-	MOVQ         DX, SI
-	MOVQ         BX, R8
-	XORQ         R9, R9
+	MOVQ         SI, R9
+	MOVQ         BX, R10
+	XORQ         R11, R11
 	CMPQ         CX, $0x00000009
-	CMOVQLT      R9, R8
+	CMOVQLT      R11, R10
 	VPXORD       Z11, Z11, Z11
 	VMOVDQA32    Z11, Z0
 	VMOVDQA32    Z11, Z1
-	MOVQ         DI, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         DI, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codes30003<>+0(SB), Z2
 
 slots_4:
-	CMPQ            R10, $0x00000010
+	CMPQ            R12, $0x00000010
 	JLT             slots_4_done
-	VBROADCASTI64X4 (SI), Z3
-	VINSERTI64X4    $0x01, (SI)(R8*1), Z3, Z3
+	VBROADCASTI64X4 (R9), Z3
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z3, Z3
 	VPANDD          Z2, Z3, Z4
-	VPBROADCASTD    (R9), Z5
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    (R11), Z5
 	VPMADDWD        Z4, Z5, Z5
 	VPADDD          Z5, Z0, Z0
-	VPBROADCASTD    1024(R9), Z5
+	VPBROADCASTD    1024(R11), Z5
 	VPMADDWD        Z4, Z5, Z4
 	VPADDD          Z4, Z1, Z1
 	VPSRLD          $0x02, Z3, Z4
 	VPANDD          Z2, Z4, Z4
-	VPBROADCASTD    4(R9), Z5
+	VPBROADCASTD    4(R11), Z5
 	VPMADDWD        Z4, Z5, Z5
 	VPADDD          Z5, Z0, Z0
-	VPBROADCASTD    1028(R9), Z5
+	VPBROADCASTD    1028(R11), Z5
 	VPMADDWD        Z4, Z5, Z4
 	VPADDD          Z4, Z1, Z1
 	VPSRLD          $0x04, Z3, Z4
 	VPANDD          Z2, Z4, Z4
-	VPBROADCASTD    8(R9), Z5
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    8(R11), Z5
 	VPMADDWD        Z4, Z5, Z5
 	VPADDD          Z5, Z0, Z0
-	VPBROADCASTD    1032(R9), Z5
+	VPBROADCASTD    1032(R11), Z5
 	VPMADDWD        Z4, Z5, Z4
 	VPADDD          Z4, Z1, Z1
 	VPSRLD          $0x06, Z3, Z4
 	VPANDD          Z2, Z4, Z4
-	VPBROADCASTD    12(R9), Z5
+	VPBROADCASTD    12(R11), Z5
 	VPMADDWD        Z4, Z5, Z5
 	VPADDD          Z5, Z0, Z0
-	VPBROADCASTD    1036(R9), Z5
+	VPBROADCASTD    1036(R11), Z5
 	VPMADDWD        Z4, Z5, Z4
 	VPADDD          Z4, Z1, Z1
 	VPSRLD          $0x08, Z3, Z4
 	VPANDD          Z2, Z4, Z4
-	VPBROADCASTD    16(R9), Z5
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    16(R11), Z5
 	VPMADDWD        Z4, Z5, Z5
 	VPADDD          Z5, Z0, Z0
-	VPBROADCASTD    1040(R9), Z5
+	VPBROADCASTD    1040(R11), Z5
 	VPMADDWD        Z4, Z5, Z4
 	VPADDD          Z4, Z1, Z1
 	VPSRLD          $0x0a, Z3, Z4
 	VPANDD          Z2, Z4, Z4
-	VPBROADCASTD    20(R9), Z5
+	VPBROADCASTD    20(R11), Z5
 	VPMADDWD        Z4, Z5, Z5
 	VPADDD          Z5, Z0, Z0
-	VPBROADCASTD    1044(R9), Z5
+	VPBROADCASTD    1044(R11), Z5
 	VPMADDWD        Z4, Z5, Z4
 	VPADDD          Z4, Z1, Z1
 	VPSRLD          $0x0c, Z3, Z4
 	VPANDD          Z2, Z4, Z4
-	VPBROADCASTD    24(R9), Z5
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    24(R11), Z5
 	VPMADDWD        Z4, Z5, Z5
 	VPADDD          Z5, Z0, Z0
-	VPBROADCASTD    1048(R9), Z5
+	VPBROADCASTD    1048(R11), Z5
 	VPMADDWD        Z4, Z5, Z4
 	VPADDD          Z4, Z1, Z1
 	VPSRLD          $0x0e, Z3, Z3
 	VPANDD          Z2, Z3, Z3
-	VPBROADCASTD    28(R9), Z4
+	VPBROADCASTD    28(R11), Z4
 	VPMADDWD        Z3, Z4, Z4
 	VPADDD          Z4, Z0, Z0
-	VPBROADCASTD    1052(R9), Z4
+	VPBROADCASTD    1052(R11), Z4
 	VPMADDWD        Z3, Z4, Z3
 	VPADDD          Z3, Z1, Z1
+	ADDQ            $0x00000020, R11
 	ADDQ            $0x00000020, R9
-	ADDQ            $0x00000020, SI
-	SUBQ            $0x00000010, R10
+	SUBQ            $0x00000010, R12
 	JMP             slots_4
 
 slots_4_done:
-	MOVQ        dstStride+8(FP), SI
-	MOVQ        add+64(FP), R8
-	MOVQ        CX, R9
-	MOVL        $0x0000ffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
+	MOVQ        dstStride+8(FP), R9
+	MOVQ        add+64(FP), R10
+	MOVQ        CX, R11
+	MOVL        $0x0000ffff, R12
+	BZHIL       R11, R12, R12
+	KMOVW       R12, K1
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(DI), Z0, Z0
 	VADDPS.BCST -60(DI), Z0, Z0
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_8
 	VMOVUPS.Z   (AX), K1, Z2
 	VADDPS      Z0, Z2, Z0
@@ -870,16 +938,16 @@ store_8:
 	VCVTDQ2PS   Z1, Z1
 	VMULPS.BCST -56(DI), Z1, Z1
 	VADDPS.BCST -52(DI), Z1, Z1
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_9
-	VMOVUPS.Z   (AX)(SI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R9*1), K1, Z0
 	VADDPS      Z1, Z0, Z1
 
 store_9:
-	VMOVUPS Z1, K1, (AX)(SI*1)
+	VMOVUPS Z1, K1, (AX)(R9*1)
 	ADDQ    $0x00000040, AX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
+	ADDQ    BX, SI
+	ADDQ    BX, SI
 	SUBQ    $0x00000010, CX
 	JMP     octets_4
 
@@ -887,9 +955,9 @@ octets_4_done:
 	VZEROUPPER
 	RET
 
-// func groupBlock2x3AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV
-TEXT ·groupBlock2x3AVX512(SB), $3200-72
+// func groupBlock2x3AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
+TEXT ·groupBlock2x3AVX512(SB), $3200-88
 	MOVQ         x+16(FP), AX
 	MOVQ         xStride+24(FP), CX
 	MOVQ         live+32(FP), DX
@@ -1112,19 +1180,21 @@ nothing_3:
 nothing_done_3:
 	MOVQ   dst+0(FP), AX
 	MOVQ   lanes+56(FP), CX
-	LEAQ   (SI)(BX*4), DX
+	MOVQ   ahead+72(FP), DX
+	MOVQ   step+80(FP), R8
+	LEAQ   (SI)(BX*4), SI
 	IMUL3Q $0x00000002, BX, BX
 
 octets_5:
 	CMPQ         CX, $0x00000011
 	JLT          octets_5_done
-	MOVQ         DX, SI
-	MOVQ         BX, R8
-	XORQ         R9, R9
-	LEAQ         (BX)(BX*2), R8
-	LEAQ         (BX)(BX*1), R9
+	MOVQ         SI, R9
+	MOVQ         BX, R10
+	XORQ         R11, R11
+	LEAQ         (BX)(BX*2), R10
+	LEAQ         (BX)(BX*1), R11
 	CMPQ         CX, $0x00000019
-	CMOVQLT      R9, R8
+	CMOVQLT      R11, R10
 	VPXORD       Z12, Z12, Z12
 	VMOVDQA32    Z12, Z0
 	VMOVDQA32    Z12, Z1
@@ -1132,30 +1202,34 @@ octets_5:
 	VMOVDQA32    Z12, Z3
 	VMOVDQA32    Z12, Z4
 	VMOVDQA32    Z12, Z5
-	MOVQ         DI, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         DI, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codes30003<>+0(SB), Z6
 
 slots_5:
-	CMPQ            R10, $0x00000010
+	CMPQ            R12, $0x00000010
 	JLT             slots_5_done
-	VBROADCASTI64X4 (SI), Z7
-	VINSERTI64X4    $0x01, (SI)(BX*1), Z7, Z7
-	VBROADCASTI64X4 (SI)(BX*2), Z8
-	VINSERTI64X4    $0x01, (SI)(R8*1), Z8, Z8
+	VBROADCASTI64X4 (R9), Z7
+	VINSERTI64X4    $0x01, (R9)(BX*1), Z7, Z7
+	VBROADCASTI64X4 (R9)(BX*2), Z8
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z8, Z8
 	VPANDD          Z6, Z7, Z9
 	VPANDD          Z6, Z8, Z10
-	VPBROADCASTD    (R9), Z11
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    (R11), Z11
 	VPMADDWD        Z9, Z11, Z14
 	VPADDD          Z14, Z0, Z0
 	VPMADDWD        Z10, Z11, Z11
 	VPADDD          Z11, Z3, Z3
-	VPBROADCASTD    1024(R9), Z11
+	VPBROADCASTD    1024(R11), Z11
 	VPMADDWD        Z9, Z11, Z14
 	VPADDD          Z14, Z1, Z1
 	VPMADDWD        Z10, Z11, Z11
 	VPADDD          Z11, Z4, Z4
-	VPBROADCASTD    2048(R9), Z11
+	VPBROADCASTD    2048(R11), Z11
 	VPMADDWD        Z9, Z11, Z9
 	VPADDD          Z9, Z2, Z2
 	VPMADDWD        Z10, Z11, Z9
@@ -1164,17 +1238,17 @@ slots_5:
 	VPANDD          Z6, Z9, Z9
 	VPSRLD          $0x02, Z8, Z10
 	VPANDD          Z6, Z10, Z10
-	VPBROADCASTD    4(R9), Z11
+	VPBROADCASTD    4(R11), Z11
 	VPMADDWD        Z9, Z11, Z14
 	VPADDD          Z14, Z0, Z0
 	VPMADDWD        Z10, Z11, Z11
 	VPADDD          Z11, Z3, Z3
-	VPBROADCASTD    1028(R9), Z11
+	VPBROADCASTD    1028(R11), Z11
 	VPMADDWD        Z9, Z11, Z14
 	VPADDD          Z14, Z1, Z1
 	VPMADDWD        Z10, Z11, Z11
 	VPADDD          Z11, Z4, Z4
-	VPBROADCASTD    2052(R9), Z11
+	VPBROADCASTD    2052(R11), Z11
 	VPMADDWD        Z9, Z11, Z9
 	VPADDD          Z9, Z2, Z2
 	VPMADDWD        Z10, Z11, Z9
@@ -1183,17 +1257,21 @@ slots_5:
 	VPANDD          Z6, Z9, Z9
 	VPSRLD          $0x04, Z8, Z10
 	VPANDD          Z6, Z10, Z10
-	VPBROADCASTD    8(R9), Z11
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    8(R11), Z11
 	VPMADDWD        Z9, Z11, Z14
 	VPADDD          Z14, Z0, Z0
 	VPMADDWD        Z10, Z11, Z11
 	VPADDD          Z11, Z3, Z3
-	VPBROADCASTD    1032(R9), Z11
+	VPBROADCASTD    1032(R11), Z11
 	VPMADDWD        Z9, Z11, Z14
 	VPADDD          Z14, Z1, Z1
 	VPMADDWD        Z10, Z11, Z11
 	VPADDD          Z11, Z4, Z4
-	VPBROADCASTD    2056(R9), Z11
+	VPBROADCASTD    2056(R11), Z11
 	VPMADDWD        Z9, Z11, Z9
 	VPADDD          Z9, Z2, Z2
 	VPMADDWD        Z10, Z11, Z9
@@ -1202,17 +1280,17 @@ slots_5:
 	VPANDD          Z6, Z9, Z9
 	VPSRLD          $0x06, Z8, Z10
 	VPANDD          Z6, Z10, Z10
-	VPBROADCASTD    12(R9), Z11
+	VPBROADCASTD    12(R11), Z11
 	VPMADDWD        Z9, Z11, Z14
 	VPADDD          Z14, Z0, Z0
 	VPMADDWD        Z10, Z11, Z11
 	VPADDD          Z11, Z3, Z3
-	VPBROADCASTD    1036(R9), Z11
+	VPBROADCASTD    1036(R11), Z11
 	VPMADDWD        Z9, Z11, Z14
 	VPADDD          Z14, Z1, Z1
 	VPMADDWD        Z10, Z11, Z11
 	VPADDD          Z11, Z4, Z4
-	VPBROADCASTD    2060(R9), Z11
+	VPBROADCASTD    2060(R11), Z11
 	VPMADDWD        Z9, Z11, Z9
 	VPADDD          Z9, Z2, Z2
 	VPMADDWD        Z10, Z11, Z9
@@ -1221,17 +1299,21 @@ slots_5:
 	VPANDD          Z6, Z9, Z9
 	VPSRLD          $0x08, Z8, Z10
 	VPANDD          Z6, Z10, Z10
-	VPBROADCASTD    16(R9), Z11
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    16(R11), Z11
 	VPMADDWD        Z9, Z11, Z14
 	VPADDD          Z14, Z0, Z0
 	VPMADDWD        Z10, Z11, Z11
 	VPADDD          Z11, Z3, Z3
-	VPBROADCASTD    1040(R9), Z11
+	VPBROADCASTD    1040(R11), Z11
 	VPMADDWD        Z9, Z11, Z14
 	VPADDD          Z14, Z1, Z1
 	VPMADDWD        Z10, Z11, Z11
 	VPADDD          Z11, Z4, Z4
-	VPBROADCASTD    2064(R9), Z11
+	VPBROADCASTD    2064(R11), Z11
 	VPMADDWD        Z9, Z11, Z9
 	VPADDD          Z9, Z2, Z2
 	VPMADDWD        Z10, Z11, Z9
@@ -1240,17 +1322,17 @@ slots_5:
 	VPANDD          Z6, Z9, Z9
 	VPSRLD          $0x0a, Z8, Z10
 	VPANDD          Z6, Z10, Z10
-	VPBROADCASTD    20(R9), Z11
+	VPBROADCASTD    20(R11), Z11
 	VPMADDWD        Z9, Z11, Z14
 	VPADDD          Z14, Z0, Z0
 	VPMADDWD        Z10, Z11, Z11
 	VPADDD          Z11, Z3, Z3
-	VPBROADCASTD    1044(R9), Z11
+	VPBROADCASTD    1044(R11), Z11
 	VPMADDWD        Z9, Z11, Z14
 	VPADDD          Z14, Z1, Z1
 	VPMADDWD        Z10, Z11, Z11
 	VPADDD          Z11, Z4, Z4
-	VPBROADCASTD    2068(R9), Z11
+	VPBROADCASTD    2068(R11), Z11
 	VPMADDWD        Z9, Z11, Z9
 	VPADDD          Z9, Z2, Z2
 	VPMADDWD        Z10, Z11, Z9
@@ -1259,17 +1341,21 @@ slots_5:
 	VPANDD          Z6, Z9, Z9
 	VPSRLD          $0x0c, Z8, Z10
 	VPANDD          Z6, Z10, Z10
-	VPBROADCASTD    24(R9), Z11
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    24(R11), Z11
 	VPMADDWD        Z9, Z11, Z14
 	VPADDD          Z14, Z0, Z0
 	VPMADDWD        Z10, Z11, Z11
 	VPADDD          Z11, Z3, Z3
-	VPBROADCASTD    1048(R9), Z11
+	VPBROADCASTD    1048(R11), Z11
 	VPMADDWD        Z9, Z11, Z14
 	VPADDD          Z14, Z1, Z1
 	VPMADDWD        Z10, Z11, Z11
 	VPADDD          Z11, Z4, Z4
-	VPBROADCASTD    2072(R9), Z11
+	VPBROADCASTD    2072(R11), Z11
 	VPMADDWD        Z9, Z11, Z9
 	VPADDD          Z9, Z2, Z2
 	VPMADDWD        Z10, Z11, Z9
@@ -1278,37 +1364,37 @@ slots_5:
 	VPANDD          Z6, Z7, Z7
 	VPSRLD          $0x0e, Z8, Z8
 	VPANDD          Z6, Z8, Z8
-	VPBROADCASTD    28(R9), Z9
+	VPBROADCASTD    28(R11), Z9
 	VPMADDWD        Z7, Z9, Z10
 	VPADDD          Z10, Z0, Z0
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z3, Z3
-	VPBROADCASTD    1052(R9), Z9
+	VPBROADCASTD    1052(R11), Z9
 	VPMADDWD        Z7, Z9, Z10
 	VPADDD          Z10, Z1, Z1
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z4, Z4
-	VPBROADCASTD    2076(R9), Z9
+	VPBROADCASTD    2076(R11), Z9
 	VPMADDWD        Z7, Z9, Z7
 	VPADDD          Z7, Z2, Z2
 	VPMADDWD        Z8, Z9, Z7
 	VPADDD          Z7, Z5, Z5
+	ADDQ            $0x00000020, R11
 	ADDQ            $0x00000020, R9
-	ADDQ            $0x00000020, SI
-	SUBQ            $0x00000010, R10
+	SUBQ            $0x00000010, R12
 	JMP             slots_5
 
 slots_5_done:
-	MOVQ        dstStride+8(FP), SI
-	MOVQ        add+64(FP), R8
-	MOVQ        CX, R9
-	MOVL        $0x0000ffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
+	MOVQ        dstStride+8(FP), R9
+	MOVQ        add+64(FP), R10
+	MOVQ        CX, R11
+	MOVL        $0x0000ffff, R12
+	BZHIL       R11, R12, R12
+	KMOVW       R12, K1
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(DI), Z0, Z0
 	VADDPS.BCST -60(DI), Z0, Z0
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_10
 	VMOVUPS.Z   (AX), K1, Z6
 	VADDPS      Z0, Z6, Z0
@@ -1318,32 +1404,32 @@ store_10:
 	VCVTDQ2PS   Z1, Z1
 	VMULPS.BCST -56(DI), Z1, Z1
 	VADDPS.BCST -52(DI), Z1, Z1
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_11
-	VMOVUPS.Z   (AX)(SI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R9*1), K1, Z0
 	VADDPS      Z1, Z0, Z1
 
 store_11:
-	VMOVUPS     Z1, K1, (AX)(SI*1)
+	VMOVUPS     Z1, K1, (AX)(R9*1)
 	VCVTDQ2PS   Z2, Z2
 	VMULPS.BCST -48(DI), Z2, Z2
 	VADDPS.BCST -44(DI), Z2, Z2
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_12
-	VMOVUPS.Z   (AX)(SI*2), K1, Z0
+	VMOVUPS.Z   (AX)(R9*2), K1, Z0
 	VADDPS      Z2, Z0, Z2
 
 store_12:
-	VMOVUPS     Z2, K1, (AX)(SI*2)
-	MOVQ        CX, R9
-	SUBQ        $0x00000010, R9
-	MOVL        $0x0000ffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
+	VMOVUPS     Z2, K1, (AX)(R9*2)
+	MOVQ        CX, R11
+	SUBQ        $0x00000010, R11
+	MOVL        $0x0000ffff, R12
+	BZHIL       R11, R12, R12
+	KMOVW       R12, K1
 	VCVTDQ2PS   Z3, Z3
 	VMULPS.BCST -64(DI), Z3, Z3
 	VADDPS.BCST -60(DI), Z3, Z3
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_13
 	VMOVUPS.Z   64(AX), K1, Z0
 	VADDPS      Z3, Z0, Z3
@@ -1353,28 +1439,28 @@ store_13:
 	VCVTDQ2PS   Z4, Z4
 	VMULPS.BCST -56(DI), Z4, Z4
 	VADDPS.BCST -52(DI), Z4, Z4
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_14
-	VMOVUPS.Z   64(AX)(SI*1), K1, Z0
+	VMOVUPS.Z   64(AX)(R9*1), K1, Z0
 	VADDPS      Z4, Z0, Z4
 
 store_14:
-	VMOVUPS     Z4, K1, 64(AX)(SI*1)
+	VMOVUPS     Z4, K1, 64(AX)(R9*1)
 	VCVTDQ2PS   Z5, Z5
 	VMULPS.BCST -48(DI), Z5, Z5
 	VADDPS.BCST -44(DI), Z5, Z5
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_15
-	VMOVUPS.Z   64(AX)(SI*2), K1, Z0
+	VMOVUPS.Z   64(AX)(R9*2), K1, Z0
 	VADDPS      Z5, Z0, Z5
 
 store_15:
-	VMOVUPS Z5, K1, 64(AX)(SI*2)
+	VMOVUPS Z5, K1, 64(AX)(R9*2)
 	ADDQ    $0x00000080, AX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
+	ADDQ    BX, SI
+	ADDQ    BX, SI
+	ADDQ    BX, SI
+	ADDQ    BX, SI
 	SUBQ    $0x00000020, CX
 	JMP     octets_5
 
@@ -1382,127 +1468,143 @@ octets_5_done:
 octets_6:
 	CMPQ         CX, $0x00000001
 	JLT          octets_6_done
-	MOVQ         DX, SI
-	MOVQ         BX, R8
-	XORQ         R9, R9
+	MOVQ         SI, R9
+	MOVQ         BX, R10
+	XORQ         R11, R11
 	CMPQ         CX, $0x00000009
-	CMOVQLT      R9, R8
+	CMOVQLT      R11, R10
 	VPXORD       Z13, Z13, Z13
 	VMOVDQA32    Z13, Z0
 	VMOVDQA32    Z13, Z1
 	VMOVDQA32    Z13, Z2
-	MOVQ         DI, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         DI, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codes30003<>+0(SB), Z3
 
 slots_6:
-	CMPQ            R10, $0x00000010
+	CMPQ            R12, $0x00000010
 	JLT             slots_6_done
-	VBROADCASTI64X4 (SI), Z4
-	VINSERTI64X4    $0x01, (SI)(R8*1), Z4, Z4
+	VBROADCASTI64X4 (R9), Z4
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z4, Z4
 	VPANDD          Z3, Z4, Z5
-	VPBROADCASTD    (R9), Z6
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    (R11), Z6
 	VPMADDWD        Z5, Z6, Z6
 	VPADDD          Z6, Z0, Z0
-	VPBROADCASTD    1024(R9), Z6
+	VPBROADCASTD    1024(R11), Z6
 	VPMADDWD        Z5, Z6, Z6
 	VPADDD          Z6, Z1, Z1
-	VPBROADCASTD    2048(R9), Z6
+	VPBROADCASTD    2048(R11), Z6
 	VPMADDWD        Z5, Z6, Z5
 	VPADDD          Z5, Z2, Z2
 	VPSRLD          $0x02, Z4, Z5
 	VPANDD          Z3, Z5, Z5
-	VPBROADCASTD    4(R9), Z6
+	VPBROADCASTD    4(R11), Z6
 	VPMADDWD        Z5, Z6, Z6
 	VPADDD          Z6, Z0, Z0
-	VPBROADCASTD    1028(R9), Z6
+	VPBROADCASTD    1028(R11), Z6
 	VPMADDWD        Z5, Z6, Z6
 	VPADDD          Z6, Z1, Z1
-	VPBROADCASTD    2052(R9), Z6
+	VPBROADCASTD    2052(R11), Z6
 	VPMADDWD        Z5, Z6, Z5
 	VPADDD          Z5, Z2, Z2
 	VPSRLD          $0x04, Z4, Z5
 	VPANDD          Z3, Z5, Z5
-	VPBROADCASTD    8(R9), Z6
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    8(R11), Z6
 	VPMADDWD        Z5, Z6, Z6
 	VPADDD          Z6, Z0, Z0
-	VPBROADCASTD    1032(R9), Z6
+	VPBROADCASTD    1032(R11), Z6
 	VPMADDWD        Z5, Z6, Z6
 	VPADDD          Z6, Z1, Z1
-	VPBROADCASTD    2056(R9), Z6
+	VPBROADCASTD    2056(R11), Z6
 	VPMADDWD        Z5, Z6, Z5
 	VPADDD          Z5, Z2, Z2
 	VPSRLD          $0x06, Z4, Z5
 	VPANDD          Z3, Z5, Z5
-	VPBROADCASTD    12(R9), Z6
+	VPBROADCASTD    12(R11), Z6
 	VPMADDWD        Z5, Z6, Z6
 	VPADDD          Z6, Z0, Z0
-	VPBROADCASTD    1036(R9), Z6
+	VPBROADCASTD    1036(R11), Z6
 	VPMADDWD        Z5, Z6, Z6
 	VPADDD          Z6, Z1, Z1
-	VPBROADCASTD    2060(R9), Z6
+	VPBROADCASTD    2060(R11), Z6
 	VPMADDWD        Z5, Z6, Z5
 	VPADDD          Z5, Z2, Z2
 	VPSRLD          $0x08, Z4, Z5
 	VPANDD          Z3, Z5, Z5
-	VPBROADCASTD    16(R9), Z6
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    16(R11), Z6
 	VPMADDWD        Z5, Z6, Z6
 	VPADDD          Z6, Z0, Z0
-	VPBROADCASTD    1040(R9), Z6
+	VPBROADCASTD    1040(R11), Z6
 	VPMADDWD        Z5, Z6, Z6
 	VPADDD          Z6, Z1, Z1
-	VPBROADCASTD    2064(R9), Z6
+	VPBROADCASTD    2064(R11), Z6
 	VPMADDWD        Z5, Z6, Z5
 	VPADDD          Z5, Z2, Z2
 	VPSRLD          $0x0a, Z4, Z5
 	VPANDD          Z3, Z5, Z5
-	VPBROADCASTD    20(R9), Z6
+	VPBROADCASTD    20(R11), Z6
 	VPMADDWD        Z5, Z6, Z6
 	VPADDD          Z6, Z0, Z0
-	VPBROADCASTD    1044(R9), Z6
+	VPBROADCASTD    1044(R11), Z6
 	VPMADDWD        Z5, Z6, Z6
 	VPADDD          Z6, Z1, Z1
-	VPBROADCASTD    2068(R9), Z6
+	VPBROADCASTD    2068(R11), Z6
 	VPMADDWD        Z5, Z6, Z5
 	VPADDD          Z5, Z2, Z2
 	VPSRLD          $0x0c, Z4, Z5
 	VPANDD          Z3, Z5, Z5
-	VPBROADCASTD    24(R9), Z6
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    24(R11), Z6
 	VPMADDWD        Z5, Z6, Z6
 	VPADDD          Z6, Z0, Z0
-	VPBROADCASTD    1048(R9), Z6
+	VPBROADCASTD    1048(R11), Z6
 	VPMADDWD        Z5, Z6, Z6
 	VPADDD          Z6, Z1, Z1
-	VPBROADCASTD    2072(R9), Z6
+	VPBROADCASTD    2072(R11), Z6
 	VPMADDWD        Z5, Z6, Z5
 	VPADDD          Z5, Z2, Z2
 	VPSRLD          $0x0e, Z4, Z4
 	VPANDD          Z3, Z4, Z4
-	VPBROADCASTD    28(R9), Z5
+	VPBROADCASTD    28(R11), Z5
 	VPMADDWD        Z4, Z5, Z5
 	VPADDD          Z5, Z0, Z0
-	VPBROADCASTD    1052(R9), Z5
+	VPBROADCASTD    1052(R11), Z5
 	VPMADDWD        Z4, Z5, Z5
 	VPADDD          Z5, Z1, Z1
-	VPBROADCASTD    2076(R9), Z5
+	VPBROADCASTD    2076(R11), Z5
 	VPMADDWD        Z4, Z5, Z4
 	VPADDD          Z4, Z2, Z2
+	ADDQ            $0x00000020, R11
 	ADDQ            $0x00000020, R9
-	ADDQ            $0x00000020, SI
-	SUBQ            $0x00000010, R10
+	SUBQ            $0x00000010, R12
 	JMP             slots_6
 
 slots_6_done:
-	MOVQ        dstStride+8(FP), SI
-	MOVQ        add+64(FP), R8
-	MOVQ        CX, R9
-	MOVL        $0x0000ffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
+	MOVQ        dstStride+8(FP), R9
+	MOVQ        add+64(FP), R10
+	MOVQ        CX, R11
+	MOVL        $0x0000ffff, R12
+	BZHIL       R11, R12, R12
+	KMOVW       R12, K1
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(DI), Z0, Z0
 	VADDPS.BCST -60(DI), Z0, Z0
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_16
 	VMOVUPS.Z   (AX), K1, Z3
 	VADDPS      Z0, Z3, Z0
@@ -1512,26 +1614,26 @@ store_16:
 	VCVTDQ2PS   Z1, Z1
 	VMULPS.BCST -56(DI), Z1, Z1
 	VADDPS.BCST -52(DI), Z1, Z1
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_17
-	VMOVUPS.Z   (AX)(SI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R9*1), K1, Z0
 	VADDPS      Z1, Z0, Z1
 
 store_17:
-	VMOVUPS     Z1, K1, (AX)(SI*1)
+	VMOVUPS     Z1, K1, (AX)(R9*1)
 	VCVTDQ2PS   Z2, Z2
 	VMULPS.BCST -48(DI), Z2, Z2
 	VADDPS.BCST -44(DI), Z2, Z2
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_18
-	VMOVUPS.Z   (AX)(SI*2), K1, Z0
+	VMOVUPS.Z   (AX)(R9*2), K1, Z0
 	VADDPS      Z2, Z0, Z2
 
 store_18:
-	VMOVUPS Z2, K1, (AX)(SI*2)
+	VMOVUPS Z2, K1, (AX)(R9*2)
 	ADDQ    $0x00000040, AX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
+	ADDQ    BX, SI
+	ADDQ    BX, SI
 	SUBQ    $0x00000010, CX
 	JMP     octets_6
 
@@ -1539,9 +1641,9 @@ octets_6_done:
 	VZEROUPPER
 	RET
 
-// func groupBlock2x4AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV
-TEXT ·groupBlock2x4AVX512(SB), $4224-72
+// func groupBlock2x4AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
+TEXT ·groupBlock2x4AVX512(SB), $4224-88
 	MOVQ         x+16(FP), AX
 	MOVQ         xStride+24(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -1816,19 +1918,21 @@ nothing_4:
 nothing_done_4:
 	MOVQ   dst+0(FP), AX
 	MOVQ   lanes+56(FP), CX
-	LEAQ   (DI)(SI*4), DX
-	IMUL3Q $0x00000002, SI, BX
+	MOVQ   ahead+72(FP), DX
+	MOVQ   step+80(FP), BX
+	LEAQ   (DI)(SI*4), DI
+	IMUL3Q $0x00000002, SI, SI
 
 octets_7:
 	CMPQ         CX, $0x00000011
 	JLT          octets_7_done
-	MOVQ         DX, SI
-	MOVQ         BX, DI
-	XORQ         R9, R9
-	LEAQ         (BX)(BX*2), DI
-	LEAQ         (BX)(BX*1), R9
+	MOVQ         DI, R9
+	MOVQ         SI, R10
+	XORQ         R11, R11
+	LEAQ         (SI)(SI*2), R10
+	LEAQ         (SI)(SI*1), R11
 	CMPQ         CX, $0x00000019
-	CMOVQLT      R9, DI
+	CMOVQLT      R11, R10
 	VPXORD       Z14, Z14, Z14
 	VMOVDQA32    Z14, Z0
 	VMOVDQA32    Z14, Z1
@@ -1838,35 +1942,39 @@ octets_7:
 	VMOVDQA32    Z14, Z5
 	VMOVDQA32    Z14, Z6
 	VMOVDQA32    Z14, Z7
-	MOVQ         R8, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         R8, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codes30003<>+0(SB), Z8
 
 slots_7:
-	CMPQ            R10, $0x00000010
+	CMPQ            R12, $0x00000010
 	JLT             slots_7_done
-	VBROADCASTI64X4 (SI), Z9
-	VINSERTI64X4    $0x01, (SI)(BX*1), Z9, Z9
-	VBROADCASTI64X4 (SI)(BX*2), Z10
-	VINSERTI64X4    $0x01, (SI)(DI*1), Z10, Z10
+	VBROADCASTI64X4 (R9), Z9
+	VINSERTI64X4    $0x01, (R9)(SI*1), Z9, Z9
+	VBROADCASTI64X4 (R9)(SI*2), Z10
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z10, Z10
 	VPANDD          Z8, Z9, Z11
 	VPANDD          Z8, Z10, Z12
-	VPBROADCASTD    (R9), Z13
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    (R11), Z13
 	VPMADDWD        Z11, Z13, Z16
 	VPADDD          Z16, Z0, Z0
 	VPMADDWD        Z12, Z13, Z13
 	VPADDD          Z13, Z4, Z4
-	VPBROADCASTD    1024(R9), Z13
+	VPBROADCASTD    1024(R11), Z13
 	VPMADDWD        Z11, Z13, Z16
 	VPADDD          Z16, Z1, Z1
 	VPMADDWD        Z12, Z13, Z13
 	VPADDD          Z13, Z5, Z5
-	VPBROADCASTD    2048(R9), Z13
+	VPBROADCASTD    2048(R11), Z13
 	VPMADDWD        Z11, Z13, Z16
 	VPADDD          Z16, Z2, Z2
 	VPMADDWD        Z12, Z13, Z13
 	VPADDD          Z13, Z6, Z6
-	VPBROADCASTD    3072(R9), Z13
+	VPBROADCASTD    3072(R11), Z13
 	VPMADDWD        Z11, Z13, Z11
 	VPADDD          Z11, Z3, Z3
 	VPMADDWD        Z12, Z13, Z11
@@ -1875,22 +1983,22 @@ slots_7:
 	VPANDD          Z8, Z11, Z11
 	VPSRLD          $0x02, Z10, Z12
 	VPANDD          Z8, Z12, Z12
-	VPBROADCASTD    4(R9), Z13
+	VPBROADCASTD    4(R11), Z13
 	VPMADDWD        Z11, Z13, Z16
 	VPADDD          Z16, Z0, Z0
 	VPMADDWD        Z12, Z13, Z13
 	VPADDD          Z13, Z4, Z4
-	VPBROADCASTD    1028(R9), Z13
+	VPBROADCASTD    1028(R11), Z13
 	VPMADDWD        Z11, Z13, Z16
 	VPADDD          Z16, Z1, Z1
 	VPMADDWD        Z12, Z13, Z13
 	VPADDD          Z13, Z5, Z5
-	VPBROADCASTD    2052(R9), Z13
+	VPBROADCASTD    2052(R11), Z13
 	VPMADDWD        Z11, Z13, Z16
 	VPADDD          Z16, Z2, Z2
 	VPMADDWD        Z12, Z13, Z13
 	VPADDD          Z13, Z6, Z6
-	VPBROADCASTD    3076(R9), Z13
+	VPBROADCASTD    3076(R11), Z13
 	VPMADDWD        Z11, Z13, Z11
 	VPADDD          Z11, Z3, Z3
 	VPMADDWD        Z12, Z13, Z11
@@ -1899,22 +2007,26 @@ slots_7:
 	VPANDD          Z8, Z11, Z11
 	VPSRLD          $0x04, Z10, Z12
 	VPANDD          Z8, Z12, Z12
-	VPBROADCASTD    8(R9), Z13
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    8(R11), Z13
 	VPMADDWD        Z11, Z13, Z16
 	VPADDD          Z16, Z0, Z0
 	VPMADDWD        Z12, Z13, Z13
 	VPADDD          Z13, Z4, Z4
-	VPBROADCASTD    1032(R9), Z13
+	VPBROADCASTD    1032(R11), Z13
 	VPMADDWD        Z11, Z13, Z16
 	VPADDD          Z16, Z1, Z1
 	VPMADDWD        Z12, Z13, Z13
 	VPADDD          Z13, Z5, Z5
-	VPBROADCASTD    2056(R9), Z13
+	VPBROADCASTD    2056(R11), Z13
 	VPMADDWD        Z11, Z13, Z16
 	VPADDD          Z16, Z2, Z2
 	VPMADDWD        Z12, Z13, Z13
 	VPADDD          Z13, Z6, Z6
-	VPBROADCASTD    3080(R9), Z13
+	VPBROADCASTD    3080(R11), Z13
 	VPMADDWD        Z11, Z13, Z11
 	VPADDD          Z11, Z3, Z3
 	VPMADDWD        Z12, Z13, Z11
@@ -1923,22 +2035,22 @@ slots_7:
 	VPANDD          Z8, Z11, Z11
 	VPSRLD          $0x06, Z10, Z12
 	VPANDD          Z8, Z12, Z12
-	VPBROADCASTD    12(R9), Z13
+	VPBROADCASTD    12(R11), Z13
 	VPMADDWD        Z11, Z13, Z16
 	VPADDD          Z16, Z0, Z0
 	VPMADDWD        Z12, Z13, Z13
 	VPADDD          Z13, Z4, Z4
-	VPBROADCASTD    1036(R9), Z13
+	VPBROADCASTD    1036(R11), Z13
 	VPMADDWD        Z11, Z13, Z16
 	VPADDD          Z16, Z1, Z1
 	VPMADDWD        Z12, Z13, Z13
 	VPADDD          Z13, Z5, Z5
-	VPBROADCASTD    2060(R9), Z13
+	VPBROADCASTD    2060(R11), Z13
 	VPMADDWD        Z11, Z13, Z16
 	VPADDD          Z16, Z2, Z2
 	VPMADDWD        Z12, Z13, Z13
 	VPADDD          Z13, Z6, Z6
-	VPBROADCASTD    3084(R9), Z13
+	VPBROADCASTD    3084(R11), Z13
 	VPMADDWD        Z11, Z13, Z11
 	VPADDD          Z11, Z3, Z3
 	VPMADDWD        Z12, Z13, Z11
@@ -1947,22 +2059,26 @@ slots_7:
 	VPANDD          Z8, Z11, Z11
 	VPSRLD          $0x08, Z10, Z12
 	VPANDD          Z8, Z12, Z12
-	VPBROADCASTD    16(R9), Z13
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    16(R11), Z13
 	VPMADDWD        Z11, Z13, Z16
 	VPADDD          Z16, Z0, Z0
 	VPMADDWD        Z12, Z13, Z13
 	VPADDD          Z13, Z4, Z4
-	VPBROADCASTD    1040(R9), Z13
+	VPBROADCASTD    1040(R11), Z13
 	VPMADDWD        Z11, Z13, Z16
 	VPADDD          Z16, Z1, Z1
 	VPMADDWD        Z12, Z13, Z13
 	VPADDD          Z13, Z5, Z5
-	VPBROADCASTD    2064(R9), Z13
+	VPBROADCASTD    2064(R11), Z13
 	VPMADDWD        Z11, Z13, Z16
 	VPADDD          Z16, Z2, Z2
 	VPMADDWD        Z12, Z13, Z13
 	VPADDD          Z13, Z6, Z6
-	VPBROADCASTD    3088(R9), Z13
+	VPBROADCASTD    3088(R11), Z13
 	VPMADDWD        Z11, Z13, Z11
 	VPADDD          Z11, Z3, Z3
 	VPMADDWD        Z12, Z13, Z11
@@ -1971,22 +2087,22 @@ slots_7:
 	VPANDD          Z8, Z11, Z11
 	VPSRLD          $0x0a, Z10, Z12
 	VPANDD          Z8, Z12, Z12
-	VPBROADCASTD    20(R9), Z13
+	VPBROADCASTD    20(R11), Z13
 	VPMADDWD        Z11, Z13, Z16
 	VPADDD          Z16, Z0, Z0
 	VPMADDWD        Z12, Z13, Z13
 	VPADDD          Z13, Z4, Z4
-	VPBROADCASTD    1044(R9), Z13
+	VPBROADCASTD    1044(R11), Z13
 	VPMADDWD        Z11, Z13, Z16
 	VPADDD          Z16, Z1, Z1
 	VPMADDWD        Z12, Z13, Z13
 	VPADDD          Z13, Z5, Z5
-	VPBROADCASTD    2068(R9), Z13
+	VPBROADCASTD    2068(R11), Z13
 	VPMADDWD        Z11, Z13, Z16
 	VPADDD          Z16, Z2, Z2
 	VPMADDWD        Z12, Z13, Z13
 	VPADDD          Z13, Z6, Z6
-	VPBROADCASTD    3092(R9), Z13
+	VPBROADCASTD    3092(R11), Z13
 	VPMADDWD        Z11, Z13, Z11
 	VPADDD          Z11, Z3, Z3
 	VPMADDWD        Z12, Z13, Z11
@@ -1995,22 +2111,26 @@ slots_7:
 	VPANDD          Z8, Z11, Z11
 	VPSRLD          $0x0c, Z10, Z12
 	VPANDD          Z8, Z12, Z12
-	VPBROADCASTD    24(R9), Z13
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    24(R11), Z13
 	VPMADDWD        Z11, Z13, Z16
 	VPADDD          Z16, Z0, Z0
 	VPMADDWD        Z12, Z13, Z13
 	VPADDD          Z13, Z4, Z4
-	VPBROADCASTD    1048(R9), Z13
+	VPBROADCASTD    1048(R11), Z13
 	VPMADDWD        Z11, Z13, Z16
 	VPADDD          Z16, Z1, Z1
 	VPMADDWD        Z12, Z13, Z13
 	VPADDD          Z13, Z5, Z5
-	VPBROADCASTD    2072(R9), Z13
+	VPBROADCASTD    2072(R11), Z13
 	VPMADDWD        Z11, Z13, Z16
 	VPADDD          Z16, Z2, Z2
 	VPMADDWD        Z12, Z13, Z13
 	VPADDD          Z13, Z6, Z6
-	VPBROADCASTD    3096(R9), Z13
+	VPBROADCASTD    3096(R11), Z13
 	VPMADDWD        Z11, Z13, Z11
 	VPADDD          Z11, Z3, Z3
 	VPMADDWD        Z12, Z13, Z11
@@ -2019,43 +2139,43 @@ slots_7:
 	VPANDD          Z8, Z9, Z9
 	VPSRLD          $0x0e, Z10, Z10
 	VPANDD          Z8, Z10, Z10
-	VPBROADCASTD    28(R9), Z11
+	VPBROADCASTD    28(R11), Z11
 	VPMADDWD        Z9, Z11, Z12
 	VPADDD          Z12, Z0, Z0
 	VPMADDWD        Z10, Z11, Z11
 	VPADDD          Z11, Z4, Z4
-	VPBROADCASTD    1052(R9), Z11
+	VPBROADCASTD    1052(R11), Z11
 	VPMADDWD        Z9, Z11, Z12
 	VPADDD          Z12, Z1, Z1
 	VPMADDWD        Z10, Z11, Z11
 	VPADDD          Z11, Z5, Z5
-	VPBROADCASTD    2076(R9), Z11
+	VPBROADCASTD    2076(R11), Z11
 	VPMADDWD        Z9, Z11, Z12
 	VPADDD          Z12, Z2, Z2
 	VPMADDWD        Z10, Z11, Z11
 	VPADDD          Z11, Z6, Z6
-	VPBROADCASTD    3100(R9), Z11
+	VPBROADCASTD    3100(R11), Z11
 	VPMADDWD        Z9, Z11, Z9
 	VPADDD          Z9, Z3, Z3
 	VPMADDWD        Z10, Z11, Z9
 	VPADDD          Z9, Z7, Z7
+	ADDQ            $0x00000020, R11
 	ADDQ            $0x00000020, R9
-	ADDQ            $0x00000020, SI
-	SUBQ            $0x00000010, R10
+	SUBQ            $0x00000010, R12
 	JMP             slots_7
 
 slots_7_done:
-	MOVQ        dstStride+8(FP), SI
-	LEAQ        (SI)(SI*2), DI
-	MOVQ        add+64(FP), R9
-	MOVQ        CX, R10
-	MOVL        $0x0000ffff, R11
-	BZHIL       R10, R11, R11
-	KMOVW       R11, K1
+	MOVQ        dstStride+8(FP), R9
+	LEAQ        (R9)(R9*2), R10
+	MOVQ        add+64(FP), R11
+	MOVQ        CX, R12
+	MOVL        $0x0000ffff, R13
+	BZHIL       R12, R13, R13
+	KMOVW       R13, K1
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(R8), Z0, Z0
 	VADDPS.BCST -60(R8), Z0, Z0
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_19
 	VMOVUPS.Z   (AX), K1, Z8
 	VADDPS      Z0, Z8, Z0
@@ -2065,42 +2185,42 @@ store_19:
 	VCVTDQ2PS   Z1, Z1
 	VMULPS.BCST -56(R8), Z1, Z1
 	VADDPS.BCST -52(R8), Z1, Z1
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_20
-	VMOVUPS.Z   (AX)(SI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R9*1), K1, Z0
 	VADDPS      Z1, Z0, Z1
 
 store_20:
-	VMOVUPS     Z1, K1, (AX)(SI*1)
+	VMOVUPS     Z1, K1, (AX)(R9*1)
 	VCVTDQ2PS   Z2, Z2
 	VMULPS.BCST -48(R8), Z2, Z2
 	VADDPS.BCST -44(R8), Z2, Z2
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_21
-	VMOVUPS.Z   (AX)(SI*2), K1, Z0
+	VMOVUPS.Z   (AX)(R9*2), K1, Z0
 	VADDPS      Z2, Z0, Z2
 
 store_21:
-	VMOVUPS     Z2, K1, (AX)(SI*2)
+	VMOVUPS     Z2, K1, (AX)(R9*2)
 	VCVTDQ2PS   Z3, Z3
 	VMULPS.BCST -40(R8), Z3, Z3
 	VADDPS.BCST -36(R8), Z3, Z3
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_22
-	VMOVUPS.Z   (AX)(DI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R10*1), K1, Z0
 	VADDPS      Z3, Z0, Z3
 
 store_22:
-	VMOVUPS     Z3, K1, (AX)(DI*1)
-	MOVQ        CX, R10
-	SUBQ        $0x00000010, R10
-	MOVL        $0x0000ffff, R11
-	BZHIL       R10, R11, R11
-	KMOVW       R11, K1
+	VMOVUPS     Z3, K1, (AX)(R10*1)
+	MOVQ        CX, R12
+	SUBQ        $0x00000010, R12
+	MOVL        $0x0000ffff, R13
+	BZHIL       R12, R13, R13
+	KMOVW       R13, K1
 	VCVTDQ2PS   Z4, Z4
 	VMULPS.BCST -64(R8), Z4, Z4
 	VADDPS.BCST -60(R8), Z4, Z4
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_23
 	VMOVUPS.Z   64(AX), K1, Z0
 	VADDPS      Z4, Z0, Z4
@@ -2110,38 +2230,38 @@ store_23:
 	VCVTDQ2PS   Z5, Z5
 	VMULPS.BCST -56(R8), Z5, Z5
 	VADDPS.BCST -52(R8), Z5, Z5
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_24
-	VMOVUPS.Z   64(AX)(SI*1), K1, Z0
+	VMOVUPS.Z   64(AX)(R9*1), K1, Z0
 	VADDPS      Z5, Z0, Z5
 
 store_24:
-	VMOVUPS     Z5, K1, 64(AX)(SI*1)
+	VMOVUPS     Z5, K1, 64(AX)(R9*1)
 	VCVTDQ2PS   Z6, Z6
 	VMULPS.BCST -48(R8), Z6, Z6
 	VADDPS.BCST -44(R8), Z6, Z6
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_25
-	VMOVUPS.Z   64(AX)(SI*2), K1, Z0
+	VMOVUPS.Z   64(AX)(R9*2), K1, Z0
 	VADDPS      Z6, Z0, Z6
 
 store_25:
-	VMOVUPS     Z6, K1, 64(AX)(SI*2)
+	VMOVUPS     Z6, K1, 64(AX)(R9*2)
 	VCVTDQ2PS   Z7, Z7
 	VMULPS.BCST -40(R8), Z7, Z7
 	VADDPS.BCST -36(R8), Z7, Z7
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_26
-	VMOVUPS.Z   64(AX)(DI*1), K1, Z0
+	VMOVUPS.Z   64(AX)(R10*1), K1, Z0
 	VADDPS      Z7, Z0, Z7
 
 store_26:
-	VMOVUPS Z7, K1, 64(AX)(DI*1)
+	VMOVUPS Z7, K1, 64(AX)(R10*1)
 	ADDQ    $0x00000080, AX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
+	ADDQ    SI, DI
+	ADDQ    SI, DI
+	ADDQ    SI, DI
+	ADDQ    SI, DI
 	SUBQ    $0x00000020, CX
 	JMP     octets_7
 
@@ -2149,153 +2269,169 @@ octets_7_done:
 octets_8:
 	CMPQ         CX, $0x00000001
 	JLT          octets_8_done
-	MOVQ         DX, SI
-	MOVQ         BX, DI
-	XORQ         R9, R9
+	MOVQ         DI, R9
+	MOVQ         SI, R10
+	XORQ         R11, R11
 	CMPQ         CX, $0x00000009
-	CMOVQLT      R9, DI
+	CMOVQLT      R11, R10
 	VPXORD       Z15, Z15, Z15
 	VMOVDQA32    Z15, Z0
 	VMOVDQA32    Z15, Z1
 	VMOVDQA32    Z15, Z2
 	VMOVDQA32    Z15, Z3
-	MOVQ         R8, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         R8, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codes30003<>+0(SB), Z4
 
 slots_8:
-	CMPQ            R10, $0x00000010
+	CMPQ            R12, $0x00000010
 	JLT             slots_8_done
-	VBROADCASTI64X4 (SI), Z5
-	VINSERTI64X4    $0x01, (SI)(DI*1), Z5, Z5
+	VBROADCASTI64X4 (R9), Z5
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z5, Z5
 	VPANDD          Z4, Z5, Z6
-	VPBROADCASTD    (R9), Z7
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    (R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z0, Z0
-	VPBROADCASTD    1024(R9), Z7
+	VPBROADCASTD    1024(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z1, Z1
-	VPBROADCASTD    2048(R9), Z7
+	VPBROADCASTD    2048(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z2, Z2
-	VPBROADCASTD    3072(R9), Z7
+	VPBROADCASTD    3072(R11), Z7
 	VPMADDWD        Z6, Z7, Z6
 	VPADDD          Z6, Z3, Z3
 	VPSRLD          $0x02, Z5, Z6
 	VPANDD          Z4, Z6, Z6
-	VPBROADCASTD    4(R9), Z7
+	VPBROADCASTD    4(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z0, Z0
-	VPBROADCASTD    1028(R9), Z7
+	VPBROADCASTD    1028(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z1, Z1
-	VPBROADCASTD    2052(R9), Z7
+	VPBROADCASTD    2052(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z2, Z2
-	VPBROADCASTD    3076(R9), Z7
+	VPBROADCASTD    3076(R11), Z7
 	VPMADDWD        Z6, Z7, Z6
 	VPADDD          Z6, Z3, Z3
 	VPSRLD          $0x04, Z5, Z6
 	VPANDD          Z4, Z6, Z6
-	VPBROADCASTD    8(R9), Z7
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    8(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z0, Z0
-	VPBROADCASTD    1032(R9), Z7
+	VPBROADCASTD    1032(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z1, Z1
-	VPBROADCASTD    2056(R9), Z7
+	VPBROADCASTD    2056(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z2, Z2
-	VPBROADCASTD    3080(R9), Z7
+	VPBROADCASTD    3080(R11), Z7
 	VPMADDWD        Z6, Z7, Z6
 	VPADDD          Z6, Z3, Z3
 	VPSRLD          $0x06, Z5, Z6
 	VPANDD          Z4, Z6, Z6
-	VPBROADCASTD    12(R9), Z7
+	VPBROADCASTD    12(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z0, Z0
-	VPBROADCASTD    1036(R9), Z7
+	VPBROADCASTD    1036(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z1, Z1
-	VPBROADCASTD    2060(R9), Z7
+	VPBROADCASTD    2060(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z2, Z2
-	VPBROADCASTD    3084(R9), Z7
+	VPBROADCASTD    3084(R11), Z7
 	VPMADDWD        Z6, Z7, Z6
 	VPADDD          Z6, Z3, Z3
 	VPSRLD          $0x08, Z5, Z6
 	VPANDD          Z4, Z6, Z6
-	VPBROADCASTD    16(R9), Z7
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    16(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z0, Z0
-	VPBROADCASTD    1040(R9), Z7
+	VPBROADCASTD    1040(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z1, Z1
-	VPBROADCASTD    2064(R9), Z7
+	VPBROADCASTD    2064(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z2, Z2
-	VPBROADCASTD    3088(R9), Z7
+	VPBROADCASTD    3088(R11), Z7
 	VPMADDWD        Z6, Z7, Z6
 	VPADDD          Z6, Z3, Z3
 	VPSRLD          $0x0a, Z5, Z6
 	VPANDD          Z4, Z6, Z6
-	VPBROADCASTD    20(R9), Z7
+	VPBROADCASTD    20(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z0, Z0
-	VPBROADCASTD    1044(R9), Z7
+	VPBROADCASTD    1044(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z1, Z1
-	VPBROADCASTD    2068(R9), Z7
+	VPBROADCASTD    2068(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z2, Z2
-	VPBROADCASTD    3092(R9), Z7
+	VPBROADCASTD    3092(R11), Z7
 	VPMADDWD        Z6, Z7, Z6
 	VPADDD          Z6, Z3, Z3
 	VPSRLD          $0x0c, Z5, Z6
 	VPANDD          Z4, Z6, Z6
-	VPBROADCASTD    24(R9), Z7
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    24(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z0, Z0
-	VPBROADCASTD    1048(R9), Z7
+	VPBROADCASTD    1048(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z1, Z1
-	VPBROADCASTD    2072(R9), Z7
+	VPBROADCASTD    2072(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z2, Z2
-	VPBROADCASTD    3096(R9), Z7
+	VPBROADCASTD    3096(R11), Z7
 	VPMADDWD        Z6, Z7, Z6
 	VPADDD          Z6, Z3, Z3
 	VPSRLD          $0x0e, Z5, Z5
 	VPANDD          Z4, Z5, Z5
-	VPBROADCASTD    28(R9), Z6
+	VPBROADCASTD    28(R11), Z6
 	VPMADDWD        Z5, Z6, Z6
 	VPADDD          Z6, Z0, Z0
-	VPBROADCASTD    1052(R9), Z6
+	VPBROADCASTD    1052(R11), Z6
 	VPMADDWD        Z5, Z6, Z6
 	VPADDD          Z6, Z1, Z1
-	VPBROADCASTD    2076(R9), Z6
+	VPBROADCASTD    2076(R11), Z6
 	VPMADDWD        Z5, Z6, Z6
 	VPADDD          Z6, Z2, Z2
-	VPBROADCASTD    3100(R9), Z6
+	VPBROADCASTD    3100(R11), Z6
 	VPMADDWD        Z5, Z6, Z5
 	VPADDD          Z5, Z3, Z3
+	ADDQ            $0x00000020, R11
 	ADDQ            $0x00000020, R9
-	ADDQ            $0x00000020, SI
-	SUBQ            $0x00000010, R10
+	SUBQ            $0x00000010, R12
 	JMP             slots_8
 
 slots_8_done:
-	MOVQ        dstStride+8(FP), SI
-	LEAQ        (SI)(SI*2), DI
-	MOVQ        add+64(FP), R9
-	MOVQ        CX, R10
-	MOVL        $0x0000ffff, R11
-	BZHIL       R10, R11, R11
-	KMOVW       R11, K1
+	MOVQ        dstStride+8(FP), R9
+	LEAQ        (R9)(R9*2), R10
+	MOVQ        add+64(FP), R11
+	MOVQ        CX, R12
+	MOVL        $0x0000ffff, R13
+	BZHIL       R12, R13, R13
+	KMOVW       R13, K1
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(R8), Z0, Z0
 	VADDPS.BCST -60(R8), Z0, Z0
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_27
 	VMOVUPS.Z   (AX), K1, Z4
 	VADDPS      Z0, Z4, Z0
@@ -2305,36 +2441,36 @@ store_27:
 	VCVTDQ2PS   Z1, Z1
 	VMULPS.BCST -56(R8), Z1, Z1
 	VADDPS.BCST -52(R8), Z1, Z1
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_28
-	VMOVUPS.Z   (AX)(SI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R9*1), K1, Z0
 	VADDPS      Z1, Z0, Z1
 
 store_28:
-	VMOVUPS     Z1, K1, (AX)(SI*1)
+	VMOVUPS     Z1, K1, (AX)(R9*1)
 	VCVTDQ2PS   Z2, Z2
 	VMULPS.BCST -48(R8), Z2, Z2
 	VADDPS.BCST -44(R8), Z2, Z2
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_29
-	VMOVUPS.Z   (AX)(SI*2), K1, Z0
+	VMOVUPS.Z   (AX)(R9*2), K1, Z0
 	VADDPS      Z2, Z0, Z2
 
 store_29:
-	VMOVUPS     Z2, K1, (AX)(SI*2)
+	VMOVUPS     Z2, K1, (AX)(R9*2)
 	VCVTDQ2PS   Z3, Z3
 	VMULPS.BCST -40(R8), Z3, Z3
 	VADDPS.BCST -36(R8), Z3, Z3
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_30
-	VMOVUPS.Z   (AX)(DI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R10*1), K1, Z0
 	VADDPS      Z3, Z0, Z3
 
 store_30:
-	VMOVUPS Z3, K1, (AX)(DI*1)
+	VMOVUPS Z3, K1, (AX)(R10*1)
 	ADDQ    $0x00000040, AX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
+	ADDQ    SI, DI
+	ADDQ    SI, DI
 	SUBQ    $0x00000010, CX
 	JMP     octets_8
 
@@ -2342,9 +2478,9 @@ octets_8_done:
 	VZEROUPPER
 	RET
 
-// func groupBlock3x1AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV
-TEXT ·groupBlock3x1AVX512(SB), $1152-72
+// func groupBlock3x1AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
+TEXT ·groupBlock3x1AVX512(SB), $1152-88
 	MOVQ         x+16(FP), AX
 	MOVQ         xStride+24(FP), CX
 	MOVQ         live+32(FP), CX
@@ -2465,38 +2601,40 @@ nothing_5:
 nothing_done_5:
 	MOVQ   dst+0(FP), AX
 	MOVQ   lanes+56(FP), CX
+	MOVQ   ahead+72(FP), DI
+	MOVQ   step+80(FP), R8
 	LEAQ   (BX)(DX*4), BX
 	IMUL3Q $0x00000003, DX, DX
 
 octets_9:
 	CMPQ         CX, $0x00000011
 	JLT          octets_9_done
-	MOVQ         BX, DI
-	MOVQ         DX, R8
-	XORQ         R9, R9
-	LEAQ         (DX)(DX*2), R8
-	LEAQ         (DX)(DX*1), R9
+	MOVQ         BX, R9
+	MOVQ         DX, R10
+	XORQ         R11, R11
+	LEAQ         (DX)(DX*2), R10
+	LEAQ         (DX)(DX*1), R11
 	CMPQ         CX, $0x00000019
-	CMOVQLT      R9, R8
+	CMOVQLT      R11, R10
 	VPXORD       Z7, Z7, Z7
 	VMOVDQA32    Z7, Z0
 	VMOVDQA32    Z7, Z1
-	MOVQ         SI, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         SI, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codes70007<>+0(SB), Z2
 	VBROADCASTSS codes30003<>+0(SB), Z3
 
 slots_9:
-	CMPQ            R10, $0x00000020
+	CMPQ            R12, $0x00000020
 	JLT             slots_9_done
-	VBROADCASTI64X4 64(DI), Z4
-	VINSERTI64X4    $0x01, 64(DI)(DX*1), Z4, Z4
-	VBROADCASTI64X4 64(DI)(DX*2), Z5
-	VINSERTI64X4    $0x01, 64(DI)(R8*1), Z5, Z5
-	VBROADCASTI64X4 (DI), Z6
-	VINSERTI64X4    $0x01, (DI)(DX*1), Z6, Z6
-	VBROADCASTI64X4 (DI)(DX*2), Z9
-	VINSERTI64X4    $0x01, (DI)(R8*1), Z9, Z9
+	VBROADCASTI64X4 64(R9), Z4
+	VINSERTI64X4    $0x01, 64(R9)(DX*1), Z4, Z4
+	VBROADCASTI64X4 64(R9)(DX*2), Z5
+	VINSERTI64X4    $0x01, 64(R9)(R10*1), Z5, Z5
+	VBROADCASTI64X4 (R9), Z6
+	VINSERTI64X4    $0x01, (R9)(DX*1), Z6, Z6
+	VBROADCASTI64X4 (R9)(DX*2), Z9
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z9, Z9
 	VPSLLD          $0x02, Z4, Z11
 	VMOVDQA32       Z6, Z10
 	VPTERNLOGD      $0xe2, Z11, Z3, Z10
@@ -2505,7 +2643,11 @@ slots_9:
 	VMOVDQA32       Z9, Z11
 	VPTERNLOGD      $0xe2, Z12, Z3, Z11
 	VPANDD          Z2, Z11, Z11
-	VPBROADCASTD    (R9), Z12
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    (R11), Z12
 	VPMADDWD        Z10, Z12, Z10
 	VPADDD          Z10, Z0, Z0
 	VPMADDWD        Z11, Z12, Z10
@@ -2518,7 +2660,7 @@ slots_9:
 	VPSRLD          $0x02, Z9, Z11
 	VPTERNLOGD      $0xe2, Z12, Z3, Z11
 	VPANDD          Z2, Z11, Z11
-	VPBROADCASTD    4(R9), Z12
+	VPBROADCASTD    4(R11), Z12
 	VPMADDWD        Z10, Z12, Z10
 	VPADDD          Z10, Z0, Z0
 	VPMADDWD        Z11, Z12, Z10
@@ -2529,7 +2671,11 @@ slots_9:
 	VPSRLD          $0x04, Z9, Z11
 	VPTERNLOGD      $0xe2, Z5, Z3, Z11
 	VPANDD          Z2, Z11, Z11
-	VPBROADCASTD    8(R9), Z12
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    8(R11), Z12
 	VPMADDWD        Z10, Z12, Z10
 	VPADDD          Z10, Z0, Z0
 	VPMADDWD        Z11, Z12, Z10
@@ -2542,7 +2688,7 @@ slots_9:
 	VPSRLD          $0x06, Z9, Z11
 	VPTERNLOGD      $0xe2, Z12, Z3, Z11
 	VPANDD          Z2, Z11, Z11
-	VPBROADCASTD    12(R9), Z12
+	VPBROADCASTD    12(R11), Z12
 	VPMADDWD        Z10, Z12, Z10
 	VPADDD          Z10, Z0, Z0
 	VPMADDWD        Z11, Z12, Z10
@@ -2555,7 +2701,11 @@ slots_9:
 	VPSRLD          $0x08, Z9, Z11
 	VPTERNLOGD      $0xe2, Z12, Z3, Z11
 	VPANDD          Z2, Z11, Z11
-	VPBROADCASTD    16(R9), Z12
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    16(R11), Z12
 	VPMADDWD        Z10, Z12, Z10
 	VPADDD          Z10, Z0, Z0
 	VPMADDWD        Z11, Z12, Z10
@@ -2568,7 +2718,7 @@ slots_9:
 	VPSRLD          $0x0a, Z9, Z11
 	VPTERNLOGD      $0xe2, Z12, Z3, Z11
 	VPANDD          Z2, Z11, Z11
-	VPBROADCASTD    20(R9), Z12
+	VPBROADCASTD    20(R11), Z12
 	VPMADDWD        Z10, Z12, Z10
 	VPADDD          Z10, Z0, Z0
 	VPMADDWD        Z11, Z12, Z10
@@ -2581,7 +2731,11 @@ slots_9:
 	VPSRLD          $0x0c, Z9, Z11
 	VPTERNLOGD      $0xe2, Z12, Z3, Z11
 	VPANDD          Z2, Z11, Z11
-	VPBROADCASTD    24(R9), Z12
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    24(R11), Z12
 	VPMADDWD        Z10, Z12, Z10
 	VPADDD          Z10, Z0, Z0
 	VPMADDWD        Z11, Z12, Z10
@@ -2594,15 +2748,15 @@ slots_9:
 	VPSRLD          $0x0e, Z9, Z9
 	VPTERNLOGD      $0xe2, Z10, Z3, Z9
 	VPANDD          Z2, Z9, Z9
-	VPBROADCASTD    28(R9), Z10
+	VPBROADCASTD    28(R11), Z10
 	VPMADDWD        Z6, Z10, Z6
 	VPADDD          Z6, Z0, Z0
 	VPMADDWD        Z9, Z10, Z6
 	VPADDD          Z6, Z1, Z1
-	VBROADCASTI64X4 32(DI), Z6
-	VINSERTI64X4    $0x01, 32(DI)(DX*1), Z6, Z6
-	VBROADCASTI64X4 32(DI)(DX*2), Z9
-	VINSERTI64X4    $0x01, 32(DI)(R8*1), Z9, Z9
+	VBROADCASTI64X4 32(R9), Z6
+	VINSERTI64X4    $0x01, 32(R9)(DX*1), Z6, Z6
+	VBROADCASTI64X4 32(R9)(DX*2), Z9
+	VINSERTI64X4    $0x01, 32(R9)(R10*1), Z9, Z9
 	VPSRLD          $0x06, Z4, Z11
 	VMOVDQA32       Z6, Z10
 	VPTERNLOGD      $0xe2, Z11, Z3, Z10
@@ -2611,7 +2765,11 @@ slots_9:
 	VMOVDQA32       Z9, Z11
 	VPTERNLOGD      $0xe2, Z12, Z3, Z11
 	VPANDD          Z2, Z11, Z11
-	VPBROADCASTD    32(R9), Z12
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    32(R11), Z12
 	VPMADDWD        Z10, Z12, Z10
 	VPADDD          Z10, Z0, Z0
 	VPMADDWD        Z11, Z12, Z10
@@ -2624,7 +2782,7 @@ slots_9:
 	VPSRLD          $0x02, Z9, Z11
 	VPTERNLOGD      $0xe2, Z12, Z3, Z11
 	VPANDD          Z2, Z11, Z11
-	VPBROADCASTD    36(R9), Z12
+	VPBROADCASTD    36(R11), Z12
 	VPMADDWD        Z10, Z12, Z10
 	VPADDD          Z10, Z0, Z0
 	VPMADDWD        Z11, Z12, Z10
@@ -2637,7 +2795,11 @@ slots_9:
 	VPSRLD          $0x04, Z9, Z11
 	VPTERNLOGD      $0xe2, Z12, Z3, Z11
 	VPANDD          Z2, Z11, Z11
-	VPBROADCASTD    40(R9), Z12
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    40(R11), Z12
 	VPMADDWD        Z10, Z12, Z10
 	VPADDD          Z10, Z0, Z0
 	VPMADDWD        Z11, Z12, Z10
@@ -2650,7 +2812,7 @@ slots_9:
 	VPSRLD          $0x06, Z9, Z11
 	VPTERNLOGD      $0xe2, Z12, Z3, Z11
 	VPANDD          Z2, Z11, Z11
-	VPBROADCASTD    44(R9), Z12
+	VPBROADCASTD    44(R11), Z12
 	VPMADDWD        Z10, Z12, Z10
 	VPADDD          Z10, Z0, Z0
 	VPMADDWD        Z11, Z12, Z10
@@ -2663,7 +2825,11 @@ slots_9:
 	VPSRLD          $0x08, Z9, Z11
 	VPTERNLOGD      $0xe2, Z12, Z3, Z11
 	VPANDD          Z2, Z11, Z11
-	VPBROADCASTD    48(R9), Z12
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    48(R11), Z12
 	VPMADDWD        Z10, Z12, Z10
 	VPADDD          Z10, Z0, Z0
 	VPMADDWD        Z11, Z12, Z10
@@ -2676,7 +2842,7 @@ slots_9:
 	VPSRLD          $0x0a, Z9, Z11
 	VPTERNLOGD      $0xe2, Z12, Z3, Z11
 	VPANDD          Z2, Z11, Z11
-	VPBROADCASTD    52(R9), Z12
+	VPBROADCASTD    52(R11), Z12
 	VPMADDWD        Z10, Z12, Z10
 	VPADDD          Z10, Z0, Z0
 	VPMADDWD        Z11, Z12, Z10
@@ -2689,7 +2855,11 @@ slots_9:
 	VPSRLD          $0x0c, Z9, Z11
 	VPTERNLOGD      $0xe2, Z12, Z3, Z11
 	VPANDD          Z2, Z11, Z11
-	VPBROADCASTD    56(R9), Z12
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    56(R11), Z12
 	VPMADDWD        Z10, Z12, Z10
 	VPADDD          Z10, Z0, Z0
 	VPMADDWD        Z11, Z12, Z10
@@ -2702,42 +2872,42 @@ slots_9:
 	VPSRLD          $0x0e, Z9, Z5
 	VPTERNLOGD      $0xe2, Z4, Z3, Z5
 	VPANDD          Z2, Z5, Z5
-	VPBROADCASTD    60(R9), Z4
+	VPBROADCASTD    60(R11), Z4
 	VPMADDWD        Z6, Z4, Z6
 	VPADDD          Z6, Z0, Z0
 	VPMADDWD        Z5, Z4, Z4
 	VPADDD          Z4, Z1, Z1
-	ADDQ            $0x00000040, R9
-	ADDQ            $0x00000060, DI
-	SUBQ            $0x00000020, R10
+	ADDQ            $0x00000040, R11
+	ADDQ            $0x00000060, R9
+	SUBQ            $0x00000020, R12
 	JMP             slots_9
 
 slots_9_done:
-	MOVQ        dstStride+8(FP), DI
-	MOVQ        add+64(FP), DI
-	MOVQ        CX, R8
-	MOVL        $0x0000ffff, R9
-	BZHIL       R8, R9, R9
-	KMOVW       R9, K1
+	MOVQ        dstStride+8(FP), R9
+	MOVQ        add+64(FP), R9
+	MOVQ        CX, R10
+	MOVL        $0x0000ffff, R11
+	BZHIL       R10, R11, R11
+	KMOVW       R11, K1
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(SI), Z0, Z0
 	VADDPS.BCST -60(SI), Z0, Z0
-	TESTQ       DI, DI
+	TESTQ       R9, R9
 	JE          store_31
 	VMOVUPS.Z   (AX), K1, Z2
 	VADDPS      Z0, Z2, Z0
 
 store_31:
 	VMOVUPS     Z0, K1, (AX)
-	MOVQ        CX, R8
-	SUBQ        $0x00000010, R8
-	MOVL        $0x0000ffff, R9
-	BZHIL       R8, R9, R9
-	KMOVW       R9, K1
+	MOVQ        CX, R10
+	SUBQ        $0x00000010, R10
+	MOVL        $0x0000ffff, R11
+	BZHIL       R10, R11, R11
+	KMOVW       R11, K1
 	VCVTDQ2PS   Z1, Z1
 	VMULPS.BCST -64(SI), Z1, Z1
 	VADDPS.BCST -60(SI), Z1, Z1
-	TESTQ       DI, DI
+	TESTQ       R9, R9
 	JE          store_32
 	VMOVUPS.Z   64(AX), K1, Z0
 	VADDPS      Z1, Z0, Z1
@@ -2756,154 +2926,186 @@ octets_9_done:
 octets_10:
 	CMPQ         CX, $0x00000001
 	JLT          octets_10_done
-	MOVQ         BX, DI
-	MOVQ         DX, R8
-	XORQ         R9, R9
+	MOVQ         BX, R9
+	MOVQ         DX, R10
+	XORQ         R11, R11
 	CMPQ         CX, $0x00000009
-	CMOVQLT      R9, R8
+	CMOVQLT      R11, R10
 	VPXORD       Z8, Z8, Z8
 	VMOVDQA32    Z8, Z0
-	MOVQ         SI, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         SI, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codes70007<>+0(SB), Z1
 	VBROADCASTSS codes30003<>+0(SB), Z2
 
 slots_10:
-	CMPQ            R10, $0x00000020
+	CMPQ            R12, $0x00000020
 	JLT             slots_10_done
-	VBROADCASTI64X4 64(DI), Z3
-	VINSERTI64X4    $0x01, 64(DI)(R8*1), Z3, Z3
-	VBROADCASTI64X4 (DI), Z4
-	VINSERTI64X4    $0x01, (DI)(R8*1), Z4, Z4
+	VBROADCASTI64X4 64(R9), Z3
+	VINSERTI64X4    $0x01, 64(R9)(R10*1), Z3, Z3
+	VBROADCASTI64X4 (R9), Z4
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z4, Z4
 	VPSLLD          $0x02, Z3, Z6
 	VMOVDQA32       Z4, Z5
 	VPTERNLOGD      $0xe2, Z6, Z2, Z5
 	VPANDD          Z1, Z5, Z5
-	VPBROADCASTD    (R9), Z6
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    (R11), Z6
 	VPMADDWD        Z5, Z6, Z5
 	VPADDD          Z5, Z0, Z0
 	VPSLLD          $0x01, Z3, Z6
 	VPSRLD          $0x02, Z4, Z5
 	VPTERNLOGD      $0xe2, Z6, Z2, Z5
 	VPANDD          Z1, Z5, Z5
-	VPBROADCASTD    4(R9), Z6
+	VPBROADCASTD    4(R11), Z6
 	VPMADDWD        Z5, Z6, Z5
 	VPADDD          Z5, Z0, Z0
 	VPSRLD          $0x04, Z4, Z5
 	VPTERNLOGD      $0xe2, Z3, Z2, Z5
 	VPANDD          Z1, Z5, Z5
-	VPBROADCASTD    8(R9), Z6
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    8(R11), Z6
 	VPMADDWD        Z5, Z6, Z5
 	VPADDD          Z5, Z0, Z0
 	VPSRLD          $0x01, Z3, Z6
 	VPSRLD          $0x06, Z4, Z5
 	VPTERNLOGD      $0xe2, Z6, Z2, Z5
 	VPANDD          Z1, Z5, Z5
-	VPBROADCASTD    12(R9), Z6
+	VPBROADCASTD    12(R11), Z6
 	VPMADDWD        Z5, Z6, Z5
 	VPADDD          Z5, Z0, Z0
 	VPSRLD          $0x02, Z3, Z6
 	VPSRLD          $0x08, Z4, Z5
 	VPTERNLOGD      $0xe2, Z6, Z2, Z5
 	VPANDD          Z1, Z5, Z5
-	VPBROADCASTD    16(R9), Z6
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    16(R11), Z6
 	VPMADDWD        Z5, Z6, Z5
 	VPADDD          Z5, Z0, Z0
 	VPSRLD          $0x03, Z3, Z6
 	VPSRLD          $0x0a, Z4, Z5
 	VPTERNLOGD      $0xe2, Z6, Z2, Z5
 	VPANDD          Z1, Z5, Z5
-	VPBROADCASTD    20(R9), Z6
+	VPBROADCASTD    20(R11), Z6
 	VPMADDWD        Z5, Z6, Z5
 	VPADDD          Z5, Z0, Z0
 	VPSRLD          $0x04, Z3, Z6
 	VPSRLD          $0x0c, Z4, Z5
 	VPTERNLOGD      $0xe2, Z6, Z2, Z5
 	VPANDD          Z1, Z5, Z5
-	VPBROADCASTD    24(R9), Z6
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    24(R11), Z6
 	VPMADDWD        Z5, Z6, Z5
 	VPADDD          Z5, Z0, Z0
 	VPSRLD          $0x05, Z3, Z5
 	VPSRLD          $0x0e, Z4, Z4
 	VPTERNLOGD      $0xe2, Z5, Z2, Z4
 	VPANDD          Z1, Z4, Z4
-	VPBROADCASTD    28(R9), Z5
+	VPBROADCASTD    28(R11), Z5
 	VPMADDWD        Z4, Z5, Z4
 	VPADDD          Z4, Z0, Z0
-	VBROADCASTI64X4 32(DI), Z4
-	VINSERTI64X4    $0x01, 32(DI)(R8*1), Z4, Z4
+	VBROADCASTI64X4 32(R9), Z4
+	VINSERTI64X4    $0x01, 32(R9)(R10*1), Z4, Z4
 	VPSRLD          $0x06, Z3, Z6
 	VMOVDQA32       Z4, Z5
 	VPTERNLOGD      $0xe2, Z6, Z2, Z5
 	VPANDD          Z1, Z5, Z5
-	VPBROADCASTD    32(R9), Z6
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    32(R11), Z6
 	VPMADDWD        Z5, Z6, Z5
 	VPADDD          Z5, Z0, Z0
 	VPSRLD          $0x07, Z3, Z6
 	VPSRLD          $0x02, Z4, Z5
 	VPTERNLOGD      $0xe2, Z6, Z2, Z5
 	VPANDD          Z1, Z5, Z5
-	VPBROADCASTD    36(R9), Z6
+	VPBROADCASTD    36(R11), Z6
 	VPMADDWD        Z5, Z6, Z5
 	VPADDD          Z5, Z0, Z0
 	VPSRLD          $0x08, Z3, Z6
 	VPSRLD          $0x04, Z4, Z5
 	VPTERNLOGD      $0xe2, Z6, Z2, Z5
 	VPANDD          Z1, Z5, Z5
-	VPBROADCASTD    40(R9), Z6
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    40(R11), Z6
 	VPMADDWD        Z5, Z6, Z5
 	VPADDD          Z5, Z0, Z0
 	VPSRLD          $0x09, Z3, Z6
 	VPSRLD          $0x06, Z4, Z5
 	VPTERNLOGD      $0xe2, Z6, Z2, Z5
 	VPANDD          Z1, Z5, Z5
-	VPBROADCASTD    44(R9), Z6
+	VPBROADCASTD    44(R11), Z6
 	VPMADDWD        Z5, Z6, Z5
 	VPADDD          Z5, Z0, Z0
 	VPSRLD          $0x0a, Z3, Z6
 	VPSRLD          $0x08, Z4, Z5
 	VPTERNLOGD      $0xe2, Z6, Z2, Z5
 	VPANDD          Z1, Z5, Z5
-	VPBROADCASTD    48(R9), Z6
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    48(R11), Z6
 	VPMADDWD        Z5, Z6, Z5
 	VPADDD          Z5, Z0, Z0
 	VPSRLD          $0x0b, Z3, Z6
 	VPSRLD          $0x0a, Z4, Z5
 	VPTERNLOGD      $0xe2, Z6, Z2, Z5
 	VPANDD          Z1, Z5, Z5
-	VPBROADCASTD    52(R9), Z6
+	VPBROADCASTD    52(R11), Z6
 	VPMADDWD        Z5, Z6, Z5
 	VPADDD          Z5, Z0, Z0
 	VPSRLD          $0x0c, Z3, Z6
 	VPSRLD          $0x0c, Z4, Z5
 	VPTERNLOGD      $0xe2, Z6, Z2, Z5
 	VPANDD          Z1, Z5, Z5
-	VPBROADCASTD    56(R9), Z6
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    56(R11), Z6
 	VPMADDWD        Z5, Z6, Z5
 	VPADDD          Z5, Z0, Z0
 	VPSRLD          $0x0d, Z3, Z3
 	VPSRLD          $0x0e, Z4, Z4
 	VPTERNLOGD      $0xe2, Z3, Z2, Z4
 	VPANDD          Z1, Z4, Z4
-	VPBROADCASTD    60(R9), Z3
+	VPBROADCASTD    60(R11), Z3
 	VPMADDWD        Z4, Z3, Z3
 	VPADDD          Z3, Z0, Z0
-	ADDQ            $0x00000040, R9
-	ADDQ            $0x00000060, DI
-	SUBQ            $0x00000020, R10
+	ADDQ            $0x00000040, R11
+	ADDQ            $0x00000060, R9
+	SUBQ            $0x00000020, R12
 	JMP             slots_10
 
 slots_10_done:
-	MOVQ        dstStride+8(FP), DI
-	MOVQ        add+64(FP), DI
-	MOVQ        CX, R8
-	MOVL        $0x0000ffff, R9
-	BZHIL       R8, R9, R9
-	KMOVW       R9, K1
+	MOVQ        dstStride+8(FP), R9
+	MOVQ        add+64(FP), R9
+	MOVQ        CX, R10
+	MOVL        $0x0000ffff, R11
+	BZHIL       R10, R11, R11
+	KMOVW       R11, K1
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(SI), Z0, Z0
 	VADDPS.BCST -60(SI), Z0, Z0
-	TESTQ       DI, DI
+	TESTQ       R9, R9
 	JE          store_33
 	VMOVUPS.Z   (AX), K1, Z1
 	VADDPS      Z0, Z1, Z0
@@ -2923,9 +3125,9 @@ octets_10_done:
 DATA codes70007<>+0(SB)/4, $0x00070007
 GLOBL codes70007<>(SB), RODATA|NOPTR, $4
 
-// func groupBlock3x2AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV
-TEXT ·groupBlock3x2AVX512(SB), $2176-72
+// func groupBlock3x2AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
+TEXT ·groupBlock3x2AVX512(SB), $2176-88
 	MOVQ         x+16(FP), AX
 	MOVQ         xStride+24(FP), CX
 	MOVQ         live+32(FP), DX
@@ -3097,40 +3299,42 @@ nothing_6:
 nothing_done_6:
 	MOVQ   dst+0(FP), AX
 	MOVQ   lanes+56(FP), CX
-	LEAQ   (SI)(BX*4), DX
+	MOVQ   ahead+72(FP), DX
+	MOVQ   step+80(FP), R8
+	LEAQ   (SI)(BX*4), SI
 	IMUL3Q $0x00000003, BX, BX
 
 octets_11:
 	CMPQ         CX, $0x00000011
 	JLT          octets_11_done
-	MOVQ         DX, SI
-	MOVQ         BX, R8
-	XORQ         R9, R9
-	LEAQ         (BX)(BX*2), R8
-	LEAQ         (BX)(BX*1), R9
+	MOVQ         SI, R9
+	MOVQ         BX, R10
+	XORQ         R11, R11
+	LEAQ         (BX)(BX*2), R10
+	LEAQ         (BX)(BX*1), R11
 	CMPQ         CX, $0x00000019
-	CMOVQLT      R9, R8
+	CMOVQLT      R11, R10
 	VPXORD       Z10, Z10, Z10
 	VMOVDQA32    Z10, Z0
 	VMOVDQA32    Z10, Z1
 	VMOVDQA32    Z10, Z2
 	VMOVDQA32    Z10, Z3
-	MOVQ         DI, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         DI, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codes70007<>+0(SB), Z4
 	VBROADCASTSS codes30003<>+0(SB), Z5
 
 slots_11:
-	CMPQ            R10, $0x00000020
+	CMPQ            R12, $0x00000020
 	JLT             slots_11_done
-	VBROADCASTI64X4 64(SI), Z6
-	VINSERTI64X4    $0x01, 64(SI)(BX*1), Z6, Z6
-	VBROADCASTI64X4 64(SI)(BX*2), Z7
-	VINSERTI64X4    $0x01, 64(SI)(R8*1), Z7, Z7
-	VBROADCASTI64X4 (SI), Z8
-	VINSERTI64X4    $0x01, (SI)(BX*1), Z8, Z8
-	VBROADCASTI64X4 (SI)(BX*2), Z9
-	VINSERTI64X4    $0x01, (SI)(R8*1), Z9, Z9
+	VBROADCASTI64X4 64(R9), Z6
+	VINSERTI64X4    $0x01, 64(R9)(BX*1), Z6, Z6
+	VBROADCASTI64X4 64(R9)(BX*2), Z7
+	VINSERTI64X4    $0x01, 64(R9)(R10*1), Z7, Z7
+	VBROADCASTI64X4 (R9), Z8
+	VINSERTI64X4    $0x01, (R9)(BX*1), Z8, Z8
+	VBROADCASTI64X4 (R9)(BX*2), Z9
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z9, Z9
 	VPSLLD          $0x02, Z6, Z13
 	VMOVDQA32       Z8, Z12
 	VPTERNLOGD      $0xe2, Z13, Z5, Z12
@@ -3139,12 +3343,16 @@ slots_11:
 	VMOVDQA32       Z9, Z13
 	VPTERNLOGD      $0xe2, Z14, Z5, Z13
 	VPANDD          Z4, Z13, Z13
-	VPBROADCASTD    (R9), Z14
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    (R11), Z14
 	VPMADDWD        Z12, Z14, Z15
 	VPADDD          Z15, Z0, Z0
 	VPMADDWD        Z13, Z14, Z14
 	VPADDD          Z14, Z2, Z2
-	VPBROADCASTD    1024(R9), Z14
+	VPBROADCASTD    1024(R11), Z14
 	VPMADDWD        Z12, Z14, Z12
 	VPADDD          Z12, Z1, Z1
 	VPMADDWD        Z13, Z14, Z12
@@ -3157,12 +3365,12 @@ slots_11:
 	VPSRLD          $0x02, Z9, Z13
 	VPTERNLOGD      $0xe2, Z14, Z5, Z13
 	VPANDD          Z4, Z13, Z13
-	VPBROADCASTD    4(R9), Z14
+	VPBROADCASTD    4(R11), Z14
 	VPMADDWD        Z12, Z14, Z15
 	VPADDD          Z15, Z0, Z0
 	VPMADDWD        Z13, Z14, Z14
 	VPADDD          Z14, Z2, Z2
-	VPBROADCASTD    1028(R9), Z14
+	VPBROADCASTD    1028(R11), Z14
 	VPMADDWD        Z12, Z14, Z12
 	VPADDD          Z12, Z1, Z1
 	VPMADDWD        Z13, Z14, Z12
@@ -3173,12 +3381,16 @@ slots_11:
 	VPSRLD          $0x04, Z9, Z13
 	VPTERNLOGD      $0xe2, Z7, Z5, Z13
 	VPANDD          Z4, Z13, Z13
-	VPBROADCASTD    8(R9), Z14
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    8(R11), Z14
 	VPMADDWD        Z12, Z14, Z15
 	VPADDD          Z15, Z0, Z0
 	VPMADDWD        Z13, Z14, Z14
 	VPADDD          Z14, Z2, Z2
-	VPBROADCASTD    1032(R9), Z14
+	VPBROADCASTD    1032(R11), Z14
 	VPMADDWD        Z12, Z14, Z12
 	VPADDD          Z12, Z1, Z1
 	VPMADDWD        Z13, Z14, Z12
@@ -3191,12 +3403,12 @@ slots_11:
 	VPSRLD          $0x06, Z9, Z13
 	VPTERNLOGD      $0xe2, Z14, Z5, Z13
 	VPANDD          Z4, Z13, Z13
-	VPBROADCASTD    12(R9), Z14
+	VPBROADCASTD    12(R11), Z14
 	VPMADDWD        Z12, Z14, Z15
 	VPADDD          Z15, Z0, Z0
 	VPMADDWD        Z13, Z14, Z14
 	VPADDD          Z14, Z2, Z2
-	VPBROADCASTD    1036(R9), Z14
+	VPBROADCASTD    1036(R11), Z14
 	VPMADDWD        Z12, Z14, Z12
 	VPADDD          Z12, Z1, Z1
 	VPMADDWD        Z13, Z14, Z12
@@ -3209,12 +3421,16 @@ slots_11:
 	VPSRLD          $0x08, Z9, Z13
 	VPTERNLOGD      $0xe2, Z14, Z5, Z13
 	VPANDD          Z4, Z13, Z13
-	VPBROADCASTD    16(R9), Z14
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    16(R11), Z14
 	VPMADDWD        Z12, Z14, Z15
 	VPADDD          Z15, Z0, Z0
 	VPMADDWD        Z13, Z14, Z14
 	VPADDD          Z14, Z2, Z2
-	VPBROADCASTD    1040(R9), Z14
+	VPBROADCASTD    1040(R11), Z14
 	VPMADDWD        Z12, Z14, Z12
 	VPADDD          Z12, Z1, Z1
 	VPMADDWD        Z13, Z14, Z12
@@ -3227,12 +3443,12 @@ slots_11:
 	VPSRLD          $0x0a, Z9, Z13
 	VPTERNLOGD      $0xe2, Z14, Z5, Z13
 	VPANDD          Z4, Z13, Z13
-	VPBROADCASTD    20(R9), Z14
+	VPBROADCASTD    20(R11), Z14
 	VPMADDWD        Z12, Z14, Z15
 	VPADDD          Z15, Z0, Z0
 	VPMADDWD        Z13, Z14, Z14
 	VPADDD          Z14, Z2, Z2
-	VPBROADCASTD    1044(R9), Z14
+	VPBROADCASTD    1044(R11), Z14
 	VPMADDWD        Z12, Z14, Z12
 	VPADDD          Z12, Z1, Z1
 	VPMADDWD        Z13, Z14, Z12
@@ -3245,12 +3461,16 @@ slots_11:
 	VPSRLD          $0x0c, Z9, Z13
 	VPTERNLOGD      $0xe2, Z14, Z5, Z13
 	VPANDD          Z4, Z13, Z13
-	VPBROADCASTD    24(R9), Z14
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    24(R11), Z14
 	VPMADDWD        Z12, Z14, Z15
 	VPADDD          Z15, Z0, Z0
 	VPMADDWD        Z13, Z14, Z14
 	VPADDD          Z14, Z2, Z2
-	VPBROADCASTD    1048(R9), Z14
+	VPBROADCASTD    1048(R11), Z14
 	VPMADDWD        Z12, Z14, Z12
 	VPADDD          Z12, Z1, Z1
 	VPMADDWD        Z13, Z14, Z12
@@ -3263,20 +3483,20 @@ slots_11:
 	VPSRLD          $0x0e, Z9, Z9
 	VPTERNLOGD      $0xe2, Z12, Z5, Z9
 	VPANDD          Z4, Z9, Z9
-	VPBROADCASTD    28(R9), Z12
+	VPBROADCASTD    28(R11), Z12
 	VPMADDWD        Z8, Z12, Z13
 	VPADDD          Z13, Z0, Z0
 	VPMADDWD        Z9, Z12, Z12
 	VPADDD          Z12, Z2, Z2
-	VPBROADCASTD    1052(R9), Z12
+	VPBROADCASTD    1052(R11), Z12
 	VPMADDWD        Z8, Z12, Z8
 	VPADDD          Z8, Z1, Z1
 	VPMADDWD        Z9, Z12, Z8
 	VPADDD          Z8, Z3, Z3
-	VBROADCASTI64X4 32(SI), Z8
-	VINSERTI64X4    $0x01, 32(SI)(BX*1), Z8, Z8
-	VBROADCASTI64X4 32(SI)(BX*2), Z9
-	VINSERTI64X4    $0x01, 32(SI)(R8*1), Z9, Z9
+	VBROADCASTI64X4 32(R9), Z8
+	VINSERTI64X4    $0x01, 32(R9)(BX*1), Z8, Z8
+	VBROADCASTI64X4 32(R9)(BX*2), Z9
+	VINSERTI64X4    $0x01, 32(R9)(R10*1), Z9, Z9
 	VPSRLD          $0x06, Z6, Z13
 	VMOVDQA32       Z8, Z12
 	VPTERNLOGD      $0xe2, Z13, Z5, Z12
@@ -3285,12 +3505,16 @@ slots_11:
 	VMOVDQA32       Z9, Z13
 	VPTERNLOGD      $0xe2, Z14, Z5, Z13
 	VPANDD          Z4, Z13, Z13
-	VPBROADCASTD    32(R9), Z14
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    32(R11), Z14
 	VPMADDWD        Z12, Z14, Z15
 	VPADDD          Z15, Z0, Z0
 	VPMADDWD        Z13, Z14, Z14
 	VPADDD          Z14, Z2, Z2
-	VPBROADCASTD    1056(R9), Z14
+	VPBROADCASTD    1056(R11), Z14
 	VPMADDWD        Z12, Z14, Z12
 	VPADDD          Z12, Z1, Z1
 	VPMADDWD        Z13, Z14, Z12
@@ -3303,12 +3527,12 @@ slots_11:
 	VPSRLD          $0x02, Z9, Z13
 	VPTERNLOGD      $0xe2, Z14, Z5, Z13
 	VPANDD          Z4, Z13, Z13
-	VPBROADCASTD    36(R9), Z14
+	VPBROADCASTD    36(R11), Z14
 	VPMADDWD        Z12, Z14, Z15
 	VPADDD          Z15, Z0, Z0
 	VPMADDWD        Z13, Z14, Z14
 	VPADDD          Z14, Z2, Z2
-	VPBROADCASTD    1060(R9), Z14
+	VPBROADCASTD    1060(R11), Z14
 	VPMADDWD        Z12, Z14, Z12
 	VPADDD          Z12, Z1, Z1
 	VPMADDWD        Z13, Z14, Z12
@@ -3321,12 +3545,16 @@ slots_11:
 	VPSRLD          $0x04, Z9, Z13
 	VPTERNLOGD      $0xe2, Z14, Z5, Z13
 	VPANDD          Z4, Z13, Z13
-	VPBROADCASTD    40(R9), Z14
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    40(R11), Z14
 	VPMADDWD        Z12, Z14, Z15
 	VPADDD          Z15, Z0, Z0
 	VPMADDWD        Z13, Z14, Z14
 	VPADDD          Z14, Z2, Z2
-	VPBROADCASTD    1064(R9), Z14
+	VPBROADCASTD    1064(R11), Z14
 	VPMADDWD        Z12, Z14, Z12
 	VPADDD          Z12, Z1, Z1
 	VPMADDWD        Z13, Z14, Z12
@@ -3339,12 +3567,12 @@ slots_11:
 	VPSRLD          $0x06, Z9, Z13
 	VPTERNLOGD      $0xe2, Z14, Z5, Z13
 	VPANDD          Z4, Z13, Z13
-	VPBROADCASTD    44(R9), Z14
+	VPBROADCASTD    44(R11), Z14
 	VPMADDWD        Z12, Z14, Z15
 	VPADDD          Z15, Z0, Z0
 	VPMADDWD        Z13, Z14, Z14
 	VPADDD          Z14, Z2, Z2
-	VPBROADCASTD    1068(R9), Z14
+	VPBROADCASTD    1068(R11), Z14
 	VPMADDWD        Z12, Z14, Z12
 	VPADDD          Z12, Z1, Z1
 	VPMADDWD        Z13, Z14, Z12
@@ -3357,12 +3585,16 @@ slots_11:
 	VPSRLD          $0x08, Z9, Z13
 	VPTERNLOGD      $0xe2, Z14, Z5, Z13
 	VPANDD          Z4, Z13, Z13
-	VPBROADCASTD    48(R9), Z14
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    48(R11), Z14
 	VPMADDWD        Z12, Z14, Z15
 	VPADDD          Z15, Z0, Z0
 	VPMADDWD        Z13, Z14, Z14
 	VPADDD          Z14, Z2, Z2
-	VPBROADCASTD    1072(R9), Z14
+	VPBROADCASTD    1072(R11), Z14
 	VPMADDWD        Z12, Z14, Z12
 	VPADDD          Z12, Z1, Z1
 	VPMADDWD        Z13, Z14, Z12
@@ -3375,12 +3607,12 @@ slots_11:
 	VPSRLD          $0x0a, Z9, Z13
 	VPTERNLOGD      $0xe2, Z14, Z5, Z13
 	VPANDD          Z4, Z13, Z13
-	VPBROADCASTD    52(R9), Z14
+	VPBROADCASTD    52(R11), Z14
 	VPMADDWD        Z12, Z14, Z15
 	VPADDD          Z15, Z0, Z0
 	VPMADDWD        Z13, Z14, Z14
 	VPADDD          Z14, Z2, Z2
-	VPBROADCASTD    1076(R9), Z14
+	VPBROADCASTD    1076(R11), Z14
 	VPMADDWD        Z12, Z14, Z12
 	VPADDD          Z12, Z1, Z1
 	VPMADDWD        Z13, Z14, Z12
@@ -3393,12 +3625,16 @@ slots_11:
 	VPSRLD          $0x0c, Z9, Z13
 	VPTERNLOGD      $0xe2, Z14, Z5, Z13
 	VPANDD          Z4, Z13, Z13
-	VPBROADCASTD    56(R9), Z14
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    56(R11), Z14
 	VPMADDWD        Z12, Z14, Z15
 	VPADDD          Z15, Z0, Z0
 	VPMADDWD        Z13, Z14, Z14
 	VPADDD          Z14, Z2, Z2
-	VPBROADCASTD    1080(R9), Z14
+	VPBROADCASTD    1080(R11), Z14
 	VPMADDWD        Z12, Z14, Z12
 	VPADDD          Z12, Z1, Z1
 	VPMADDWD        Z13, Z14, Z12
@@ -3411,32 +3647,32 @@ slots_11:
 	VPSRLD          $0x0e, Z9, Z7
 	VPTERNLOGD      $0xe2, Z6, Z5, Z7
 	VPANDD          Z4, Z7, Z7
-	VPBROADCASTD    60(R9), Z6
+	VPBROADCASTD    60(R11), Z6
 	VPMADDWD        Z8, Z6, Z9
 	VPADDD          Z9, Z0, Z0
 	VPMADDWD        Z7, Z6, Z6
 	VPADDD          Z6, Z2, Z2
-	VPBROADCASTD    1084(R9), Z6
+	VPBROADCASTD    1084(R11), Z6
 	VPMADDWD        Z8, Z6, Z8
 	VPADDD          Z8, Z1, Z1
 	VPMADDWD        Z7, Z6, Z6
 	VPADDD          Z6, Z3, Z3
-	ADDQ            $0x00000040, R9
-	ADDQ            $0x00000060, SI
-	SUBQ            $0x00000020, R10
+	ADDQ            $0x00000040, R11
+	ADDQ            $0x00000060, R9
+	SUBQ            $0x00000020, R12
 	JMP             slots_11
 
 slots_11_done:
-	MOVQ        dstStride+8(FP), SI
-	MOVQ        add+64(FP), R8
-	MOVQ        CX, R9
-	MOVL        $0x0000ffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
+	MOVQ        dstStride+8(FP), R9
+	MOVQ        add+64(FP), R10
+	MOVQ        CX, R11
+	MOVL        $0x0000ffff, R12
+	BZHIL       R11, R12, R12
+	KMOVW       R12, K1
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(DI), Z0, Z0
 	VADDPS.BCST -60(DI), Z0, Z0
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_34
 	VMOVUPS.Z   (AX), K1, Z4
 	VADDPS      Z0, Z4, Z0
@@ -3446,22 +3682,22 @@ store_34:
 	VCVTDQ2PS   Z1, Z1
 	VMULPS.BCST -56(DI), Z1, Z1
 	VADDPS.BCST -52(DI), Z1, Z1
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_35
-	VMOVUPS.Z   (AX)(SI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R9*1), K1, Z0
 	VADDPS      Z1, Z0, Z1
 
 store_35:
-	VMOVUPS     Z1, K1, (AX)(SI*1)
-	MOVQ        CX, R9
-	SUBQ        $0x00000010, R9
-	MOVL        $0x0000ffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
+	VMOVUPS     Z1, K1, (AX)(R9*1)
+	MOVQ        CX, R11
+	SUBQ        $0x00000010, R11
+	MOVL        $0x0000ffff, R12
+	BZHIL       R11, R12, R12
+	KMOVW       R12, K1
 	VCVTDQ2PS   Z2, Z2
 	VMULPS.BCST -64(DI), Z2, Z2
 	VADDPS.BCST -60(DI), Z2, Z2
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_36
 	VMOVUPS.Z   64(AX), K1, Z0
 	VADDPS      Z2, Z0, Z2
@@ -3471,18 +3707,18 @@ store_36:
 	VCVTDQ2PS   Z3, Z3
 	VMULPS.BCST -56(DI), Z3, Z3
 	VADDPS.BCST -52(DI), Z3, Z3
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_37
-	VMOVUPS.Z   64(AX)(SI*1), K1, Z0
+	VMOVUPS.Z   64(AX)(R9*1), K1, Z0
 	VADDPS      Z3, Z0, Z3
 
 store_37:
-	VMOVUPS Z3, K1, 64(AX)(SI*1)
+	VMOVUPS Z3, K1, 64(AX)(R9*1)
 	ADDQ    $0x00000080, AX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
+	ADDQ    BX, SI
+	ADDQ    BX, SI
+	ADDQ    BX, SI
+	ADDQ    BX, SI
 	SUBQ    $0x00000020, CX
 	JMP     octets_11
 
@@ -3490,203 +3726,235 @@ octets_11_done:
 octets_12:
 	CMPQ         CX, $0x00000001
 	JLT          octets_12_done
-	MOVQ         DX, SI
-	MOVQ         BX, R8
-	XORQ         R9, R9
+	MOVQ         SI, R9
+	MOVQ         BX, R10
+	XORQ         R11, R11
 	CMPQ         CX, $0x00000009
-	CMOVQLT      R9, R8
+	CMOVQLT      R11, R10
 	VPXORD       Z11, Z11, Z11
 	VMOVDQA32    Z11, Z0
 	VMOVDQA32    Z11, Z1
-	MOVQ         DI, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         DI, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codes70007<>+0(SB), Z2
 	VBROADCASTSS codes30003<>+0(SB), Z3
 
 slots_12:
-	CMPQ            R10, $0x00000020
+	CMPQ            R12, $0x00000020
 	JLT             slots_12_done
-	VBROADCASTI64X4 64(SI), Z4
-	VINSERTI64X4    $0x01, 64(SI)(R8*1), Z4, Z4
-	VBROADCASTI64X4 (SI), Z5
-	VINSERTI64X4    $0x01, (SI)(R8*1), Z5, Z5
+	VBROADCASTI64X4 64(R9), Z4
+	VINSERTI64X4    $0x01, 64(R9)(R10*1), Z4, Z4
+	VBROADCASTI64X4 (R9), Z5
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z5, Z5
 	VPSLLD          $0x02, Z4, Z7
 	VMOVDQA32       Z5, Z6
 	VPTERNLOGD      $0xe2, Z7, Z3, Z6
 	VPANDD          Z2, Z6, Z6
-	VPBROADCASTD    (R9), Z7
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    (R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z0, Z0
-	VPBROADCASTD    1024(R9), Z7
+	VPBROADCASTD    1024(R11), Z7
 	VPMADDWD        Z6, Z7, Z6
 	VPADDD          Z6, Z1, Z1
 	VPSLLD          $0x01, Z4, Z7
 	VPSRLD          $0x02, Z5, Z6
 	VPTERNLOGD      $0xe2, Z7, Z3, Z6
 	VPANDD          Z2, Z6, Z6
-	VPBROADCASTD    4(R9), Z7
+	VPBROADCASTD    4(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z0, Z0
-	VPBROADCASTD    1028(R9), Z7
+	VPBROADCASTD    1028(R11), Z7
 	VPMADDWD        Z6, Z7, Z6
 	VPADDD          Z6, Z1, Z1
 	VPSRLD          $0x04, Z5, Z6
 	VPTERNLOGD      $0xe2, Z4, Z3, Z6
 	VPANDD          Z2, Z6, Z6
-	VPBROADCASTD    8(R9), Z7
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    8(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z0, Z0
-	VPBROADCASTD    1032(R9), Z7
+	VPBROADCASTD    1032(R11), Z7
 	VPMADDWD        Z6, Z7, Z6
 	VPADDD          Z6, Z1, Z1
 	VPSRLD          $0x01, Z4, Z7
 	VPSRLD          $0x06, Z5, Z6
 	VPTERNLOGD      $0xe2, Z7, Z3, Z6
 	VPANDD          Z2, Z6, Z6
-	VPBROADCASTD    12(R9), Z7
+	VPBROADCASTD    12(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z0, Z0
-	VPBROADCASTD    1036(R9), Z7
+	VPBROADCASTD    1036(R11), Z7
 	VPMADDWD        Z6, Z7, Z6
 	VPADDD          Z6, Z1, Z1
 	VPSRLD          $0x02, Z4, Z7
 	VPSRLD          $0x08, Z5, Z6
 	VPTERNLOGD      $0xe2, Z7, Z3, Z6
 	VPANDD          Z2, Z6, Z6
-	VPBROADCASTD    16(R9), Z7
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    16(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z0, Z0
-	VPBROADCASTD    1040(R9), Z7
+	VPBROADCASTD    1040(R11), Z7
 	VPMADDWD        Z6, Z7, Z6
 	VPADDD          Z6, Z1, Z1
 	VPSRLD          $0x03, Z4, Z7
 	VPSRLD          $0x0a, Z5, Z6
 	VPTERNLOGD      $0xe2, Z7, Z3, Z6
 	VPANDD          Z2, Z6, Z6
-	VPBROADCASTD    20(R9), Z7
+	VPBROADCASTD    20(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z0, Z0
-	VPBROADCASTD    1044(R9), Z7
+	VPBROADCASTD    1044(R11), Z7
 	VPMADDWD        Z6, Z7, Z6
 	VPADDD          Z6, Z1, Z1
 	VPSRLD          $0x04, Z4, Z7
 	VPSRLD          $0x0c, Z5, Z6
 	VPTERNLOGD      $0xe2, Z7, Z3, Z6
 	VPANDD          Z2, Z6, Z6
-	VPBROADCASTD    24(R9), Z7
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    24(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z0, Z0
-	VPBROADCASTD    1048(R9), Z7
+	VPBROADCASTD    1048(R11), Z7
 	VPMADDWD        Z6, Z7, Z6
 	VPADDD          Z6, Z1, Z1
 	VPSRLD          $0x05, Z4, Z6
 	VPSRLD          $0x0e, Z5, Z5
 	VPTERNLOGD      $0xe2, Z6, Z3, Z5
 	VPANDD          Z2, Z5, Z5
-	VPBROADCASTD    28(R9), Z6
+	VPBROADCASTD    28(R11), Z6
 	VPMADDWD        Z5, Z6, Z6
 	VPADDD          Z6, Z0, Z0
-	VPBROADCASTD    1052(R9), Z6
+	VPBROADCASTD    1052(R11), Z6
 	VPMADDWD        Z5, Z6, Z5
 	VPADDD          Z5, Z1, Z1
-	VBROADCASTI64X4 32(SI), Z5
-	VINSERTI64X4    $0x01, 32(SI)(R8*1), Z5, Z5
+	VBROADCASTI64X4 32(R9), Z5
+	VINSERTI64X4    $0x01, 32(R9)(R10*1), Z5, Z5
 	VPSRLD          $0x06, Z4, Z7
 	VMOVDQA32       Z5, Z6
 	VPTERNLOGD      $0xe2, Z7, Z3, Z6
 	VPANDD          Z2, Z6, Z6
-	VPBROADCASTD    32(R9), Z7
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    32(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z0, Z0
-	VPBROADCASTD    1056(R9), Z7
+	VPBROADCASTD    1056(R11), Z7
 	VPMADDWD        Z6, Z7, Z6
 	VPADDD          Z6, Z1, Z1
 	VPSRLD          $0x07, Z4, Z7
 	VPSRLD          $0x02, Z5, Z6
 	VPTERNLOGD      $0xe2, Z7, Z3, Z6
 	VPANDD          Z2, Z6, Z6
-	VPBROADCASTD    36(R9), Z7
+	VPBROADCASTD    36(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z0, Z0
-	VPBROADCASTD    1060(R9), Z7
+	VPBROADCASTD    1060(R11), Z7
 	VPMADDWD        Z6, Z7, Z6
 	VPADDD          Z6, Z1, Z1
 	VPSRLD          $0x08, Z4, Z7
 	VPSRLD          $0x04, Z5, Z6
 	VPTERNLOGD      $0xe2, Z7, Z3, Z6
 	VPANDD          Z2, Z6, Z6
-	VPBROADCASTD    40(R9), Z7
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    40(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z0, Z0
-	VPBROADCASTD    1064(R9), Z7
+	VPBROADCASTD    1064(R11), Z7
 	VPMADDWD        Z6, Z7, Z6
 	VPADDD          Z6, Z1, Z1
 	VPSRLD          $0x09, Z4, Z7
 	VPSRLD          $0x06, Z5, Z6
 	VPTERNLOGD      $0xe2, Z7, Z3, Z6
 	VPANDD          Z2, Z6, Z6
-	VPBROADCASTD    44(R9), Z7
+	VPBROADCASTD    44(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z0, Z0
-	VPBROADCASTD    1068(R9), Z7
+	VPBROADCASTD    1068(R11), Z7
 	VPMADDWD        Z6, Z7, Z6
 	VPADDD          Z6, Z1, Z1
 	VPSRLD          $0x0a, Z4, Z7
 	VPSRLD          $0x08, Z5, Z6
 	VPTERNLOGD      $0xe2, Z7, Z3, Z6
 	VPANDD          Z2, Z6, Z6
-	VPBROADCASTD    48(R9), Z7
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    48(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z0, Z0
-	VPBROADCASTD    1072(R9), Z7
+	VPBROADCASTD    1072(R11), Z7
 	VPMADDWD        Z6, Z7, Z6
 	VPADDD          Z6, Z1, Z1
 	VPSRLD          $0x0b, Z4, Z7
 	VPSRLD          $0x0a, Z5, Z6
 	VPTERNLOGD      $0xe2, Z7, Z3, Z6
 	VPANDD          Z2, Z6, Z6
-	VPBROADCASTD    52(R9), Z7
+	VPBROADCASTD    52(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z0, Z0
-	VPBROADCASTD    1076(R9), Z7
+	VPBROADCASTD    1076(R11), Z7
 	VPMADDWD        Z6, Z7, Z6
 	VPADDD          Z6, Z1, Z1
 	VPSRLD          $0x0c, Z4, Z7
 	VPSRLD          $0x0c, Z5, Z6
 	VPTERNLOGD      $0xe2, Z7, Z3, Z6
 	VPANDD          Z2, Z6, Z6
-	VPBROADCASTD    56(R9), Z7
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    56(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z0, Z0
-	VPBROADCASTD    1080(R9), Z7
+	VPBROADCASTD    1080(R11), Z7
 	VPMADDWD        Z6, Z7, Z6
 	VPADDD          Z6, Z1, Z1
 	VPSRLD          $0x0d, Z4, Z4
 	VPSRLD          $0x0e, Z5, Z5
 	VPTERNLOGD      $0xe2, Z4, Z3, Z5
 	VPANDD          Z2, Z5, Z5
-	VPBROADCASTD    60(R9), Z4
+	VPBROADCASTD    60(R11), Z4
 	VPMADDWD        Z5, Z4, Z4
 	VPADDD          Z4, Z0, Z0
-	VPBROADCASTD    1084(R9), Z4
+	VPBROADCASTD    1084(R11), Z4
 	VPMADDWD        Z5, Z4, Z4
 	VPADDD          Z4, Z1, Z1
-	ADDQ            $0x00000040, R9
-	ADDQ            $0x00000060, SI
-	SUBQ            $0x00000020, R10
+	ADDQ            $0x00000040, R11
+	ADDQ            $0x00000060, R9
+	SUBQ            $0x00000020, R12
 	JMP             slots_12
 
 slots_12_done:
-	MOVQ        dstStride+8(FP), SI
-	MOVQ        add+64(FP), R8
-	MOVQ        CX, R9
-	MOVL        $0x0000ffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
+	MOVQ        dstStride+8(FP), R9
+	MOVQ        add+64(FP), R10
+	MOVQ        CX, R11
+	MOVL        $0x0000ffff, R12
+	BZHIL       R11, R12, R12
+	KMOVW       R12, K1
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(DI), Z0, Z0
 	VADDPS.BCST -60(DI), Z0, Z0
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_38
 	VMOVUPS.Z   (AX), K1, Z2
 	VADDPS      Z0, Z2, Z0
@@ -3696,16 +3964,16 @@ store_38:
 	VCVTDQ2PS   Z1, Z1
 	VMULPS.BCST -56(DI), Z1, Z1
 	VADDPS.BCST -52(DI), Z1, Z1
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_39
-	VMOVUPS.Z   (AX)(SI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R9*1), K1, Z0
 	VADDPS      Z1, Z0, Z1
 
 store_39:
-	VMOVUPS Z1, K1, (AX)(SI*1)
+	VMOVUPS Z1, K1, (AX)(R9*1)
 	ADDQ    $0x00000040, AX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
+	ADDQ    BX, SI
+	ADDQ    BX, SI
 	SUBQ    $0x00000010, CX
 	JMP     octets_12
 
@@ -3713,9 +3981,9 @@ octets_12_done:
 	VZEROUPPER
 	RET
 
-// func groupBlock3x3AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV
-TEXT ·groupBlock3x3AVX512(SB), $3200-72
+// func groupBlock3x3AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
+TEXT ·groupBlock3x3AVX512(SB), $3200-88
 	MOVQ         x+16(FP), AX
 	MOVQ         xStride+24(FP), CX
 	MOVQ         live+32(FP), DX
@@ -3938,19 +4206,21 @@ nothing_7:
 nothing_done_7:
 	MOVQ   dst+0(FP), AX
 	MOVQ   lanes+56(FP), CX
-	LEAQ   (SI)(BX*4), DX
+	MOVQ   ahead+72(FP), DX
+	MOVQ   step+80(FP), R8
+	LEAQ   (SI)(BX*4), SI
 	IMUL3Q $0x00000003, BX, BX
 
 octets_13:
 	CMPQ         CX, $0x00000011
 	JLT          octets_13_done
-	MOVQ         DX, SI
-	MOVQ         BX, R8
-	XORQ         R9, R9
-	LEAQ         (BX)(BX*2), R8
-	LEAQ         (BX)(BX*1), R9
+	MOVQ         SI, R9
+	MOVQ         BX, R10
+	XORQ         R11, R11
+	LEAQ         (BX)(BX*2), R10
+	LEAQ         (BX)(BX*1), R11
 	CMPQ         CX, $0x00000019
-	CMOVQLT      R9, R8
+	CMOVQLT      R11, R10
 	VPXORD       Z12, Z12, Z12
 	VMOVDQA32    Z12, Z0
 	VMOVDQA32    Z12, Z1
@@ -3958,22 +4228,22 @@ octets_13:
 	VMOVDQA32    Z12, Z3
 	VMOVDQA32    Z12, Z4
 	VMOVDQA32    Z12, Z5
-	MOVQ         DI, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         DI, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codes70007<>+0(SB), Z6
 	VBROADCASTSS codes30003<>+0(SB), Z7
 
 slots_13:
-	CMPQ            R10, $0x00000020
+	CMPQ            R12, $0x00000020
 	JLT             slots_13_done
-	VBROADCASTI64X4 64(SI), Z8
-	VINSERTI64X4    $0x01, 64(SI)(BX*1), Z8, Z8
-	VBROADCASTI64X4 64(SI)(BX*2), Z9
-	VINSERTI64X4    $0x01, 64(SI)(R8*1), Z9, Z9
-	VBROADCASTI64X4 (SI), Z10
-	VINSERTI64X4    $0x01, (SI)(BX*1), Z10, Z10
-	VBROADCASTI64X4 (SI)(BX*2), Z11
-	VINSERTI64X4    $0x01, (SI)(R8*1), Z11, Z11
+	VBROADCASTI64X4 64(R9), Z8
+	VINSERTI64X4    $0x01, 64(R9)(BX*1), Z8, Z8
+	VBROADCASTI64X4 64(R9)(BX*2), Z9
+	VINSERTI64X4    $0x01, 64(R9)(R10*1), Z9, Z9
+	VBROADCASTI64X4 (R9), Z10
+	VINSERTI64X4    $0x01, (R9)(BX*1), Z10, Z10
+	VBROADCASTI64X4 (R9)(BX*2), Z11
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z11, Z11
 	VPSLLD          $0x02, Z8, Z15
 	VMOVDQA32       Z10, Z14
 	VPTERNLOGD      $0xe2, Z15, Z7, Z14
@@ -3982,17 +4252,21 @@ slots_13:
 	VMOVDQA32       Z11, Z15
 	VPTERNLOGD      $0xe2, Z16, Z7, Z15
 	VPANDD          Z6, Z15, Z15
-	VPBROADCASTD    (R9), Z16
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    (R11), Z16
 	VPMADDWD        Z14, Z16, Z17
 	VPADDD          Z17, Z0, Z0
 	VPMADDWD        Z15, Z16, Z16
 	VPADDD          Z16, Z3, Z3
-	VPBROADCASTD    1024(R9), Z16
+	VPBROADCASTD    1024(R11), Z16
 	VPMADDWD        Z14, Z16, Z17
 	VPADDD          Z17, Z1, Z1
 	VPMADDWD        Z15, Z16, Z16
 	VPADDD          Z16, Z4, Z4
-	VPBROADCASTD    2048(R9), Z16
+	VPBROADCASTD    2048(R11), Z16
 	VPMADDWD        Z14, Z16, Z14
 	VPADDD          Z14, Z2, Z2
 	VPMADDWD        Z15, Z16, Z14
@@ -4005,17 +4279,17 @@ slots_13:
 	VPSRLD          $0x02, Z11, Z15
 	VPTERNLOGD      $0xe2, Z16, Z7, Z15
 	VPANDD          Z6, Z15, Z15
-	VPBROADCASTD    4(R9), Z16
+	VPBROADCASTD    4(R11), Z16
 	VPMADDWD        Z14, Z16, Z17
 	VPADDD          Z17, Z0, Z0
 	VPMADDWD        Z15, Z16, Z16
 	VPADDD          Z16, Z3, Z3
-	VPBROADCASTD    1028(R9), Z16
+	VPBROADCASTD    1028(R11), Z16
 	VPMADDWD        Z14, Z16, Z17
 	VPADDD          Z17, Z1, Z1
 	VPMADDWD        Z15, Z16, Z16
 	VPADDD          Z16, Z4, Z4
-	VPBROADCASTD    2052(R9), Z16
+	VPBROADCASTD    2052(R11), Z16
 	VPMADDWD        Z14, Z16, Z14
 	VPADDD          Z14, Z2, Z2
 	VPMADDWD        Z15, Z16, Z14
@@ -4026,17 +4300,21 @@ slots_13:
 	VPSRLD          $0x04, Z11, Z15
 	VPTERNLOGD      $0xe2, Z9, Z7, Z15
 	VPANDD          Z6, Z15, Z15
-	VPBROADCASTD    8(R9), Z16
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    8(R11), Z16
 	VPMADDWD        Z14, Z16, Z17
 	VPADDD          Z17, Z0, Z0
 	VPMADDWD        Z15, Z16, Z16
 	VPADDD          Z16, Z3, Z3
-	VPBROADCASTD    1032(R9), Z16
+	VPBROADCASTD    1032(R11), Z16
 	VPMADDWD        Z14, Z16, Z17
 	VPADDD          Z17, Z1, Z1
 	VPMADDWD        Z15, Z16, Z16
 	VPADDD          Z16, Z4, Z4
-	VPBROADCASTD    2056(R9), Z16
+	VPBROADCASTD    2056(R11), Z16
 	VPMADDWD        Z14, Z16, Z14
 	VPADDD          Z14, Z2, Z2
 	VPMADDWD        Z15, Z16, Z14
@@ -4049,17 +4327,17 @@ slots_13:
 	VPSRLD          $0x06, Z11, Z15
 	VPTERNLOGD      $0xe2, Z16, Z7, Z15
 	VPANDD          Z6, Z15, Z15
-	VPBROADCASTD    12(R9), Z16
+	VPBROADCASTD    12(R11), Z16
 	VPMADDWD        Z14, Z16, Z17
 	VPADDD          Z17, Z0, Z0
 	VPMADDWD        Z15, Z16, Z16
 	VPADDD          Z16, Z3, Z3
-	VPBROADCASTD    1036(R9), Z16
+	VPBROADCASTD    1036(R11), Z16
 	VPMADDWD        Z14, Z16, Z17
 	VPADDD          Z17, Z1, Z1
 	VPMADDWD        Z15, Z16, Z16
 	VPADDD          Z16, Z4, Z4
-	VPBROADCASTD    2060(R9), Z16
+	VPBROADCASTD    2060(R11), Z16
 	VPMADDWD        Z14, Z16, Z14
 	VPADDD          Z14, Z2, Z2
 	VPMADDWD        Z15, Z16, Z14
@@ -4072,17 +4350,21 @@ slots_13:
 	VPSRLD          $0x08, Z11, Z15
 	VPTERNLOGD      $0xe2, Z16, Z7, Z15
 	VPANDD          Z6, Z15, Z15
-	VPBROADCASTD    16(R9), Z16
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    16(R11), Z16
 	VPMADDWD        Z14, Z16, Z17
 	VPADDD          Z17, Z0, Z0
 	VPMADDWD        Z15, Z16, Z16
 	VPADDD          Z16, Z3, Z3
-	VPBROADCASTD    1040(R9), Z16
+	VPBROADCASTD    1040(R11), Z16
 	VPMADDWD        Z14, Z16, Z17
 	VPADDD          Z17, Z1, Z1
 	VPMADDWD        Z15, Z16, Z16
 	VPADDD          Z16, Z4, Z4
-	VPBROADCASTD    2064(R9), Z16
+	VPBROADCASTD    2064(R11), Z16
 	VPMADDWD        Z14, Z16, Z14
 	VPADDD          Z14, Z2, Z2
 	VPMADDWD        Z15, Z16, Z14
@@ -4095,17 +4377,17 @@ slots_13:
 	VPSRLD          $0x0a, Z11, Z15
 	VPTERNLOGD      $0xe2, Z16, Z7, Z15
 	VPANDD          Z6, Z15, Z15
-	VPBROADCASTD    20(R9), Z16
+	VPBROADCASTD    20(R11), Z16
 	VPMADDWD        Z14, Z16, Z17
 	VPADDD          Z17, Z0, Z0
 	VPMADDWD        Z15, Z16, Z16
 	VPADDD          Z16, Z3, Z3
-	VPBROADCASTD    1044(R9), Z16
+	VPBROADCASTD    1044(R11), Z16
 	VPMADDWD        Z14, Z16, Z17
 	VPADDD          Z17, Z1, Z1
 	VPMADDWD        Z15, Z16, Z16
 	VPADDD          Z16, Z4, Z4
-	VPBROADCASTD    2068(R9), Z16
+	VPBROADCASTD    2068(R11), Z16
 	VPMADDWD        Z14, Z16, Z14
 	VPADDD          Z14, Z2, Z2
 	VPMADDWD        Z15, Z16, Z14
@@ -4118,17 +4400,21 @@ slots_13:
 	VPSRLD          $0x0c, Z11, Z15
 	VPTERNLOGD      $0xe2, Z16, Z7, Z15
 	VPANDD          Z6, Z15, Z15
-	VPBROADCASTD    24(R9), Z16
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    24(R11), Z16
 	VPMADDWD        Z14, Z16, Z17
 	VPADDD          Z17, Z0, Z0
 	VPMADDWD        Z15, Z16, Z16
 	VPADDD          Z16, Z3, Z3
-	VPBROADCASTD    1048(R9), Z16
+	VPBROADCASTD    1048(R11), Z16
 	VPMADDWD        Z14, Z16, Z17
 	VPADDD          Z17, Z1, Z1
 	VPMADDWD        Z15, Z16, Z16
 	VPADDD          Z16, Z4, Z4
-	VPBROADCASTD    2072(R9), Z16
+	VPBROADCASTD    2072(R11), Z16
 	VPMADDWD        Z14, Z16, Z14
 	VPADDD          Z14, Z2, Z2
 	VPMADDWD        Z15, Z16, Z14
@@ -4141,25 +4427,25 @@ slots_13:
 	VPSRLD          $0x0e, Z11, Z11
 	VPTERNLOGD      $0xe2, Z14, Z7, Z11
 	VPANDD          Z6, Z11, Z11
-	VPBROADCASTD    28(R9), Z14
+	VPBROADCASTD    28(R11), Z14
 	VPMADDWD        Z10, Z14, Z15
 	VPADDD          Z15, Z0, Z0
 	VPMADDWD        Z11, Z14, Z14
 	VPADDD          Z14, Z3, Z3
-	VPBROADCASTD    1052(R9), Z14
+	VPBROADCASTD    1052(R11), Z14
 	VPMADDWD        Z10, Z14, Z15
 	VPADDD          Z15, Z1, Z1
 	VPMADDWD        Z11, Z14, Z14
 	VPADDD          Z14, Z4, Z4
-	VPBROADCASTD    2076(R9), Z14
+	VPBROADCASTD    2076(R11), Z14
 	VPMADDWD        Z10, Z14, Z10
 	VPADDD          Z10, Z2, Z2
 	VPMADDWD        Z11, Z14, Z10
 	VPADDD          Z10, Z5, Z5
-	VBROADCASTI64X4 32(SI), Z10
-	VINSERTI64X4    $0x01, 32(SI)(BX*1), Z10, Z10
-	VBROADCASTI64X4 32(SI)(BX*2), Z11
-	VINSERTI64X4    $0x01, 32(SI)(R8*1), Z11, Z11
+	VBROADCASTI64X4 32(R9), Z10
+	VINSERTI64X4    $0x01, 32(R9)(BX*1), Z10, Z10
+	VBROADCASTI64X4 32(R9)(BX*2), Z11
+	VINSERTI64X4    $0x01, 32(R9)(R10*1), Z11, Z11
 	VPSRLD          $0x06, Z8, Z15
 	VMOVDQA32       Z10, Z14
 	VPTERNLOGD      $0xe2, Z15, Z7, Z14
@@ -4168,17 +4454,21 @@ slots_13:
 	VMOVDQA32       Z11, Z15
 	VPTERNLOGD      $0xe2, Z16, Z7, Z15
 	VPANDD          Z6, Z15, Z15
-	VPBROADCASTD    32(R9), Z16
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    32(R11), Z16
 	VPMADDWD        Z14, Z16, Z17
 	VPADDD          Z17, Z0, Z0
 	VPMADDWD        Z15, Z16, Z16
 	VPADDD          Z16, Z3, Z3
-	VPBROADCASTD    1056(R9), Z16
+	VPBROADCASTD    1056(R11), Z16
 	VPMADDWD        Z14, Z16, Z17
 	VPADDD          Z17, Z1, Z1
 	VPMADDWD        Z15, Z16, Z16
 	VPADDD          Z16, Z4, Z4
-	VPBROADCASTD    2080(R9), Z16
+	VPBROADCASTD    2080(R11), Z16
 	VPMADDWD        Z14, Z16, Z14
 	VPADDD          Z14, Z2, Z2
 	VPMADDWD        Z15, Z16, Z14
@@ -4191,17 +4481,17 @@ slots_13:
 	VPSRLD          $0x02, Z11, Z15
 	VPTERNLOGD      $0xe2, Z16, Z7, Z15
 	VPANDD          Z6, Z15, Z15
-	VPBROADCASTD    36(R9), Z16
+	VPBROADCASTD    36(R11), Z16
 	VPMADDWD        Z14, Z16, Z17
 	VPADDD          Z17, Z0, Z0
 	VPMADDWD        Z15, Z16, Z16
 	VPADDD          Z16, Z3, Z3
-	VPBROADCASTD    1060(R9), Z16
+	VPBROADCASTD    1060(R11), Z16
 	VPMADDWD        Z14, Z16, Z17
 	VPADDD          Z17, Z1, Z1
 	VPMADDWD        Z15, Z16, Z16
 	VPADDD          Z16, Z4, Z4
-	VPBROADCASTD    2084(R9), Z16
+	VPBROADCASTD    2084(R11), Z16
 	VPMADDWD        Z14, Z16, Z14
 	VPADDD          Z14, Z2, Z2
 	VPMADDWD        Z15, Z16, Z14
@@ -4214,17 +4504,21 @@ slots_13:
 	VPSRLD          $0x04, Z11, Z15
 	VPTERNLOGD      $0xe2, Z16, Z7, Z15
 	VPANDD          Z6, Z15, Z15
-	VPBROADCASTD    40(R9), Z16
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    40(R11), Z16
 	VPMADDWD        Z14, Z16, Z17
 	VPADDD          Z17, Z0, Z0
 	VPMADDWD        Z15, Z16, Z16
 	VPADDD          Z16, Z3, Z3
-	VPBROADCASTD    1064(R9), Z16
+	VPBROADCASTD    1064(R11), Z16
 	VPMADDWD        Z14, Z16, Z17
 	VPADDD          Z17, Z1, Z1
 	VPMADDWD        Z15, Z16, Z16
 	VPADDD          Z16, Z4, Z4
-	VPBROADCASTD    2088(R9), Z16
+	VPBROADCASTD    2088(R11), Z16
 	VPMADDWD        Z14, Z16, Z14
 	VPADDD          Z14, Z2, Z2
 	VPMADDWD        Z15, Z16, Z14
@@ -4237,17 +4531,17 @@ slots_13:
 	VPSRLD          $0x06, Z11, Z15
 	VPTERNLOGD      $0xe2, Z16, Z7, Z15
 	VPANDD          Z6, Z15, Z15
-	VPBROADCASTD    44(R9), Z16
+	VPBROADCASTD    44(R11), Z16
 	VPMADDWD        Z14, Z16, Z17
 	VPADDD          Z17, Z0, Z0
 	VPMADDWD        Z15, Z16, Z16
 	VPADDD          Z16, Z3, Z3
-	VPBROADCASTD    1068(R9), Z16
+	VPBROADCASTD    1068(R11), Z16
 	VPMADDWD        Z14, Z16, Z17
 	VPADDD          Z17, Z1, Z1
 	VPMADDWD        Z15, Z16, Z16
 	VPADDD          Z16, Z4, Z4
-	VPBROADCASTD    2092(R9), Z16
+	VPBROADCASTD    2092(R11), Z16
 	VPMADDWD        Z14, Z16, Z14
 	VPADDD          Z14, Z2, Z2
 	VPMADDWD        Z15, Z16, Z14
@@ -4260,17 +4554,21 @@ slots_13:
 	VPSRLD          $0x08, Z11, Z15
 	VPTERNLOGD      $0xe2, Z16, Z7, Z15
 	VPANDD          Z6, Z15, Z15
-	VPBROADCASTD    48(R9), Z16
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    48(R11), Z16
 	VPMADDWD        Z14, Z16, Z17
 	VPADDD          Z17, Z0, Z0
 	VPMADDWD        Z15, Z16, Z16
 	VPADDD          Z16, Z3, Z3
-	VPBROADCASTD    1072(R9), Z16
+	VPBROADCASTD    1072(R11), Z16
 	VPMADDWD        Z14, Z16, Z17
 	VPADDD          Z17, Z1, Z1
 	VPMADDWD        Z15, Z16, Z16
 	VPADDD          Z16, Z4, Z4
-	VPBROADCASTD    2096(R9), Z16
+	VPBROADCASTD    2096(R11), Z16
 	VPMADDWD        Z14, Z16, Z14
 	VPADDD          Z14, Z2, Z2
 	VPMADDWD        Z15, Z16, Z14
@@ -4283,17 +4581,17 @@ slots_13:
 	VPSRLD          $0x0a, Z11, Z15
 	VPTERNLOGD      $0xe2, Z16, Z7, Z15
 	VPANDD          Z6, Z15, Z15
-	VPBROADCASTD    52(R9), Z16
+	VPBROADCASTD    52(R11), Z16
 	VPMADDWD        Z14, Z16, Z17
 	VPADDD          Z17, Z0, Z0
 	VPMADDWD        Z15, Z16, Z16
 	VPADDD          Z16, Z3, Z3
-	VPBROADCASTD    1076(R9), Z16
+	VPBROADCASTD    1076(R11), Z16
 	VPMADDWD        Z14, Z16, Z17
 	VPADDD          Z17, Z1, Z1
 	VPMADDWD        Z15, Z16, Z16
 	VPADDD          Z16, Z4, Z4
-	VPBROADCASTD    2100(R9), Z16
+	VPBROADCASTD    2100(R11), Z16
 	VPMADDWD        Z14, Z16, Z14
 	VPADDD          Z14, Z2, Z2
 	VPMADDWD        Z15, Z16, Z14
@@ -4306,17 +4604,21 @@ slots_13:
 	VPSRLD          $0x0c, Z11, Z15
 	VPTERNLOGD      $0xe2, Z16, Z7, Z15
 	VPANDD          Z6, Z15, Z15
-	VPBROADCASTD    56(R9), Z16
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    56(R11), Z16
 	VPMADDWD        Z14, Z16, Z17
 	VPADDD          Z17, Z0, Z0
 	VPMADDWD        Z15, Z16, Z16
 	VPADDD          Z16, Z3, Z3
-	VPBROADCASTD    1080(R9), Z16
+	VPBROADCASTD    1080(R11), Z16
 	VPMADDWD        Z14, Z16, Z17
 	VPADDD          Z17, Z1, Z1
 	VPMADDWD        Z15, Z16, Z16
 	VPADDD          Z16, Z4, Z4
-	VPBROADCASTD    2104(R9), Z16
+	VPBROADCASTD    2104(R11), Z16
 	VPMADDWD        Z14, Z16, Z14
 	VPADDD          Z14, Z2, Z2
 	VPMADDWD        Z15, Z16, Z14
@@ -4329,37 +4631,37 @@ slots_13:
 	VPSRLD          $0x0e, Z11, Z9
 	VPTERNLOGD      $0xe2, Z8, Z7, Z9
 	VPANDD          Z6, Z9, Z9
-	VPBROADCASTD    60(R9), Z8
+	VPBROADCASTD    60(R11), Z8
 	VPMADDWD        Z10, Z8, Z11
 	VPADDD          Z11, Z0, Z0
 	VPMADDWD        Z9, Z8, Z8
 	VPADDD          Z8, Z3, Z3
-	VPBROADCASTD    1084(R9), Z8
+	VPBROADCASTD    1084(R11), Z8
 	VPMADDWD        Z10, Z8, Z11
 	VPADDD          Z11, Z1, Z1
 	VPMADDWD        Z9, Z8, Z8
 	VPADDD          Z8, Z4, Z4
-	VPBROADCASTD    2108(R9), Z8
+	VPBROADCASTD    2108(R11), Z8
 	VPMADDWD        Z10, Z8, Z10
 	VPADDD          Z10, Z2, Z2
 	VPMADDWD        Z9, Z8, Z8
 	VPADDD          Z8, Z5, Z5
-	ADDQ            $0x00000040, R9
-	ADDQ            $0x00000060, SI
-	SUBQ            $0x00000020, R10
+	ADDQ            $0x00000040, R11
+	ADDQ            $0x00000060, R9
+	SUBQ            $0x00000020, R12
 	JMP             slots_13
 
 slots_13_done:
-	MOVQ        dstStride+8(FP), SI
-	MOVQ        add+64(FP), R8
-	MOVQ        CX, R9
-	MOVL        $0x0000ffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
+	MOVQ        dstStride+8(FP), R9
+	MOVQ        add+64(FP), R10
+	MOVQ        CX, R11
+	MOVL        $0x0000ffff, R12
+	BZHIL       R11, R12, R12
+	KMOVW       R12, K1
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(DI), Z0, Z0
 	VADDPS.BCST -60(DI), Z0, Z0
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_40
 	VMOVUPS.Z   (AX), K1, Z6
 	VADDPS      Z0, Z6, Z0
@@ -4369,32 +4671,32 @@ store_40:
 	VCVTDQ2PS   Z1, Z1
 	VMULPS.BCST -56(DI), Z1, Z1
 	VADDPS.BCST -52(DI), Z1, Z1
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_41
-	VMOVUPS.Z   (AX)(SI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R9*1), K1, Z0
 	VADDPS      Z1, Z0, Z1
 
 store_41:
-	VMOVUPS     Z1, K1, (AX)(SI*1)
+	VMOVUPS     Z1, K1, (AX)(R9*1)
 	VCVTDQ2PS   Z2, Z2
 	VMULPS.BCST -48(DI), Z2, Z2
 	VADDPS.BCST -44(DI), Z2, Z2
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_42
-	VMOVUPS.Z   (AX)(SI*2), K1, Z0
+	VMOVUPS.Z   (AX)(R9*2), K1, Z0
 	VADDPS      Z2, Z0, Z2
 
 store_42:
-	VMOVUPS     Z2, K1, (AX)(SI*2)
-	MOVQ        CX, R9
-	SUBQ        $0x00000010, R9
-	MOVL        $0x0000ffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
+	VMOVUPS     Z2, K1, (AX)(R9*2)
+	MOVQ        CX, R11
+	SUBQ        $0x00000010, R11
+	MOVL        $0x0000ffff, R12
+	BZHIL       R11, R12, R12
+	KMOVW       R12, K1
 	VCVTDQ2PS   Z3, Z3
 	VMULPS.BCST -64(DI), Z3, Z3
 	VADDPS.BCST -60(DI), Z3, Z3
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_43
 	VMOVUPS.Z   64(AX), K1, Z0
 	VADDPS      Z3, Z0, Z3
@@ -4404,28 +4706,28 @@ store_43:
 	VCVTDQ2PS   Z4, Z4
 	VMULPS.BCST -56(DI), Z4, Z4
 	VADDPS.BCST -52(DI), Z4, Z4
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_44
-	VMOVUPS.Z   64(AX)(SI*1), K1, Z0
+	VMOVUPS.Z   64(AX)(R9*1), K1, Z0
 	VADDPS      Z4, Z0, Z4
 
 store_44:
-	VMOVUPS     Z4, K1, 64(AX)(SI*1)
+	VMOVUPS     Z4, K1, 64(AX)(R9*1)
 	VCVTDQ2PS   Z5, Z5
 	VMULPS.BCST -48(DI), Z5, Z5
 	VADDPS.BCST -44(DI), Z5, Z5
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_45
-	VMOVUPS.Z   64(AX)(SI*2), K1, Z0
+	VMOVUPS.Z   64(AX)(R9*2), K1, Z0
 	VADDPS      Z5, Z0, Z5
 
 store_45:
-	VMOVUPS Z5, K1, 64(AX)(SI*2)
+	VMOVUPS Z5, K1, 64(AX)(R9*2)
 	ADDQ    $0x00000080, AX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
+	ADDQ    BX, SI
+	ADDQ    BX, SI
+	ADDQ    BX, SI
+	ADDQ    BX, SI
 	SUBQ    $0x00000020, CX
 	JMP     octets_13
 
@@ -4433,252 +4735,284 @@ octets_13_done:
 octets_14:
 	CMPQ         CX, $0x00000001
 	JLT          octets_14_done
-	MOVQ         DX, SI
-	MOVQ         BX, R8
-	XORQ         R9, R9
+	MOVQ         SI, R9
+	MOVQ         BX, R10
+	XORQ         R11, R11
 	CMPQ         CX, $0x00000009
-	CMOVQLT      R9, R8
+	CMOVQLT      R11, R10
 	VPXORD       Z13, Z13, Z13
 	VMOVDQA32    Z13, Z0
 	VMOVDQA32    Z13, Z1
 	VMOVDQA32    Z13, Z2
-	MOVQ         DI, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         DI, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codes70007<>+0(SB), Z3
 	VBROADCASTSS codes30003<>+0(SB), Z4
 
 slots_14:
-	CMPQ            R10, $0x00000020
+	CMPQ            R12, $0x00000020
 	JLT             slots_14_done
-	VBROADCASTI64X4 64(SI), Z5
-	VINSERTI64X4    $0x01, 64(SI)(R8*1), Z5, Z5
-	VBROADCASTI64X4 (SI), Z6
-	VINSERTI64X4    $0x01, (SI)(R8*1), Z6, Z6
+	VBROADCASTI64X4 64(R9), Z5
+	VINSERTI64X4    $0x01, 64(R9)(R10*1), Z5, Z5
+	VBROADCASTI64X4 (R9), Z6
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z6, Z6
 	VPSLLD          $0x02, Z5, Z8
 	VMOVDQA32       Z6, Z7
 	VPTERNLOGD      $0xe2, Z8, Z4, Z7
 	VPANDD          Z3, Z7, Z7
-	VPBROADCASTD    (R9), Z8
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    (R11), Z8
 	VPMADDWD        Z7, Z8, Z8
 	VPADDD          Z8, Z0, Z0
-	VPBROADCASTD    1024(R9), Z8
+	VPBROADCASTD    1024(R11), Z8
 	VPMADDWD        Z7, Z8, Z8
 	VPADDD          Z8, Z1, Z1
-	VPBROADCASTD    2048(R9), Z8
+	VPBROADCASTD    2048(R11), Z8
 	VPMADDWD        Z7, Z8, Z7
 	VPADDD          Z7, Z2, Z2
 	VPSLLD          $0x01, Z5, Z8
 	VPSRLD          $0x02, Z6, Z7
 	VPTERNLOGD      $0xe2, Z8, Z4, Z7
 	VPANDD          Z3, Z7, Z7
-	VPBROADCASTD    4(R9), Z8
+	VPBROADCASTD    4(R11), Z8
 	VPMADDWD        Z7, Z8, Z8
 	VPADDD          Z8, Z0, Z0
-	VPBROADCASTD    1028(R9), Z8
+	VPBROADCASTD    1028(R11), Z8
 	VPMADDWD        Z7, Z8, Z8
 	VPADDD          Z8, Z1, Z1
-	VPBROADCASTD    2052(R9), Z8
+	VPBROADCASTD    2052(R11), Z8
 	VPMADDWD        Z7, Z8, Z7
 	VPADDD          Z7, Z2, Z2
 	VPSRLD          $0x04, Z6, Z7
 	VPTERNLOGD      $0xe2, Z5, Z4, Z7
 	VPANDD          Z3, Z7, Z7
-	VPBROADCASTD    8(R9), Z8
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    8(R11), Z8
 	VPMADDWD        Z7, Z8, Z8
 	VPADDD          Z8, Z0, Z0
-	VPBROADCASTD    1032(R9), Z8
+	VPBROADCASTD    1032(R11), Z8
 	VPMADDWD        Z7, Z8, Z8
 	VPADDD          Z8, Z1, Z1
-	VPBROADCASTD    2056(R9), Z8
+	VPBROADCASTD    2056(R11), Z8
 	VPMADDWD        Z7, Z8, Z7
 	VPADDD          Z7, Z2, Z2
 	VPSRLD          $0x01, Z5, Z8
 	VPSRLD          $0x06, Z6, Z7
 	VPTERNLOGD      $0xe2, Z8, Z4, Z7
 	VPANDD          Z3, Z7, Z7
-	VPBROADCASTD    12(R9), Z8
+	VPBROADCASTD    12(R11), Z8
 	VPMADDWD        Z7, Z8, Z8
 	VPADDD          Z8, Z0, Z0
-	VPBROADCASTD    1036(R9), Z8
+	VPBROADCASTD    1036(R11), Z8
 	VPMADDWD        Z7, Z8, Z8
 	VPADDD          Z8, Z1, Z1
-	VPBROADCASTD    2060(R9), Z8
+	VPBROADCASTD    2060(R11), Z8
 	VPMADDWD        Z7, Z8, Z7
 	VPADDD          Z7, Z2, Z2
 	VPSRLD          $0x02, Z5, Z8
 	VPSRLD          $0x08, Z6, Z7
 	VPTERNLOGD      $0xe2, Z8, Z4, Z7
 	VPANDD          Z3, Z7, Z7
-	VPBROADCASTD    16(R9), Z8
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    16(R11), Z8
 	VPMADDWD        Z7, Z8, Z8
 	VPADDD          Z8, Z0, Z0
-	VPBROADCASTD    1040(R9), Z8
+	VPBROADCASTD    1040(R11), Z8
 	VPMADDWD        Z7, Z8, Z8
 	VPADDD          Z8, Z1, Z1
-	VPBROADCASTD    2064(R9), Z8
+	VPBROADCASTD    2064(R11), Z8
 	VPMADDWD        Z7, Z8, Z7
 	VPADDD          Z7, Z2, Z2
 	VPSRLD          $0x03, Z5, Z8
 	VPSRLD          $0x0a, Z6, Z7
 	VPTERNLOGD      $0xe2, Z8, Z4, Z7
 	VPANDD          Z3, Z7, Z7
-	VPBROADCASTD    20(R9), Z8
+	VPBROADCASTD    20(R11), Z8
 	VPMADDWD        Z7, Z8, Z8
 	VPADDD          Z8, Z0, Z0
-	VPBROADCASTD    1044(R9), Z8
+	VPBROADCASTD    1044(R11), Z8
 	VPMADDWD        Z7, Z8, Z8
 	VPADDD          Z8, Z1, Z1
-	VPBROADCASTD    2068(R9), Z8
+	VPBROADCASTD    2068(R11), Z8
 	VPMADDWD        Z7, Z8, Z7
 	VPADDD          Z7, Z2, Z2
 	VPSRLD          $0x04, Z5, Z8
 	VPSRLD          $0x0c, Z6, Z7
 	VPTERNLOGD      $0xe2, Z8, Z4, Z7
 	VPANDD          Z3, Z7, Z7
-	VPBROADCASTD    24(R9), Z8
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    24(R11), Z8
 	VPMADDWD        Z7, Z8, Z8
 	VPADDD          Z8, Z0, Z0
-	VPBROADCASTD    1048(R9), Z8
+	VPBROADCASTD    1048(R11), Z8
 	VPMADDWD        Z7, Z8, Z8
 	VPADDD          Z8, Z1, Z1
-	VPBROADCASTD    2072(R9), Z8
+	VPBROADCASTD    2072(R11), Z8
 	VPMADDWD        Z7, Z8, Z7
 	VPADDD          Z7, Z2, Z2
 	VPSRLD          $0x05, Z5, Z7
 	VPSRLD          $0x0e, Z6, Z6
 	VPTERNLOGD      $0xe2, Z7, Z4, Z6
 	VPANDD          Z3, Z6, Z6
-	VPBROADCASTD    28(R9), Z7
+	VPBROADCASTD    28(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z0, Z0
-	VPBROADCASTD    1052(R9), Z7
+	VPBROADCASTD    1052(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z1, Z1
-	VPBROADCASTD    2076(R9), Z7
+	VPBROADCASTD    2076(R11), Z7
 	VPMADDWD        Z6, Z7, Z6
 	VPADDD          Z6, Z2, Z2
-	VBROADCASTI64X4 32(SI), Z6
-	VINSERTI64X4    $0x01, 32(SI)(R8*1), Z6, Z6
+	VBROADCASTI64X4 32(R9), Z6
+	VINSERTI64X4    $0x01, 32(R9)(R10*1), Z6, Z6
 	VPSRLD          $0x06, Z5, Z8
 	VMOVDQA32       Z6, Z7
 	VPTERNLOGD      $0xe2, Z8, Z4, Z7
 	VPANDD          Z3, Z7, Z7
-	VPBROADCASTD    32(R9), Z8
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    32(R11), Z8
 	VPMADDWD        Z7, Z8, Z8
 	VPADDD          Z8, Z0, Z0
-	VPBROADCASTD    1056(R9), Z8
+	VPBROADCASTD    1056(R11), Z8
 	VPMADDWD        Z7, Z8, Z8
 	VPADDD          Z8, Z1, Z1
-	VPBROADCASTD    2080(R9), Z8
+	VPBROADCASTD    2080(R11), Z8
 	VPMADDWD        Z7, Z8, Z7
 	VPADDD          Z7, Z2, Z2
 	VPSRLD          $0x07, Z5, Z8
 	VPSRLD          $0x02, Z6, Z7
 	VPTERNLOGD      $0xe2, Z8, Z4, Z7
 	VPANDD          Z3, Z7, Z7
-	VPBROADCASTD    36(R9), Z8
+	VPBROADCASTD    36(R11), Z8
 	VPMADDWD        Z7, Z8, Z8
 	VPADDD          Z8, Z0, Z0
-	VPBROADCASTD    1060(R9), Z8
+	VPBROADCASTD    1060(R11), Z8
 	VPMADDWD        Z7, Z8, Z8
 	VPADDD          Z8, Z1, Z1
-	VPBROADCASTD    2084(R9), Z8
+	VPBROADCASTD    2084(R11), Z8
 	VPMADDWD        Z7, Z8, Z7
 	VPADDD          Z7, Z2, Z2
 	VPSRLD          $0x08, Z5, Z8
 	VPSRLD          $0x04, Z6, Z7
 	VPTERNLOGD      $0xe2, Z8, Z4, Z7
 	VPANDD          Z3, Z7, Z7
-	VPBROADCASTD    40(R9), Z8
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    40(R11), Z8
 	VPMADDWD        Z7, Z8, Z8
 	VPADDD          Z8, Z0, Z0
-	VPBROADCASTD    1064(R9), Z8
+	VPBROADCASTD    1064(R11), Z8
 	VPMADDWD        Z7, Z8, Z8
 	VPADDD          Z8, Z1, Z1
-	VPBROADCASTD    2088(R9), Z8
+	VPBROADCASTD    2088(R11), Z8
 	VPMADDWD        Z7, Z8, Z7
 	VPADDD          Z7, Z2, Z2
 	VPSRLD          $0x09, Z5, Z8
 	VPSRLD          $0x06, Z6, Z7
 	VPTERNLOGD      $0xe2, Z8, Z4, Z7
 	VPANDD          Z3, Z7, Z7
-	VPBROADCASTD    44(R9), Z8
+	VPBROADCASTD    44(R11), Z8
 	VPMADDWD        Z7, Z8, Z8
 	VPADDD          Z8, Z0, Z0
-	VPBROADCASTD    1068(R9), Z8
+	VPBROADCASTD    1068(R11), Z8
 	VPMADDWD        Z7, Z8, Z8
 	VPADDD          Z8, Z1, Z1
-	VPBROADCASTD    2092(R9), Z8
+	VPBROADCASTD    2092(R11), Z8
 	VPMADDWD        Z7, Z8, Z7
 	VPADDD          Z7, Z2, Z2
 	VPSRLD          $0x0a, Z5, Z8
 	VPSRLD          $0x08, Z6, Z7
 	VPTERNLOGD      $0xe2, Z8, Z4, Z7
 	VPANDD          Z3, Z7, Z7
-	VPBROADCASTD    48(R9), Z8
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    48(R11), Z8
 	VPMADDWD        Z7, Z8, Z8
 	VPADDD          Z8, Z0, Z0
-	VPBROADCASTD    1072(R9), Z8
+	VPBROADCASTD    1072(R11), Z8
 	VPMADDWD        Z7, Z8, Z8
 	VPADDD          Z8, Z1, Z1
-	VPBROADCASTD    2096(R9), Z8
+	VPBROADCASTD    2096(R11), Z8
 	VPMADDWD        Z7, Z8, Z7
 	VPADDD          Z7, Z2, Z2
 	VPSRLD          $0x0b, Z5, Z8
 	VPSRLD          $0x0a, Z6, Z7
 	VPTERNLOGD      $0xe2, Z8, Z4, Z7
 	VPANDD          Z3, Z7, Z7
-	VPBROADCASTD    52(R9), Z8
+	VPBROADCASTD    52(R11), Z8
 	VPMADDWD        Z7, Z8, Z8
 	VPADDD          Z8, Z0, Z0
-	VPBROADCASTD    1076(R9), Z8
+	VPBROADCASTD    1076(R11), Z8
 	VPMADDWD        Z7, Z8, Z8
 	VPADDD          Z8, Z1, Z1
-	VPBROADCASTD    2100(R9), Z8
+	VPBROADCASTD    2100(R11), Z8
 	VPMADDWD        Z7, Z8, Z7
 	VPADDD          Z7, Z2, Z2
 	VPSRLD          $0x0c, Z5, Z8
 	VPSRLD          $0x0c, Z6, Z7
 	VPTERNLOGD      $0xe2, Z8, Z4, Z7
 	VPANDD          Z3, Z7, Z7
-	VPBROADCASTD    56(R9), Z8
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    56(R11), Z8
 	VPMADDWD        Z7, Z8, Z8
 	VPADDD          Z8, Z0, Z0
-	VPBROADCASTD    1080(R9), Z8
+	VPBROADCASTD    1080(R11), Z8
 	VPMADDWD        Z7, Z8, Z8
 	VPADDD          Z8, Z1, Z1
-	VPBROADCASTD    2104(R9), Z8
+	VPBROADCASTD    2104(R11), Z8
 	VPMADDWD        Z7, Z8, Z7
 	VPADDD          Z7, Z2, Z2
 	VPSRLD          $0x0d, Z5, Z5
 	VPSRLD          $0x0e, Z6, Z6
 	VPTERNLOGD      $0xe2, Z5, Z4, Z6
 	VPANDD          Z3, Z6, Z6
-	VPBROADCASTD    60(R9), Z5
+	VPBROADCASTD    60(R11), Z5
 	VPMADDWD        Z6, Z5, Z5
 	VPADDD          Z5, Z0, Z0
-	VPBROADCASTD    1084(R9), Z5
+	VPBROADCASTD    1084(R11), Z5
 	VPMADDWD        Z6, Z5, Z5
 	VPADDD          Z5, Z1, Z1
-	VPBROADCASTD    2108(R9), Z5
+	VPBROADCASTD    2108(R11), Z5
 	VPMADDWD        Z6, Z5, Z5
 	VPADDD          Z5, Z2, Z2
-	ADDQ            $0x00000040, R9
-	ADDQ            $0x00000060, SI
-	SUBQ            $0x00000020, R10
+	ADDQ            $0x00000040, R11
+	ADDQ            $0x00000060, R9
+	SUBQ            $0x00000020, R12
 	JMP             slots_14
 
 slots_14_done:
-	MOVQ        dstStride+8(FP), SI
-	MOVQ        add+64(FP), R8
-	MOVQ        CX, R9
-	MOVL        $0x0000ffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
+	MOVQ        dstStride+8(FP), R9
+	MOVQ        add+64(FP), R10
+	MOVQ        CX, R11
+	MOVL        $0x0000ffff, R12
+	BZHIL       R11, R12, R12
+	KMOVW       R12, K1
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(DI), Z0, Z0
 	VADDPS.BCST -60(DI), Z0, Z0
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_46
 	VMOVUPS.Z   (AX), K1, Z3
 	VADDPS      Z0, Z3, Z0
@@ -4688,26 +5022,26 @@ store_46:
 	VCVTDQ2PS   Z1, Z1
 	VMULPS.BCST -56(DI), Z1, Z1
 	VADDPS.BCST -52(DI), Z1, Z1
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_47
-	VMOVUPS.Z   (AX)(SI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R9*1), K1, Z0
 	VADDPS      Z1, Z0, Z1
 
 store_47:
-	VMOVUPS     Z1, K1, (AX)(SI*1)
+	VMOVUPS     Z1, K1, (AX)(R9*1)
 	VCVTDQ2PS   Z2, Z2
 	VMULPS.BCST -48(DI), Z2, Z2
 	VADDPS.BCST -44(DI), Z2, Z2
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_48
-	VMOVUPS.Z   (AX)(SI*2), K1, Z0
+	VMOVUPS.Z   (AX)(R9*2), K1, Z0
 	VADDPS      Z2, Z0, Z2
 
 store_48:
-	VMOVUPS Z2, K1, (AX)(SI*2)
+	VMOVUPS Z2, K1, (AX)(R9*2)
 	ADDQ    $0x00000040, AX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
+	ADDQ    BX, SI
+	ADDQ    BX, SI
 	SUBQ    $0x00000010, CX
 	JMP     octets_14
 
@@ -4715,9 +5049,9 @@ octets_14_done:
 	VZEROUPPER
 	RET
 
-// func groupBlock3x4AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV
-TEXT ·groupBlock3x4AVX512(SB), $4224-72
+// func groupBlock3x4AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
+TEXT ·groupBlock3x4AVX512(SB), $4224-88
 	MOVQ         x+16(FP), AX
 	MOVQ         xStride+24(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -4992,19 +5326,21 @@ nothing_8:
 nothing_done_8:
 	MOVQ   dst+0(FP), AX
 	MOVQ   lanes+56(FP), CX
-	LEAQ   (DI)(SI*4), DX
-	IMUL3Q $0x00000003, SI, BX
+	MOVQ   ahead+72(FP), DX
+	MOVQ   step+80(FP), BX
+	LEAQ   (DI)(SI*4), DI
+	IMUL3Q $0x00000003, SI, SI
 
 octets_15:
 	CMPQ         CX, $0x00000011
 	JLT          octets_15_done
-	MOVQ         DX, SI
-	MOVQ         BX, DI
-	XORQ         R9, R9
-	LEAQ         (BX)(BX*2), DI
-	LEAQ         (BX)(BX*1), R9
+	MOVQ         DI, R9
+	MOVQ         SI, R10
+	XORQ         R11, R11
+	LEAQ         (SI)(SI*2), R10
+	LEAQ         (SI)(SI*1), R11
 	CMPQ         CX, $0x00000019
-	CMOVQLT      R9, DI
+	CMOVQLT      R11, R10
 	VPXORD       Z14, Z14, Z14
 	VMOVDQA32    Z14, Z0
 	VMOVDQA32    Z14, Z1
@@ -5014,22 +5350,22 @@ octets_15:
 	VMOVDQA32    Z14, Z5
 	VMOVDQA32    Z14, Z6
 	VMOVDQA32    Z14, Z7
-	MOVQ         R8, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         R8, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codes70007<>+0(SB), Z8
 	VBROADCASTSS codes30003<>+0(SB), Z9
 
 slots_15:
-	CMPQ            R10, $0x00000020
+	CMPQ            R12, $0x00000020
 	JLT             slots_15_done
-	VBROADCASTI64X4 64(SI), Z10
-	VINSERTI64X4    $0x01, 64(SI)(BX*1), Z10, Z10
-	VBROADCASTI64X4 64(SI)(BX*2), Z11
-	VINSERTI64X4    $0x01, 64(SI)(DI*1), Z11, Z11
-	VBROADCASTI64X4 (SI), Z12
-	VINSERTI64X4    $0x01, (SI)(BX*1), Z12, Z12
-	VBROADCASTI64X4 (SI)(BX*2), Z13
-	VINSERTI64X4    $0x01, (SI)(DI*1), Z13, Z13
+	VBROADCASTI64X4 64(R9), Z10
+	VINSERTI64X4    $0x01, 64(R9)(SI*1), Z10, Z10
+	VBROADCASTI64X4 64(R9)(SI*2), Z11
+	VINSERTI64X4    $0x01, 64(R9)(R10*1), Z11, Z11
+	VBROADCASTI64X4 (R9), Z12
+	VINSERTI64X4    $0x01, (R9)(SI*1), Z12, Z12
+	VBROADCASTI64X4 (R9)(SI*2), Z13
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z13, Z13
 	VPSLLD          $0x02, Z10, Z17
 	VMOVDQA32       Z12, Z16
 	VPTERNLOGD      $0xe2, Z17, Z9, Z16
@@ -5038,22 +5374,26 @@ slots_15:
 	VMOVDQA32       Z13, Z17
 	VPTERNLOGD      $0xe2, Z18, Z9, Z17
 	VPANDD          Z8, Z17, Z17
-	VPBROADCASTD    (R9), Z18
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    (R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z0, Z0
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z4, Z4
-	VPBROADCASTD    1024(R9), Z18
+	VPBROADCASTD    1024(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z1, Z1
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z5, Z5
-	VPBROADCASTD    2048(R9), Z18
+	VPBROADCASTD    2048(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z2, Z2
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z6, Z6
-	VPBROADCASTD    3072(R9), Z18
+	VPBROADCASTD    3072(R11), Z18
 	VPMADDWD        Z16, Z18, Z16
 	VPADDD          Z16, Z3, Z3
 	VPMADDWD        Z17, Z18, Z16
@@ -5066,22 +5406,22 @@ slots_15:
 	VPSRLD          $0x02, Z13, Z17
 	VPTERNLOGD      $0xe2, Z18, Z9, Z17
 	VPANDD          Z8, Z17, Z17
-	VPBROADCASTD    4(R9), Z18
+	VPBROADCASTD    4(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z0, Z0
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z4, Z4
-	VPBROADCASTD    1028(R9), Z18
+	VPBROADCASTD    1028(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z1, Z1
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z5, Z5
-	VPBROADCASTD    2052(R9), Z18
+	VPBROADCASTD    2052(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z2, Z2
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z6, Z6
-	VPBROADCASTD    3076(R9), Z18
+	VPBROADCASTD    3076(R11), Z18
 	VPMADDWD        Z16, Z18, Z16
 	VPADDD          Z16, Z3, Z3
 	VPMADDWD        Z17, Z18, Z16
@@ -5092,22 +5432,26 @@ slots_15:
 	VPSRLD          $0x04, Z13, Z17
 	VPTERNLOGD      $0xe2, Z11, Z9, Z17
 	VPANDD          Z8, Z17, Z17
-	VPBROADCASTD    8(R9), Z18
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    8(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z0, Z0
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z4, Z4
-	VPBROADCASTD    1032(R9), Z18
+	VPBROADCASTD    1032(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z1, Z1
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z5, Z5
-	VPBROADCASTD    2056(R9), Z18
+	VPBROADCASTD    2056(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z2, Z2
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z6, Z6
-	VPBROADCASTD    3080(R9), Z18
+	VPBROADCASTD    3080(R11), Z18
 	VPMADDWD        Z16, Z18, Z16
 	VPADDD          Z16, Z3, Z3
 	VPMADDWD        Z17, Z18, Z16
@@ -5120,22 +5464,22 @@ slots_15:
 	VPSRLD          $0x06, Z13, Z17
 	VPTERNLOGD      $0xe2, Z18, Z9, Z17
 	VPANDD          Z8, Z17, Z17
-	VPBROADCASTD    12(R9), Z18
+	VPBROADCASTD    12(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z0, Z0
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z4, Z4
-	VPBROADCASTD    1036(R9), Z18
+	VPBROADCASTD    1036(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z1, Z1
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z5, Z5
-	VPBROADCASTD    2060(R9), Z18
+	VPBROADCASTD    2060(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z2, Z2
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z6, Z6
-	VPBROADCASTD    3084(R9), Z18
+	VPBROADCASTD    3084(R11), Z18
 	VPMADDWD        Z16, Z18, Z16
 	VPADDD          Z16, Z3, Z3
 	VPMADDWD        Z17, Z18, Z16
@@ -5148,22 +5492,26 @@ slots_15:
 	VPSRLD          $0x08, Z13, Z17
 	VPTERNLOGD      $0xe2, Z18, Z9, Z17
 	VPANDD          Z8, Z17, Z17
-	VPBROADCASTD    16(R9), Z18
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    16(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z0, Z0
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z4, Z4
-	VPBROADCASTD    1040(R9), Z18
+	VPBROADCASTD    1040(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z1, Z1
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z5, Z5
-	VPBROADCASTD    2064(R9), Z18
+	VPBROADCASTD    2064(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z2, Z2
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z6, Z6
-	VPBROADCASTD    3088(R9), Z18
+	VPBROADCASTD    3088(R11), Z18
 	VPMADDWD        Z16, Z18, Z16
 	VPADDD          Z16, Z3, Z3
 	VPMADDWD        Z17, Z18, Z16
@@ -5176,22 +5524,22 @@ slots_15:
 	VPSRLD          $0x0a, Z13, Z17
 	VPTERNLOGD      $0xe2, Z18, Z9, Z17
 	VPANDD          Z8, Z17, Z17
-	VPBROADCASTD    20(R9), Z18
+	VPBROADCASTD    20(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z0, Z0
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z4, Z4
-	VPBROADCASTD    1044(R9), Z18
+	VPBROADCASTD    1044(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z1, Z1
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z5, Z5
-	VPBROADCASTD    2068(R9), Z18
+	VPBROADCASTD    2068(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z2, Z2
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z6, Z6
-	VPBROADCASTD    3092(R9), Z18
+	VPBROADCASTD    3092(R11), Z18
 	VPMADDWD        Z16, Z18, Z16
 	VPADDD          Z16, Z3, Z3
 	VPMADDWD        Z17, Z18, Z16
@@ -5204,22 +5552,26 @@ slots_15:
 	VPSRLD          $0x0c, Z13, Z17
 	VPTERNLOGD      $0xe2, Z18, Z9, Z17
 	VPANDD          Z8, Z17, Z17
-	VPBROADCASTD    24(R9), Z18
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    24(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z0, Z0
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z4, Z4
-	VPBROADCASTD    1048(R9), Z18
+	VPBROADCASTD    1048(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z1, Z1
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z5, Z5
-	VPBROADCASTD    2072(R9), Z18
+	VPBROADCASTD    2072(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z2, Z2
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z6, Z6
-	VPBROADCASTD    3096(R9), Z18
+	VPBROADCASTD    3096(R11), Z18
 	VPMADDWD        Z16, Z18, Z16
 	VPADDD          Z16, Z3, Z3
 	VPMADDWD        Z17, Z18, Z16
@@ -5232,30 +5584,30 @@ slots_15:
 	VPSRLD          $0x0e, Z13, Z13
 	VPTERNLOGD      $0xe2, Z16, Z9, Z13
 	VPANDD          Z8, Z13, Z13
-	VPBROADCASTD    28(R9), Z16
+	VPBROADCASTD    28(R11), Z16
 	VPMADDWD        Z12, Z16, Z17
 	VPADDD          Z17, Z0, Z0
 	VPMADDWD        Z13, Z16, Z16
 	VPADDD          Z16, Z4, Z4
-	VPBROADCASTD    1052(R9), Z16
+	VPBROADCASTD    1052(R11), Z16
 	VPMADDWD        Z12, Z16, Z17
 	VPADDD          Z17, Z1, Z1
 	VPMADDWD        Z13, Z16, Z16
 	VPADDD          Z16, Z5, Z5
-	VPBROADCASTD    2076(R9), Z16
+	VPBROADCASTD    2076(R11), Z16
 	VPMADDWD        Z12, Z16, Z17
 	VPADDD          Z17, Z2, Z2
 	VPMADDWD        Z13, Z16, Z16
 	VPADDD          Z16, Z6, Z6
-	VPBROADCASTD    3100(R9), Z16
+	VPBROADCASTD    3100(R11), Z16
 	VPMADDWD        Z12, Z16, Z12
 	VPADDD          Z12, Z3, Z3
 	VPMADDWD        Z13, Z16, Z12
 	VPADDD          Z12, Z7, Z7
-	VBROADCASTI64X4 32(SI), Z12
-	VINSERTI64X4    $0x01, 32(SI)(BX*1), Z12, Z12
-	VBROADCASTI64X4 32(SI)(BX*2), Z13
-	VINSERTI64X4    $0x01, 32(SI)(DI*1), Z13, Z13
+	VBROADCASTI64X4 32(R9), Z12
+	VINSERTI64X4    $0x01, 32(R9)(SI*1), Z12, Z12
+	VBROADCASTI64X4 32(R9)(SI*2), Z13
+	VINSERTI64X4    $0x01, 32(R9)(R10*1), Z13, Z13
 	VPSRLD          $0x06, Z10, Z17
 	VMOVDQA32       Z12, Z16
 	VPTERNLOGD      $0xe2, Z17, Z9, Z16
@@ -5264,22 +5616,26 @@ slots_15:
 	VMOVDQA32       Z13, Z17
 	VPTERNLOGD      $0xe2, Z18, Z9, Z17
 	VPANDD          Z8, Z17, Z17
-	VPBROADCASTD    32(R9), Z18
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    32(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z0, Z0
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z4, Z4
-	VPBROADCASTD    1056(R9), Z18
+	VPBROADCASTD    1056(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z1, Z1
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z5, Z5
-	VPBROADCASTD    2080(R9), Z18
+	VPBROADCASTD    2080(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z2, Z2
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z6, Z6
-	VPBROADCASTD    3104(R9), Z18
+	VPBROADCASTD    3104(R11), Z18
 	VPMADDWD        Z16, Z18, Z16
 	VPADDD          Z16, Z3, Z3
 	VPMADDWD        Z17, Z18, Z16
@@ -5292,22 +5648,22 @@ slots_15:
 	VPSRLD          $0x02, Z13, Z17
 	VPTERNLOGD      $0xe2, Z18, Z9, Z17
 	VPANDD          Z8, Z17, Z17
-	VPBROADCASTD    36(R9), Z18
+	VPBROADCASTD    36(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z0, Z0
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z4, Z4
-	VPBROADCASTD    1060(R9), Z18
+	VPBROADCASTD    1060(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z1, Z1
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z5, Z5
-	VPBROADCASTD    2084(R9), Z18
+	VPBROADCASTD    2084(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z2, Z2
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z6, Z6
-	VPBROADCASTD    3108(R9), Z18
+	VPBROADCASTD    3108(R11), Z18
 	VPMADDWD        Z16, Z18, Z16
 	VPADDD          Z16, Z3, Z3
 	VPMADDWD        Z17, Z18, Z16
@@ -5320,22 +5676,26 @@ slots_15:
 	VPSRLD          $0x04, Z13, Z17
 	VPTERNLOGD      $0xe2, Z18, Z9, Z17
 	VPANDD          Z8, Z17, Z17
-	VPBROADCASTD    40(R9), Z18
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    40(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z0, Z0
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z4, Z4
-	VPBROADCASTD    1064(R9), Z18
+	VPBROADCASTD    1064(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z1, Z1
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z5, Z5
-	VPBROADCASTD    2088(R9), Z18
+	VPBROADCASTD    2088(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z2, Z2
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z6, Z6
-	VPBROADCASTD    3112(R9), Z18
+	VPBROADCASTD    3112(R11), Z18
 	VPMADDWD        Z16, Z18, Z16
 	VPADDD          Z16, Z3, Z3
 	VPMADDWD        Z17, Z18, Z16
@@ -5348,22 +5708,22 @@ slots_15:
 	VPSRLD          $0x06, Z13, Z17
 	VPTERNLOGD      $0xe2, Z18, Z9, Z17
 	VPANDD          Z8, Z17, Z17
-	VPBROADCASTD    44(R9), Z18
+	VPBROADCASTD    44(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z0, Z0
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z4, Z4
-	VPBROADCASTD    1068(R9), Z18
+	VPBROADCASTD    1068(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z1, Z1
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z5, Z5
-	VPBROADCASTD    2092(R9), Z18
+	VPBROADCASTD    2092(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z2, Z2
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z6, Z6
-	VPBROADCASTD    3116(R9), Z18
+	VPBROADCASTD    3116(R11), Z18
 	VPMADDWD        Z16, Z18, Z16
 	VPADDD          Z16, Z3, Z3
 	VPMADDWD        Z17, Z18, Z16
@@ -5376,22 +5736,26 @@ slots_15:
 	VPSRLD          $0x08, Z13, Z17
 	VPTERNLOGD      $0xe2, Z18, Z9, Z17
 	VPANDD          Z8, Z17, Z17
-	VPBROADCASTD    48(R9), Z18
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    48(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z0, Z0
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z4, Z4
-	VPBROADCASTD    1072(R9), Z18
+	VPBROADCASTD    1072(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z1, Z1
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z5, Z5
-	VPBROADCASTD    2096(R9), Z18
+	VPBROADCASTD    2096(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z2, Z2
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z6, Z6
-	VPBROADCASTD    3120(R9), Z18
+	VPBROADCASTD    3120(R11), Z18
 	VPMADDWD        Z16, Z18, Z16
 	VPADDD          Z16, Z3, Z3
 	VPMADDWD        Z17, Z18, Z16
@@ -5404,22 +5768,22 @@ slots_15:
 	VPSRLD          $0x0a, Z13, Z17
 	VPTERNLOGD      $0xe2, Z18, Z9, Z17
 	VPANDD          Z8, Z17, Z17
-	VPBROADCASTD    52(R9), Z18
+	VPBROADCASTD    52(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z0, Z0
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z4, Z4
-	VPBROADCASTD    1076(R9), Z18
+	VPBROADCASTD    1076(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z1, Z1
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z5, Z5
-	VPBROADCASTD    2100(R9), Z18
+	VPBROADCASTD    2100(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z2, Z2
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z6, Z6
-	VPBROADCASTD    3124(R9), Z18
+	VPBROADCASTD    3124(R11), Z18
 	VPMADDWD        Z16, Z18, Z16
 	VPADDD          Z16, Z3, Z3
 	VPMADDWD        Z17, Z18, Z16
@@ -5432,22 +5796,26 @@ slots_15:
 	VPSRLD          $0x0c, Z13, Z17
 	VPTERNLOGD      $0xe2, Z18, Z9, Z17
 	VPANDD          Z8, Z17, Z17
-	VPBROADCASTD    56(R9), Z18
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    56(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z0, Z0
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z4, Z4
-	VPBROADCASTD    1080(R9), Z18
+	VPBROADCASTD    1080(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z1, Z1
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z5, Z5
-	VPBROADCASTD    2104(R9), Z18
+	VPBROADCASTD    2104(R11), Z18
 	VPMADDWD        Z16, Z18, Z19
 	VPADDD          Z19, Z2, Z2
 	VPMADDWD        Z17, Z18, Z18
 	VPADDD          Z18, Z6, Z6
-	VPBROADCASTD    3128(R9), Z18
+	VPBROADCASTD    3128(R11), Z18
 	VPMADDWD        Z16, Z18, Z16
 	VPADDD          Z16, Z3, Z3
 	VPMADDWD        Z17, Z18, Z16
@@ -5460,43 +5828,43 @@ slots_15:
 	VPSRLD          $0x0e, Z13, Z11
 	VPTERNLOGD      $0xe2, Z10, Z9, Z11
 	VPANDD          Z8, Z11, Z11
-	VPBROADCASTD    60(R9), Z10
+	VPBROADCASTD    60(R11), Z10
 	VPMADDWD        Z12, Z10, Z13
 	VPADDD          Z13, Z0, Z0
 	VPMADDWD        Z11, Z10, Z10
 	VPADDD          Z10, Z4, Z4
-	VPBROADCASTD    1084(R9), Z10
+	VPBROADCASTD    1084(R11), Z10
 	VPMADDWD        Z12, Z10, Z13
 	VPADDD          Z13, Z1, Z1
 	VPMADDWD        Z11, Z10, Z10
 	VPADDD          Z10, Z5, Z5
-	VPBROADCASTD    2108(R9), Z10
+	VPBROADCASTD    2108(R11), Z10
 	VPMADDWD        Z12, Z10, Z13
 	VPADDD          Z13, Z2, Z2
 	VPMADDWD        Z11, Z10, Z10
 	VPADDD          Z10, Z6, Z6
-	VPBROADCASTD    3132(R9), Z10
+	VPBROADCASTD    3132(R11), Z10
 	VPMADDWD        Z12, Z10, Z12
 	VPADDD          Z12, Z3, Z3
 	VPMADDWD        Z11, Z10, Z10
 	VPADDD          Z10, Z7, Z7
-	ADDQ            $0x00000040, R9
-	ADDQ            $0x00000060, SI
-	SUBQ            $0x00000020, R10
+	ADDQ            $0x00000040, R11
+	ADDQ            $0x00000060, R9
+	SUBQ            $0x00000020, R12
 	JMP             slots_15
 
 slots_15_done:
-	MOVQ        dstStride+8(FP), SI
-	LEAQ        (SI)(SI*2), DI
-	MOVQ        add+64(FP), R9
-	MOVQ        CX, R10
-	MOVL        $0x0000ffff, R11
-	BZHIL       R10, R11, R11
-	KMOVW       R11, K1
+	MOVQ        dstStride+8(FP), R9
+	LEAQ        (R9)(R9*2), R10
+	MOVQ        add+64(FP), R11
+	MOVQ        CX, R12
+	MOVL        $0x0000ffff, R13
+	BZHIL       R12, R13, R13
+	KMOVW       R13, K1
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(R8), Z0, Z0
 	VADDPS.BCST -60(R8), Z0, Z0
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_49
 	VMOVUPS.Z   (AX), K1, Z8
 	VADDPS      Z0, Z8, Z0
@@ -5506,42 +5874,42 @@ store_49:
 	VCVTDQ2PS   Z1, Z1
 	VMULPS.BCST -56(R8), Z1, Z1
 	VADDPS.BCST -52(R8), Z1, Z1
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_50
-	VMOVUPS.Z   (AX)(SI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R9*1), K1, Z0
 	VADDPS      Z1, Z0, Z1
 
 store_50:
-	VMOVUPS     Z1, K1, (AX)(SI*1)
+	VMOVUPS     Z1, K1, (AX)(R9*1)
 	VCVTDQ2PS   Z2, Z2
 	VMULPS.BCST -48(R8), Z2, Z2
 	VADDPS.BCST -44(R8), Z2, Z2
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_51
-	VMOVUPS.Z   (AX)(SI*2), K1, Z0
+	VMOVUPS.Z   (AX)(R9*2), K1, Z0
 	VADDPS      Z2, Z0, Z2
 
 store_51:
-	VMOVUPS     Z2, K1, (AX)(SI*2)
+	VMOVUPS     Z2, K1, (AX)(R9*2)
 	VCVTDQ2PS   Z3, Z3
 	VMULPS.BCST -40(R8), Z3, Z3
 	VADDPS.BCST -36(R8), Z3, Z3
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_52
-	VMOVUPS.Z   (AX)(DI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R10*1), K1, Z0
 	VADDPS      Z3, Z0, Z3
 
 store_52:
-	VMOVUPS     Z3, K1, (AX)(DI*1)
-	MOVQ        CX, R10
-	SUBQ        $0x00000010, R10
-	MOVL        $0x0000ffff, R11
-	BZHIL       R10, R11, R11
-	KMOVW       R11, K1
+	VMOVUPS     Z3, K1, (AX)(R10*1)
+	MOVQ        CX, R12
+	SUBQ        $0x00000010, R12
+	MOVL        $0x0000ffff, R13
+	BZHIL       R12, R13, R13
+	KMOVW       R13, K1
 	VCVTDQ2PS   Z4, Z4
 	VMULPS.BCST -64(R8), Z4, Z4
 	VADDPS.BCST -60(R8), Z4, Z4
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_53
 	VMOVUPS.Z   64(AX), K1, Z0
 	VADDPS      Z4, Z0, Z4
@@ -5551,38 +5919,38 @@ store_53:
 	VCVTDQ2PS   Z5, Z5
 	VMULPS.BCST -56(R8), Z5, Z5
 	VADDPS.BCST -52(R8), Z5, Z5
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_54
-	VMOVUPS.Z   64(AX)(SI*1), K1, Z0
+	VMOVUPS.Z   64(AX)(R9*1), K1, Z0
 	VADDPS      Z5, Z0, Z5
 
 store_54:
-	VMOVUPS     Z5, K1, 64(AX)(SI*1)
+	VMOVUPS     Z5, K1, 64(AX)(R9*1)
 	VCVTDQ2PS   Z6, Z6
 	VMULPS.BCST -48(R8), Z6, Z6
 	VADDPS.BCST -44(R8), Z6, Z6
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_55
-	VMOVUPS.Z   64(AX)(SI*2), K1, Z0
+	VMOVUPS.Z   64(AX)(R9*2), K1, Z0
 	VADDPS      Z6, Z0, Z6
 
 store_55:
-	VMOVUPS     Z6, K1, 64(AX)(SI*2)
+	VMOVUPS     Z6, K1, 64(AX)(R9*2)
 	VCVTDQ2PS   Z7, Z7
 	VMULPS.BCST -40(R8), Z7, Z7
 	VADDPS.BCST -36(R8), Z7, Z7
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_56
-	VMOVUPS.Z   64(AX)(DI*1), K1, Z0
+	VMOVUPS.Z   64(AX)(R10*1), K1, Z0
 	VADDPS      Z7, Z0, Z7
 
 store_56:
-	VMOVUPS Z7, K1, 64(AX)(DI*1)
+	VMOVUPS Z7, K1, 64(AX)(R10*1)
 	ADDQ    $0x00000080, AX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
+	ADDQ    SI, DI
+	ADDQ    SI, DI
+	ADDQ    SI, DI
+	ADDQ    SI, DI
 	SUBQ    $0x00000020, CX
 	JMP     octets_15
 
@@ -5590,302 +5958,334 @@ octets_15_done:
 octets_16:
 	CMPQ         CX, $0x00000001
 	JLT          octets_16_done
-	MOVQ         DX, SI
-	MOVQ         BX, DI
-	XORQ         R9, R9
+	MOVQ         DI, R9
+	MOVQ         SI, R10
+	XORQ         R11, R11
 	CMPQ         CX, $0x00000009
-	CMOVQLT      R9, DI
+	CMOVQLT      R11, R10
 	VPXORD       Z15, Z15, Z15
 	VMOVDQA32    Z15, Z0
 	VMOVDQA32    Z15, Z1
 	VMOVDQA32    Z15, Z2
 	VMOVDQA32    Z15, Z3
-	MOVQ         R8, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         R8, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codes70007<>+0(SB), Z4
 	VBROADCASTSS codes30003<>+0(SB), Z5
 
 slots_16:
-	CMPQ            R10, $0x00000020
+	CMPQ            R12, $0x00000020
 	JLT             slots_16_done
-	VBROADCASTI64X4 64(SI), Z6
-	VINSERTI64X4    $0x01, 64(SI)(DI*1), Z6, Z6
-	VBROADCASTI64X4 (SI), Z7
-	VINSERTI64X4    $0x01, (SI)(DI*1), Z7, Z7
+	VBROADCASTI64X4 64(R9), Z6
+	VINSERTI64X4    $0x01, 64(R9)(R10*1), Z6, Z6
+	VBROADCASTI64X4 (R9), Z7
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z7, Z7
 	VPSLLD          $0x02, Z6, Z9
 	VMOVDQA32       Z7, Z8
 	VPTERNLOGD      $0xe2, Z9, Z5, Z8
 	VPANDD          Z4, Z8, Z8
-	VPBROADCASTD    (R9), Z9
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    (R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z0, Z0
-	VPBROADCASTD    1024(R9), Z9
+	VPBROADCASTD    1024(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z1, Z1
-	VPBROADCASTD    2048(R9), Z9
+	VPBROADCASTD    2048(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z2, Z2
-	VPBROADCASTD    3072(R9), Z9
+	VPBROADCASTD    3072(R11), Z9
 	VPMADDWD        Z8, Z9, Z8
 	VPADDD          Z8, Z3, Z3
 	VPSLLD          $0x01, Z6, Z9
 	VPSRLD          $0x02, Z7, Z8
 	VPTERNLOGD      $0xe2, Z9, Z5, Z8
 	VPANDD          Z4, Z8, Z8
-	VPBROADCASTD    4(R9), Z9
+	VPBROADCASTD    4(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z0, Z0
-	VPBROADCASTD    1028(R9), Z9
+	VPBROADCASTD    1028(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z1, Z1
-	VPBROADCASTD    2052(R9), Z9
+	VPBROADCASTD    2052(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z2, Z2
-	VPBROADCASTD    3076(R9), Z9
+	VPBROADCASTD    3076(R11), Z9
 	VPMADDWD        Z8, Z9, Z8
 	VPADDD          Z8, Z3, Z3
 	VPSRLD          $0x04, Z7, Z8
 	VPTERNLOGD      $0xe2, Z6, Z5, Z8
 	VPANDD          Z4, Z8, Z8
-	VPBROADCASTD    8(R9), Z9
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    8(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z0, Z0
-	VPBROADCASTD    1032(R9), Z9
+	VPBROADCASTD    1032(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z1, Z1
-	VPBROADCASTD    2056(R9), Z9
+	VPBROADCASTD    2056(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z2, Z2
-	VPBROADCASTD    3080(R9), Z9
+	VPBROADCASTD    3080(R11), Z9
 	VPMADDWD        Z8, Z9, Z8
 	VPADDD          Z8, Z3, Z3
 	VPSRLD          $0x01, Z6, Z9
 	VPSRLD          $0x06, Z7, Z8
 	VPTERNLOGD      $0xe2, Z9, Z5, Z8
 	VPANDD          Z4, Z8, Z8
-	VPBROADCASTD    12(R9), Z9
+	VPBROADCASTD    12(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z0, Z0
-	VPBROADCASTD    1036(R9), Z9
+	VPBROADCASTD    1036(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z1, Z1
-	VPBROADCASTD    2060(R9), Z9
+	VPBROADCASTD    2060(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z2, Z2
-	VPBROADCASTD    3084(R9), Z9
+	VPBROADCASTD    3084(R11), Z9
 	VPMADDWD        Z8, Z9, Z8
 	VPADDD          Z8, Z3, Z3
 	VPSRLD          $0x02, Z6, Z9
 	VPSRLD          $0x08, Z7, Z8
 	VPTERNLOGD      $0xe2, Z9, Z5, Z8
 	VPANDD          Z4, Z8, Z8
-	VPBROADCASTD    16(R9), Z9
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    16(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z0, Z0
-	VPBROADCASTD    1040(R9), Z9
+	VPBROADCASTD    1040(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z1, Z1
-	VPBROADCASTD    2064(R9), Z9
+	VPBROADCASTD    2064(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z2, Z2
-	VPBROADCASTD    3088(R9), Z9
+	VPBROADCASTD    3088(R11), Z9
 	VPMADDWD        Z8, Z9, Z8
 	VPADDD          Z8, Z3, Z3
 	VPSRLD          $0x03, Z6, Z9
 	VPSRLD          $0x0a, Z7, Z8
 	VPTERNLOGD      $0xe2, Z9, Z5, Z8
 	VPANDD          Z4, Z8, Z8
-	VPBROADCASTD    20(R9), Z9
+	VPBROADCASTD    20(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z0, Z0
-	VPBROADCASTD    1044(R9), Z9
+	VPBROADCASTD    1044(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z1, Z1
-	VPBROADCASTD    2068(R9), Z9
+	VPBROADCASTD    2068(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z2, Z2
-	VPBROADCASTD    3092(R9), Z9
+	VPBROADCASTD    3092(R11), Z9
 	VPMADDWD        Z8, Z9, Z8
 	VPADDD          Z8, Z3, Z3
 	VPSRLD          $0x04, Z6, Z9
 	VPSRLD          $0x0c, Z7, Z8
 	VPTERNLOGD      $0xe2, Z9, Z5, Z8
 	VPANDD          Z4, Z8, Z8
-	VPBROADCASTD    24(R9), Z9
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    24(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z0, Z0
-	VPBROADCASTD    1048(R9), Z9
+	VPBROADCASTD    1048(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z1, Z1
-	VPBROADCASTD    2072(R9), Z9
+	VPBROADCASTD    2072(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z2, Z2
-	VPBROADCASTD    3096(R9), Z9
+	VPBROADCASTD    3096(R11), Z9
 	VPMADDWD        Z8, Z9, Z8
 	VPADDD          Z8, Z3, Z3
 	VPSRLD          $0x05, Z6, Z8
 	VPSRLD          $0x0e, Z7, Z7
 	VPTERNLOGD      $0xe2, Z8, Z5, Z7
 	VPANDD          Z4, Z7, Z7
-	VPBROADCASTD    28(R9), Z8
+	VPBROADCASTD    28(R11), Z8
 	VPMADDWD        Z7, Z8, Z8
 	VPADDD          Z8, Z0, Z0
-	VPBROADCASTD    1052(R9), Z8
+	VPBROADCASTD    1052(R11), Z8
 	VPMADDWD        Z7, Z8, Z8
 	VPADDD          Z8, Z1, Z1
-	VPBROADCASTD    2076(R9), Z8
+	VPBROADCASTD    2076(R11), Z8
 	VPMADDWD        Z7, Z8, Z8
 	VPADDD          Z8, Z2, Z2
-	VPBROADCASTD    3100(R9), Z8
+	VPBROADCASTD    3100(R11), Z8
 	VPMADDWD        Z7, Z8, Z7
 	VPADDD          Z7, Z3, Z3
-	VBROADCASTI64X4 32(SI), Z7
-	VINSERTI64X4    $0x01, 32(SI)(DI*1), Z7, Z7
+	VBROADCASTI64X4 32(R9), Z7
+	VINSERTI64X4    $0x01, 32(R9)(R10*1), Z7, Z7
 	VPSRLD          $0x06, Z6, Z9
 	VMOVDQA32       Z7, Z8
 	VPTERNLOGD      $0xe2, Z9, Z5, Z8
 	VPANDD          Z4, Z8, Z8
-	VPBROADCASTD    32(R9), Z9
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    32(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z0, Z0
-	VPBROADCASTD    1056(R9), Z9
+	VPBROADCASTD    1056(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z1, Z1
-	VPBROADCASTD    2080(R9), Z9
+	VPBROADCASTD    2080(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z2, Z2
-	VPBROADCASTD    3104(R9), Z9
+	VPBROADCASTD    3104(R11), Z9
 	VPMADDWD        Z8, Z9, Z8
 	VPADDD          Z8, Z3, Z3
 	VPSRLD          $0x07, Z6, Z9
 	VPSRLD          $0x02, Z7, Z8
 	VPTERNLOGD      $0xe2, Z9, Z5, Z8
 	VPANDD          Z4, Z8, Z8
-	VPBROADCASTD    36(R9), Z9
+	VPBROADCASTD    36(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z0, Z0
-	VPBROADCASTD    1060(R9), Z9
+	VPBROADCASTD    1060(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z1, Z1
-	VPBROADCASTD    2084(R9), Z9
+	VPBROADCASTD    2084(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z2, Z2
-	VPBROADCASTD    3108(R9), Z9
+	VPBROADCASTD    3108(R11), Z9
 	VPMADDWD        Z8, Z9, Z8
 	VPADDD          Z8, Z3, Z3
 	VPSRLD          $0x08, Z6, Z9
 	VPSRLD          $0x04, Z7, Z8
 	VPTERNLOGD      $0xe2, Z9, Z5, Z8
 	VPANDD          Z4, Z8, Z8
-	VPBROADCASTD    40(R9), Z9
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    40(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z0, Z0
-	VPBROADCASTD    1064(R9), Z9
+	VPBROADCASTD    1064(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z1, Z1
-	VPBROADCASTD    2088(R9), Z9
+	VPBROADCASTD    2088(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z2, Z2
-	VPBROADCASTD    3112(R9), Z9
+	VPBROADCASTD    3112(R11), Z9
 	VPMADDWD        Z8, Z9, Z8
 	VPADDD          Z8, Z3, Z3
 	VPSRLD          $0x09, Z6, Z9
 	VPSRLD          $0x06, Z7, Z8
 	VPTERNLOGD      $0xe2, Z9, Z5, Z8
 	VPANDD          Z4, Z8, Z8
-	VPBROADCASTD    44(R9), Z9
+	VPBROADCASTD    44(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z0, Z0
-	VPBROADCASTD    1068(R9), Z9
+	VPBROADCASTD    1068(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z1, Z1
-	VPBROADCASTD    2092(R9), Z9
+	VPBROADCASTD    2092(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z2, Z2
-	VPBROADCASTD    3116(R9), Z9
+	VPBROADCASTD    3116(R11), Z9
 	VPMADDWD        Z8, Z9, Z8
 	VPADDD          Z8, Z3, Z3
 	VPSRLD          $0x0a, Z6, Z9
 	VPSRLD          $0x08, Z7, Z8
 	VPTERNLOGD      $0xe2, Z9, Z5, Z8
 	VPANDD          Z4, Z8, Z8
-	VPBROADCASTD    48(R9), Z9
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    48(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z0, Z0
-	VPBROADCASTD    1072(R9), Z9
+	VPBROADCASTD    1072(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z1, Z1
-	VPBROADCASTD    2096(R9), Z9
+	VPBROADCASTD    2096(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z2, Z2
-	VPBROADCASTD    3120(R9), Z9
+	VPBROADCASTD    3120(R11), Z9
 	VPMADDWD        Z8, Z9, Z8
 	VPADDD          Z8, Z3, Z3
 	VPSRLD          $0x0b, Z6, Z9
 	VPSRLD          $0x0a, Z7, Z8
 	VPTERNLOGD      $0xe2, Z9, Z5, Z8
 	VPANDD          Z4, Z8, Z8
-	VPBROADCASTD    52(R9), Z9
+	VPBROADCASTD    52(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z0, Z0
-	VPBROADCASTD    1076(R9), Z9
+	VPBROADCASTD    1076(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z1, Z1
-	VPBROADCASTD    2100(R9), Z9
+	VPBROADCASTD    2100(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z2, Z2
-	VPBROADCASTD    3124(R9), Z9
+	VPBROADCASTD    3124(R11), Z9
 	VPMADDWD        Z8, Z9, Z8
 	VPADDD          Z8, Z3, Z3
 	VPSRLD          $0x0c, Z6, Z9
 	VPSRLD          $0x0c, Z7, Z8
 	VPTERNLOGD      $0xe2, Z9, Z5, Z8
 	VPANDD          Z4, Z8, Z8
-	VPBROADCASTD    56(R9), Z9
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    56(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z0, Z0
-	VPBROADCASTD    1080(R9), Z9
+	VPBROADCASTD    1080(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z1, Z1
-	VPBROADCASTD    2104(R9), Z9
+	VPBROADCASTD    2104(R11), Z9
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z2, Z2
-	VPBROADCASTD    3128(R9), Z9
+	VPBROADCASTD    3128(R11), Z9
 	VPMADDWD        Z8, Z9, Z8
 	VPADDD          Z8, Z3, Z3
 	VPSRLD          $0x0d, Z6, Z6
 	VPSRLD          $0x0e, Z7, Z7
 	VPTERNLOGD      $0xe2, Z6, Z5, Z7
 	VPANDD          Z4, Z7, Z7
-	VPBROADCASTD    60(R9), Z6
+	VPBROADCASTD    60(R11), Z6
 	VPMADDWD        Z7, Z6, Z6
 	VPADDD          Z6, Z0, Z0
-	VPBROADCASTD    1084(R9), Z6
+	VPBROADCASTD    1084(R11), Z6
 	VPMADDWD        Z7, Z6, Z6
 	VPADDD          Z6, Z1, Z1
-	VPBROADCASTD    2108(R9), Z6
+	VPBROADCASTD    2108(R11), Z6
 	VPMADDWD        Z7, Z6, Z6
 	VPADDD          Z6, Z2, Z2
-	VPBROADCASTD    3132(R9), Z6
+	VPBROADCASTD    3132(R11), Z6
 	VPMADDWD        Z7, Z6, Z6
 	VPADDD          Z6, Z3, Z3
-	ADDQ            $0x00000040, R9
-	ADDQ            $0x00000060, SI
-	SUBQ            $0x00000020, R10
+	ADDQ            $0x00000040, R11
+	ADDQ            $0x00000060, R9
+	SUBQ            $0x00000020, R12
 	JMP             slots_16
 
 slots_16_done:
-	MOVQ        dstStride+8(FP), SI
-	LEAQ        (SI)(SI*2), DI
-	MOVQ        add+64(FP), R9
-	MOVQ        CX, R10
-	MOVL        $0x0000ffff, R11
-	BZHIL       R10, R11, R11
-	KMOVW       R11, K1
+	MOVQ        dstStride+8(FP), R9
+	LEAQ        (R9)(R9*2), R10
+	MOVQ        add+64(FP), R11
+	MOVQ        CX, R12
+	MOVL        $0x0000ffff, R13
+	BZHIL       R12, R13, R13
+	KMOVW       R13, K1
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(R8), Z0, Z0
 	VADDPS.BCST -60(R8), Z0, Z0
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_57
 	VMOVUPS.Z   (AX), K1, Z4
 	VADDPS      Z0, Z4, Z0
@@ -5895,36 +6295,36 @@ store_57:
 	VCVTDQ2PS   Z1, Z1
 	VMULPS.BCST -56(R8), Z1, Z1
 	VADDPS.BCST -52(R8), Z1, Z1
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_58
-	VMOVUPS.Z   (AX)(SI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R9*1), K1, Z0
 	VADDPS      Z1, Z0, Z1
 
 store_58:
-	VMOVUPS     Z1, K1, (AX)(SI*1)
+	VMOVUPS     Z1, K1, (AX)(R9*1)
 	VCVTDQ2PS   Z2, Z2
 	VMULPS.BCST -48(R8), Z2, Z2
 	VADDPS.BCST -44(R8), Z2, Z2
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_59
-	VMOVUPS.Z   (AX)(SI*2), K1, Z0
+	VMOVUPS.Z   (AX)(R9*2), K1, Z0
 	VADDPS      Z2, Z0, Z2
 
 store_59:
-	VMOVUPS     Z2, K1, (AX)(SI*2)
+	VMOVUPS     Z2, K1, (AX)(R9*2)
 	VCVTDQ2PS   Z3, Z3
 	VMULPS.BCST -40(R8), Z3, Z3
 	VADDPS.BCST -36(R8), Z3, Z3
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_60
-	VMOVUPS.Z   (AX)(DI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R10*1), K1, Z0
 	VADDPS      Z3, Z0, Z3
 
 store_60:
-	VMOVUPS Z3, K1, (AX)(DI*1)
+	VMOVUPS Z3, K1, (AX)(R10*1)
 	ADDQ    $0x00000040, AX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
+	ADDQ    SI, DI
+	ADDQ    SI, DI
 	SUBQ    $0x00000010, CX
 	JMP     octets_16
 
@@ -5932,9 +6332,9 @@ octets_16_done:
 	VZEROUPPER
 	RET
 
-// func groupBlock4x1AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV
-TEXT ·groupBlock4x1AVX512(SB), $1152-72
+// func groupBlock4x1AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
+TEXT ·groupBlock4x1AVX512(SB), $1152-88
 	MOVQ         x+16(FP), AX
 	MOVQ         xStride+24(FP), CX
 	MOVQ         live+32(FP), CX
@@ -6055,36 +6455,42 @@ nothing_9:
 nothing_done_9:
 	MOVQ   dst+0(FP), AX
 	MOVQ   lanes+56(FP), CX
+	MOVQ   ahead+72(FP), DI
+	MOVQ   step+80(FP), R8
 	LEAQ   (BX)(DX*4), BX
 	IMUL3Q $0x00000004, DX, DX
 
 octets_17:
 	CMPQ         CX, $0x00000011
 	JLT          octets_17_done
-	MOVQ         BX, DI
-	MOVQ         DX, R8
-	XORQ         R9, R9
-	LEAQ         (DX)(DX*2), R8
-	LEAQ         (DX)(DX*1), R9
+	MOVQ         BX, R9
+	MOVQ         DX, R10
+	XORQ         R11, R11
+	LEAQ         (DX)(DX*2), R10
+	LEAQ         (DX)(DX*1), R11
 	CMPQ         CX, $0x00000019
-	CMOVQLT      R9, R8
+	CMOVQLT      R11, R10
 	VPXORD       Z7, Z7, Z7
 	VMOVDQA32    Z7, Z0
 	VMOVDQA32    Z7, Z1
-	MOVQ         SI, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         SI, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codesf000f<>+0(SB), Z2
 
 slots_17:
-	CMPQ            R10, $0x00000008
+	CMPQ            R12, $0x00000008
 	JLT             slots_17_done
-	VBROADCASTI64X4 (DI), Z3
-	VINSERTI64X4    $0x01, (DI)(DX*1), Z3, Z3
-	VBROADCASTI64X4 (DI)(DX*2), Z4
-	VINSERTI64X4    $0x01, (DI)(R8*1), Z4, Z4
+	VBROADCASTI64X4 (R9), Z3
+	VINSERTI64X4    $0x01, (R9)(DX*1), Z3, Z3
+	VBROADCASTI64X4 (R9)(DX*2), Z4
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z4, Z4
 	VPANDD          Z2, Z3, Z5
 	VPANDD          Z2, Z4, Z6
-	VPBROADCASTD    (R9), Z9
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    (R11), Z9
 	VPMADDWD        Z5, Z9, Z5
 	VPADDD          Z5, Z0, Z0
 	VPMADDWD        Z6, Z9, Z5
@@ -6093,7 +6499,7 @@ slots_17:
 	VPANDD          Z2, Z5, Z5
 	VPSRLD          $0x04, Z4, Z6
 	VPANDD          Z2, Z6, Z6
-	VPBROADCASTD    4(R9), Z9
+	VPBROADCASTD    4(R11), Z9
 	VPMADDWD        Z5, Z9, Z5
 	VPADDD          Z5, Z0, Z0
 	VPMADDWD        Z6, Z9, Z5
@@ -6102,7 +6508,11 @@ slots_17:
 	VPANDD          Z2, Z5, Z5
 	VPSRLD          $0x08, Z4, Z6
 	VPANDD          Z2, Z6, Z6
-	VPBROADCASTD    8(R9), Z9
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    8(R11), Z9
 	VPMADDWD        Z5, Z9, Z5
 	VPADDD          Z5, Z0, Z0
 	VPMADDWD        Z6, Z9, Z5
@@ -6111,42 +6521,42 @@ slots_17:
 	VPANDD          Z2, Z3, Z3
 	VPSRLD          $0x0c, Z4, Z4
 	VPANDD          Z2, Z4, Z4
-	VPBROADCASTD    12(R9), Z5
+	VPBROADCASTD    12(R11), Z5
 	VPMADDWD        Z3, Z5, Z3
 	VPADDD          Z3, Z0, Z0
 	VPMADDWD        Z4, Z5, Z3
 	VPADDD          Z3, Z1, Z1
-	ADDQ            $0x00000010, R9
-	ADDQ            $0x00000020, DI
-	SUBQ            $0x00000008, R10
+	ADDQ            $0x00000010, R11
+	ADDQ            $0x00000020, R9
+	SUBQ            $0x00000008, R12
 	JMP             slots_17
 
 slots_17_done:
-	MOVQ        dstStride+8(FP), DI
-	MOVQ        add+64(FP), DI
-	MOVQ        CX, R8
-	MOVL        $0x0000ffff, R9
-	BZHIL       R8, R9, R9
-	KMOVW       R9, K1
+	MOVQ        dstStride+8(FP), R9
+	MOVQ        add+64(FP), R9
+	MOVQ        CX, R10
+	MOVL        $0x0000ffff, R11
+	BZHIL       R10, R11, R11
+	KMOVW       R11, K1
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(SI), Z0, Z0
 	VADDPS.BCST -60(SI), Z0, Z0
-	TESTQ       DI, DI
+	TESTQ       R9, R9
 	JE          store_61
 	VMOVUPS.Z   (AX), K1, Z2
 	VADDPS      Z0, Z2, Z0
 
 store_61:
 	VMOVUPS     Z0, K1, (AX)
-	MOVQ        CX, R8
-	SUBQ        $0x00000010, R8
-	MOVL        $0x0000ffff, R9
-	BZHIL       R8, R9, R9
-	KMOVW       R9, K1
+	MOVQ        CX, R10
+	SUBQ        $0x00000010, R10
+	MOVL        $0x0000ffff, R11
+	BZHIL       R10, R11, R11
+	KMOVW       R11, K1
 	VCVTDQ2PS   Z1, Z1
 	VMULPS.BCST -64(SI), Z1, Z1
 	VADDPS.BCST -60(SI), Z1, Z1
-	TESTQ       DI, DI
+	TESTQ       R9, R9
 	JE          store_62
 	VMOVUPS.Z   64(AX), K1, Z0
 	VADDPS      Z1, Z0, Z1
@@ -6165,57 +6575,65 @@ octets_17_done:
 octets_18:
 	CMPQ         CX, $0x00000001
 	JLT          octets_18_done
-	MOVQ         BX, DI
-	MOVQ         DX, R8
-	XORQ         R9, R9
+	MOVQ         BX, R9
+	MOVQ         DX, R10
+	XORQ         R11, R11
 	CMPQ         CX, $0x00000009
-	CMOVQLT      R9, R8
+	CMOVQLT      R11, R10
 	VPXORD       Z8, Z8, Z8
 	VMOVDQA32    Z8, Z0
-	MOVQ         SI, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         SI, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codesf000f<>+0(SB), Z1
 
 slots_18:
-	CMPQ            R10, $0x00000008
+	CMPQ            R12, $0x00000008
 	JLT             slots_18_done
-	VBROADCASTI64X4 (DI), Z2
-	VINSERTI64X4    $0x01, (DI)(R8*1), Z2, Z2
+	VBROADCASTI64X4 (R9), Z2
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z2, Z2
 	VPANDD          Z1, Z2, Z3
-	VPBROADCASTD    (R9), Z4
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    (R11), Z4
 	VPMADDWD        Z3, Z4, Z3
 	VPADDD          Z3, Z0, Z0
 	VPSRLD          $0x04, Z2, Z3
 	VPANDD          Z1, Z3, Z3
-	VPBROADCASTD    4(R9), Z4
+	VPBROADCASTD    4(R11), Z4
 	VPMADDWD        Z3, Z4, Z3
 	VPADDD          Z3, Z0, Z0
 	VPSRLD          $0x08, Z2, Z3
 	VPANDD          Z1, Z3, Z3
-	VPBROADCASTD    8(R9), Z4
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    8(R11), Z4
 	VPMADDWD        Z3, Z4, Z3
 	VPADDD          Z3, Z0, Z0
 	VPSRLD          $0x0c, Z2, Z2
 	VPANDD          Z1, Z2, Z2
-	VPBROADCASTD    12(R9), Z3
+	VPBROADCASTD    12(R11), Z3
 	VPMADDWD        Z2, Z3, Z2
 	VPADDD          Z2, Z0, Z0
-	ADDQ            $0x00000010, R9
-	ADDQ            $0x00000020, DI
-	SUBQ            $0x00000008, R10
+	ADDQ            $0x00000010, R11
+	ADDQ            $0x00000020, R9
+	SUBQ            $0x00000008, R12
 	JMP             slots_18
 
 slots_18_done:
-	MOVQ        dstStride+8(FP), DI
-	MOVQ        add+64(FP), DI
-	MOVQ        CX, R8
-	MOVL        $0x0000ffff, R9
-	BZHIL       R8, R9, R9
-	KMOVW       R9, K1
+	MOVQ        dstStride+8(FP), R9
+	MOVQ        add+64(FP), R9
+	MOVQ        CX, R10
+	MOVL        $0x0000ffff, R11
+	BZHIL       R10, R11, R11
+	KMOVW       R11, K1
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(SI), Z0, Z0
 	VADDPS.BCST -60(SI), Z0, Z0
-	TESTQ       DI, DI
+	TESTQ       R9, R9
 	JE          store_63
 	VMOVUPS.Z   (AX), K1, Z1
 	VADDPS      Z0, Z1, Z0
@@ -6235,9 +6653,9 @@ octets_18_done:
 DATA codesf000f<>+0(SB)/4, $0x000f000f
 GLOBL codesf000f<>(SB), RODATA|NOPTR, $4
 
-// func groupBlock4x2AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV
-TEXT ·groupBlock4x2AVX512(SB), $2176-72
+// func groupBlock4x2AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
+TEXT ·groupBlock4x2AVX512(SB), $2176-88
 	MOVQ         x+16(FP), AX
 	MOVQ         xStride+24(FP), CX
 	MOVQ         live+32(FP), DX
@@ -6409,43 +6827,49 @@ nothing_10:
 nothing_done_10:
 	MOVQ   dst+0(FP), AX
 	MOVQ   lanes+56(FP), CX
-	LEAQ   (SI)(BX*4), DX
+	MOVQ   ahead+72(FP), DX
+	MOVQ   step+80(FP), R8
+	LEAQ   (SI)(BX*4), SI
 	IMUL3Q $0x00000004, BX, BX
 
 octets_19:
 	CMPQ         CX, $0x00000011
 	JLT          octets_19_done
-	MOVQ         DX, SI
-	MOVQ         BX, R8
-	XORQ         R9, R9
-	LEAQ         (BX)(BX*2), R8
-	LEAQ         (BX)(BX*1), R9
+	MOVQ         SI, R9
+	MOVQ         BX, R10
+	XORQ         R11, R11
+	LEAQ         (BX)(BX*2), R10
+	LEAQ         (BX)(BX*1), R11
 	CMPQ         CX, $0x00000019
-	CMOVQLT      R9, R8
+	CMOVQLT      R11, R10
 	VPXORD       Z10, Z10, Z10
 	VMOVDQA32    Z10, Z0
 	VMOVDQA32    Z10, Z1
 	VMOVDQA32    Z10, Z2
 	VMOVDQA32    Z10, Z3
-	MOVQ         DI, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         DI, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codesf000f<>+0(SB), Z4
 
 slots_19:
-	CMPQ            R10, $0x00000008
+	CMPQ            R12, $0x00000008
 	JLT             slots_19_done
-	VBROADCASTI64X4 (SI), Z5
-	VINSERTI64X4    $0x01, (SI)(BX*1), Z5, Z5
-	VBROADCASTI64X4 (SI)(BX*2), Z6
-	VINSERTI64X4    $0x01, (SI)(R8*1), Z6, Z6
+	VBROADCASTI64X4 (R9), Z5
+	VINSERTI64X4    $0x01, (R9)(BX*1), Z5, Z5
+	VBROADCASTI64X4 (R9)(BX*2), Z6
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z6, Z6
 	VPANDD          Z4, Z5, Z7
 	VPANDD          Z4, Z6, Z8
-	VPBROADCASTD    (R9), Z9
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    (R11), Z9
 	VPMADDWD        Z7, Z9, Z12
 	VPADDD          Z12, Z0, Z0
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z2, Z2
-	VPBROADCASTD    1024(R9), Z9
+	VPBROADCASTD    1024(R11), Z9
 	VPMADDWD        Z7, Z9, Z7
 	VPADDD          Z7, Z1, Z1
 	VPMADDWD        Z8, Z9, Z7
@@ -6454,12 +6878,12 @@ slots_19:
 	VPANDD          Z4, Z7, Z7
 	VPSRLD          $0x04, Z6, Z8
 	VPANDD          Z4, Z8, Z8
-	VPBROADCASTD    4(R9), Z9
+	VPBROADCASTD    4(R11), Z9
 	VPMADDWD        Z7, Z9, Z12
 	VPADDD          Z12, Z0, Z0
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z2, Z2
-	VPBROADCASTD    1028(R9), Z9
+	VPBROADCASTD    1028(R11), Z9
 	VPMADDWD        Z7, Z9, Z7
 	VPADDD          Z7, Z1, Z1
 	VPMADDWD        Z8, Z9, Z7
@@ -6468,12 +6892,16 @@ slots_19:
 	VPANDD          Z4, Z7, Z7
 	VPSRLD          $0x08, Z6, Z8
 	VPANDD          Z4, Z8, Z8
-	VPBROADCASTD    8(R9), Z9
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    8(R11), Z9
 	VPMADDWD        Z7, Z9, Z12
 	VPADDD          Z12, Z0, Z0
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z2, Z2
-	VPBROADCASTD    1032(R9), Z9
+	VPBROADCASTD    1032(R11), Z9
 	VPMADDWD        Z7, Z9, Z7
 	VPADDD          Z7, Z1, Z1
 	VPMADDWD        Z8, Z9, Z7
@@ -6482,32 +6910,32 @@ slots_19:
 	VPANDD          Z4, Z5, Z5
 	VPSRLD          $0x0c, Z6, Z6
 	VPANDD          Z4, Z6, Z6
-	VPBROADCASTD    12(R9), Z7
+	VPBROADCASTD    12(R11), Z7
 	VPMADDWD        Z5, Z7, Z8
 	VPADDD          Z8, Z0, Z0
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z2, Z2
-	VPBROADCASTD    1036(R9), Z7
+	VPBROADCASTD    1036(R11), Z7
 	VPMADDWD        Z5, Z7, Z5
 	VPADDD          Z5, Z1, Z1
 	VPMADDWD        Z6, Z7, Z5
 	VPADDD          Z5, Z3, Z3
-	ADDQ            $0x00000010, R9
-	ADDQ            $0x00000020, SI
-	SUBQ            $0x00000008, R10
+	ADDQ            $0x00000010, R11
+	ADDQ            $0x00000020, R9
+	SUBQ            $0x00000008, R12
 	JMP             slots_19
 
 slots_19_done:
-	MOVQ        dstStride+8(FP), SI
-	MOVQ        add+64(FP), R8
-	MOVQ        CX, R9
-	MOVL        $0x0000ffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
+	MOVQ        dstStride+8(FP), R9
+	MOVQ        add+64(FP), R10
+	MOVQ        CX, R11
+	MOVL        $0x0000ffff, R12
+	BZHIL       R11, R12, R12
+	KMOVW       R12, K1
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(DI), Z0, Z0
 	VADDPS.BCST -60(DI), Z0, Z0
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_64
 	VMOVUPS.Z   (AX), K1, Z4
 	VADDPS      Z0, Z4, Z0
@@ -6517,22 +6945,22 @@ store_64:
 	VCVTDQ2PS   Z1, Z1
 	VMULPS.BCST -56(DI), Z1, Z1
 	VADDPS.BCST -52(DI), Z1, Z1
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_65
-	VMOVUPS.Z   (AX)(SI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R9*1), K1, Z0
 	VADDPS      Z1, Z0, Z1
 
 store_65:
-	VMOVUPS     Z1, K1, (AX)(SI*1)
-	MOVQ        CX, R9
-	SUBQ        $0x00000010, R9
-	MOVL        $0x0000ffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
+	VMOVUPS     Z1, K1, (AX)(R9*1)
+	MOVQ        CX, R11
+	SUBQ        $0x00000010, R11
+	MOVL        $0x0000ffff, R12
+	BZHIL       R11, R12, R12
+	KMOVW       R12, K1
 	VCVTDQ2PS   Z2, Z2
 	VMULPS.BCST -64(DI), Z2, Z2
 	VADDPS.BCST -60(DI), Z2, Z2
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_66
 	VMOVUPS.Z   64(AX), K1, Z0
 	VADDPS      Z2, Z0, Z2
@@ -6542,18 +6970,18 @@ store_66:
 	VCVTDQ2PS   Z3, Z3
 	VMULPS.BCST -56(DI), Z3, Z3
 	VADDPS.BCST -52(DI), Z3, Z3
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_67
-	VMOVUPS.Z   64(AX)(SI*1), K1, Z0
+	VMOVUPS.Z   64(AX)(R9*1), K1, Z0
 	VADDPS      Z3, Z0, Z3
 
 store_67:
-	VMOVUPS Z3, K1, 64(AX)(SI*1)
+	VMOVUPS Z3, K1, 64(AX)(R9*1)
 	ADDQ    $0x00000080, AX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
+	ADDQ    BX, SI
+	ADDQ    BX, SI
+	ADDQ    BX, SI
+	ADDQ    BX, SI
 	SUBQ    $0x00000020, CX
 	JMP     octets_19
 
@@ -6561,70 +6989,78 @@ octets_19_done:
 octets_20:
 	CMPQ         CX, $0x00000001
 	JLT          octets_20_done
-	MOVQ         DX, SI
-	MOVQ         BX, R8
-	XORQ         R9, R9
+	MOVQ         SI, R9
+	MOVQ         BX, R10
+	XORQ         R11, R11
 	CMPQ         CX, $0x00000009
-	CMOVQLT      R9, R8
+	CMOVQLT      R11, R10
 	VPXORD       Z11, Z11, Z11
 	VMOVDQA32    Z11, Z0
 	VMOVDQA32    Z11, Z1
-	MOVQ         DI, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         DI, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codesf000f<>+0(SB), Z2
 
 slots_20:
-	CMPQ            R10, $0x00000008
+	CMPQ            R12, $0x00000008
 	JLT             slots_20_done
-	VBROADCASTI64X4 (SI), Z3
-	VINSERTI64X4    $0x01, (SI)(R8*1), Z3, Z3
+	VBROADCASTI64X4 (R9), Z3
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z3, Z3
 	VPANDD          Z2, Z3, Z4
-	VPBROADCASTD    (R9), Z5
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    (R11), Z5
 	VPMADDWD        Z4, Z5, Z5
 	VPADDD          Z5, Z0, Z0
-	VPBROADCASTD    1024(R9), Z5
+	VPBROADCASTD    1024(R11), Z5
 	VPMADDWD        Z4, Z5, Z4
 	VPADDD          Z4, Z1, Z1
 	VPSRLD          $0x04, Z3, Z4
 	VPANDD          Z2, Z4, Z4
-	VPBROADCASTD    4(R9), Z5
+	VPBROADCASTD    4(R11), Z5
 	VPMADDWD        Z4, Z5, Z5
 	VPADDD          Z5, Z0, Z0
-	VPBROADCASTD    1028(R9), Z5
+	VPBROADCASTD    1028(R11), Z5
 	VPMADDWD        Z4, Z5, Z4
 	VPADDD          Z4, Z1, Z1
 	VPSRLD          $0x08, Z3, Z4
 	VPANDD          Z2, Z4, Z4
-	VPBROADCASTD    8(R9), Z5
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    8(R11), Z5
 	VPMADDWD        Z4, Z5, Z5
 	VPADDD          Z5, Z0, Z0
-	VPBROADCASTD    1032(R9), Z5
+	VPBROADCASTD    1032(R11), Z5
 	VPMADDWD        Z4, Z5, Z4
 	VPADDD          Z4, Z1, Z1
 	VPSRLD          $0x0c, Z3, Z3
 	VPANDD          Z2, Z3, Z3
-	VPBROADCASTD    12(R9), Z4
+	VPBROADCASTD    12(R11), Z4
 	VPMADDWD        Z3, Z4, Z4
 	VPADDD          Z4, Z0, Z0
-	VPBROADCASTD    1036(R9), Z4
+	VPBROADCASTD    1036(R11), Z4
 	VPMADDWD        Z3, Z4, Z3
 	VPADDD          Z3, Z1, Z1
-	ADDQ            $0x00000010, R9
-	ADDQ            $0x00000020, SI
-	SUBQ            $0x00000008, R10
+	ADDQ            $0x00000010, R11
+	ADDQ            $0x00000020, R9
+	SUBQ            $0x00000008, R12
 	JMP             slots_20
 
 slots_20_done:
-	MOVQ        dstStride+8(FP), SI
-	MOVQ        add+64(FP), R8
-	MOVQ        CX, R9
-	MOVL        $0x0000ffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
+	MOVQ        dstStride+8(FP), R9
+	MOVQ        add+64(FP), R10
+	MOVQ        CX, R11
+	MOVL        $0x0000ffff, R12
+	BZHIL       R11, R12, R12
+	KMOVW       R12, K1
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(DI), Z0, Z0
 	VADDPS.BCST -60(DI), Z0, Z0
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_68
 	VMOVUPS.Z   (AX), K1, Z2
 	VADDPS      Z0, Z2, Z0
@@ -6634,16 +7070,16 @@ store_68:
 	VCVTDQ2PS   Z1, Z1
 	VMULPS.BCST -56(DI), Z1, Z1
 	VADDPS.BCST -52(DI), Z1, Z1
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_69
-	VMOVUPS.Z   (AX)(SI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R9*1), K1, Z0
 	VADDPS      Z1, Z0, Z1
 
 store_69:
-	VMOVUPS Z1, K1, (AX)(SI*1)
+	VMOVUPS Z1, K1, (AX)(R9*1)
 	ADDQ    $0x00000040, AX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
+	ADDQ    BX, SI
+	ADDQ    BX, SI
 	SUBQ    $0x00000010, CX
 	JMP     octets_20
 
@@ -6651,9 +7087,9 @@ octets_20_done:
 	VZEROUPPER
 	RET
 
-// func groupBlock4x3AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV
-TEXT ·groupBlock4x3AVX512(SB), $3200-72
+// func groupBlock4x3AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
+TEXT ·groupBlock4x3AVX512(SB), $3200-88
 	MOVQ         x+16(FP), AX
 	MOVQ         xStride+24(FP), CX
 	MOVQ         live+32(FP), DX
@@ -6876,19 +7312,21 @@ nothing_11:
 nothing_done_11:
 	MOVQ   dst+0(FP), AX
 	MOVQ   lanes+56(FP), CX
-	LEAQ   (SI)(BX*4), DX
+	MOVQ   ahead+72(FP), DX
+	MOVQ   step+80(FP), R8
+	LEAQ   (SI)(BX*4), SI
 	IMUL3Q $0x00000004, BX, BX
 
 octets_21:
 	CMPQ         CX, $0x00000011
 	JLT          octets_21_done
-	MOVQ         DX, SI
-	MOVQ         BX, R8
-	XORQ         R9, R9
-	LEAQ         (BX)(BX*2), R8
-	LEAQ         (BX)(BX*1), R9
+	MOVQ         SI, R9
+	MOVQ         BX, R10
+	XORQ         R11, R11
+	LEAQ         (BX)(BX*2), R10
+	LEAQ         (BX)(BX*1), R11
 	CMPQ         CX, $0x00000019
-	CMOVQLT      R9, R8
+	CMOVQLT      R11, R10
 	VPXORD       Z12, Z12, Z12
 	VMOVDQA32    Z12, Z0
 	VMOVDQA32    Z12, Z1
@@ -6896,30 +7334,34 @@ octets_21:
 	VMOVDQA32    Z12, Z3
 	VMOVDQA32    Z12, Z4
 	VMOVDQA32    Z12, Z5
-	MOVQ         DI, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         DI, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codesf000f<>+0(SB), Z6
 
 slots_21:
-	CMPQ            R10, $0x00000008
+	CMPQ            R12, $0x00000008
 	JLT             slots_21_done
-	VBROADCASTI64X4 (SI), Z7
-	VINSERTI64X4    $0x01, (SI)(BX*1), Z7, Z7
-	VBROADCASTI64X4 (SI)(BX*2), Z8
-	VINSERTI64X4    $0x01, (SI)(R8*1), Z8, Z8
+	VBROADCASTI64X4 (R9), Z7
+	VINSERTI64X4    $0x01, (R9)(BX*1), Z7, Z7
+	VBROADCASTI64X4 (R9)(BX*2), Z8
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z8, Z8
 	VPANDD          Z6, Z7, Z9
 	VPANDD          Z6, Z8, Z10
-	VPBROADCASTD    (R9), Z11
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    (R11), Z11
 	VPMADDWD        Z9, Z11, Z14
 	VPADDD          Z14, Z0, Z0
 	VPMADDWD        Z10, Z11, Z11
 	VPADDD          Z11, Z3, Z3
-	VPBROADCASTD    1024(R9), Z11
+	VPBROADCASTD    1024(R11), Z11
 	VPMADDWD        Z9, Z11, Z14
 	VPADDD          Z14, Z1, Z1
 	VPMADDWD        Z10, Z11, Z11
 	VPADDD          Z11, Z4, Z4
-	VPBROADCASTD    2048(R9), Z11
+	VPBROADCASTD    2048(R11), Z11
 	VPMADDWD        Z9, Z11, Z9
 	VPADDD          Z9, Z2, Z2
 	VPMADDWD        Z10, Z11, Z9
@@ -6928,17 +7370,17 @@ slots_21:
 	VPANDD          Z6, Z9, Z9
 	VPSRLD          $0x04, Z8, Z10
 	VPANDD          Z6, Z10, Z10
-	VPBROADCASTD    4(R9), Z11
+	VPBROADCASTD    4(R11), Z11
 	VPMADDWD        Z9, Z11, Z14
 	VPADDD          Z14, Z0, Z0
 	VPMADDWD        Z10, Z11, Z11
 	VPADDD          Z11, Z3, Z3
-	VPBROADCASTD    1028(R9), Z11
+	VPBROADCASTD    1028(R11), Z11
 	VPMADDWD        Z9, Z11, Z14
 	VPADDD          Z14, Z1, Z1
 	VPMADDWD        Z10, Z11, Z11
 	VPADDD          Z11, Z4, Z4
-	VPBROADCASTD    2052(R9), Z11
+	VPBROADCASTD    2052(R11), Z11
 	VPMADDWD        Z9, Z11, Z9
 	VPADDD          Z9, Z2, Z2
 	VPMADDWD        Z10, Z11, Z9
@@ -6947,17 +7389,21 @@ slots_21:
 	VPANDD          Z6, Z9, Z9
 	VPSRLD          $0x08, Z8, Z10
 	VPANDD          Z6, Z10, Z10
-	VPBROADCASTD    8(R9), Z11
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    8(R11), Z11
 	VPMADDWD        Z9, Z11, Z14
 	VPADDD          Z14, Z0, Z0
 	VPMADDWD        Z10, Z11, Z11
 	VPADDD          Z11, Z3, Z3
-	VPBROADCASTD    1032(R9), Z11
+	VPBROADCASTD    1032(R11), Z11
 	VPMADDWD        Z9, Z11, Z14
 	VPADDD          Z14, Z1, Z1
 	VPMADDWD        Z10, Z11, Z11
 	VPADDD          Z11, Z4, Z4
-	VPBROADCASTD    2056(R9), Z11
+	VPBROADCASTD    2056(R11), Z11
 	VPMADDWD        Z9, Z11, Z9
 	VPADDD          Z9, Z2, Z2
 	VPMADDWD        Z10, Z11, Z9
@@ -6966,37 +7412,37 @@ slots_21:
 	VPANDD          Z6, Z7, Z7
 	VPSRLD          $0x0c, Z8, Z8
 	VPANDD          Z6, Z8, Z8
-	VPBROADCASTD    12(R9), Z9
+	VPBROADCASTD    12(R11), Z9
 	VPMADDWD        Z7, Z9, Z10
 	VPADDD          Z10, Z0, Z0
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z3, Z3
-	VPBROADCASTD    1036(R9), Z9
+	VPBROADCASTD    1036(R11), Z9
 	VPMADDWD        Z7, Z9, Z10
 	VPADDD          Z10, Z1, Z1
 	VPMADDWD        Z8, Z9, Z9
 	VPADDD          Z9, Z4, Z4
-	VPBROADCASTD    2060(R9), Z9
+	VPBROADCASTD    2060(R11), Z9
 	VPMADDWD        Z7, Z9, Z7
 	VPADDD          Z7, Z2, Z2
 	VPMADDWD        Z8, Z9, Z7
 	VPADDD          Z7, Z5, Z5
-	ADDQ            $0x00000010, R9
-	ADDQ            $0x00000020, SI
-	SUBQ            $0x00000008, R10
+	ADDQ            $0x00000010, R11
+	ADDQ            $0x00000020, R9
+	SUBQ            $0x00000008, R12
 	JMP             slots_21
 
 slots_21_done:
-	MOVQ        dstStride+8(FP), SI
-	MOVQ        add+64(FP), R8
-	MOVQ        CX, R9
-	MOVL        $0x0000ffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
+	MOVQ        dstStride+8(FP), R9
+	MOVQ        add+64(FP), R10
+	MOVQ        CX, R11
+	MOVL        $0x0000ffff, R12
+	BZHIL       R11, R12, R12
+	KMOVW       R12, K1
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(DI), Z0, Z0
 	VADDPS.BCST -60(DI), Z0, Z0
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_70
 	VMOVUPS.Z   (AX), K1, Z6
 	VADDPS      Z0, Z6, Z0
@@ -7006,32 +7452,32 @@ store_70:
 	VCVTDQ2PS   Z1, Z1
 	VMULPS.BCST -56(DI), Z1, Z1
 	VADDPS.BCST -52(DI), Z1, Z1
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_71
-	VMOVUPS.Z   (AX)(SI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R9*1), K1, Z0
 	VADDPS      Z1, Z0, Z1
 
 store_71:
-	VMOVUPS     Z1, K1, (AX)(SI*1)
+	VMOVUPS     Z1, K1, (AX)(R9*1)
 	VCVTDQ2PS   Z2, Z2
 	VMULPS.BCST -48(DI), Z2, Z2
 	VADDPS.BCST -44(DI), Z2, Z2
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_72
-	VMOVUPS.Z   (AX)(SI*2), K1, Z0
+	VMOVUPS.Z   (AX)(R9*2), K1, Z0
 	VADDPS      Z2, Z0, Z2
 
 store_72:
-	VMOVUPS     Z2, K1, (AX)(SI*2)
-	MOVQ        CX, R9
-	SUBQ        $0x00000010, R9
-	MOVL        $0x0000ffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
+	VMOVUPS     Z2, K1, (AX)(R9*2)
+	MOVQ        CX, R11
+	SUBQ        $0x00000010, R11
+	MOVL        $0x0000ffff, R12
+	BZHIL       R11, R12, R12
+	KMOVW       R12, K1
 	VCVTDQ2PS   Z3, Z3
 	VMULPS.BCST -64(DI), Z3, Z3
 	VADDPS.BCST -60(DI), Z3, Z3
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_73
 	VMOVUPS.Z   64(AX), K1, Z0
 	VADDPS      Z3, Z0, Z3
@@ -7041,28 +7487,28 @@ store_73:
 	VCVTDQ2PS   Z4, Z4
 	VMULPS.BCST -56(DI), Z4, Z4
 	VADDPS.BCST -52(DI), Z4, Z4
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_74
-	VMOVUPS.Z   64(AX)(SI*1), K1, Z0
+	VMOVUPS.Z   64(AX)(R9*1), K1, Z0
 	VADDPS      Z4, Z0, Z4
 
 store_74:
-	VMOVUPS     Z4, K1, 64(AX)(SI*1)
+	VMOVUPS     Z4, K1, 64(AX)(R9*1)
 	VCVTDQ2PS   Z5, Z5
 	VMULPS.BCST -48(DI), Z5, Z5
 	VADDPS.BCST -44(DI), Z5, Z5
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_75
-	VMOVUPS.Z   64(AX)(SI*2), K1, Z0
+	VMOVUPS.Z   64(AX)(R9*2), K1, Z0
 	VADDPS      Z5, Z0, Z5
 
 store_75:
-	VMOVUPS Z5, K1, 64(AX)(SI*2)
+	VMOVUPS Z5, K1, 64(AX)(R9*2)
 	ADDQ    $0x00000080, AX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
+	ADDQ    BX, SI
+	ADDQ    BX, SI
+	ADDQ    BX, SI
+	ADDQ    BX, SI
 	SUBQ    $0x00000020, CX
 	JMP     octets_21
 
@@ -7070,83 +7516,91 @@ octets_21_done:
 octets_22:
 	CMPQ         CX, $0x00000001
 	JLT          octets_22_done
-	MOVQ         DX, SI
-	MOVQ         BX, R8
-	XORQ         R9, R9
+	MOVQ         SI, R9
+	MOVQ         BX, R10
+	XORQ         R11, R11
 	CMPQ         CX, $0x00000009
-	CMOVQLT      R9, R8
+	CMOVQLT      R11, R10
 	VPXORD       Z13, Z13, Z13
 	VMOVDQA32    Z13, Z0
 	VMOVDQA32    Z13, Z1
 	VMOVDQA32    Z13, Z2
-	MOVQ         DI, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         DI, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codesf000f<>+0(SB), Z3
 
 slots_22:
-	CMPQ            R10, $0x00000008
+	CMPQ            R12, $0x00000008
 	JLT             slots_22_done
-	VBROADCASTI64X4 (SI), Z4
-	VINSERTI64X4    $0x01, (SI)(R8*1), Z4, Z4
+	VBROADCASTI64X4 (R9), Z4
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z4, Z4
 	VPANDD          Z3, Z4, Z5
-	VPBROADCASTD    (R9), Z6
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    (R11), Z6
 	VPMADDWD        Z5, Z6, Z6
 	VPADDD          Z6, Z0, Z0
-	VPBROADCASTD    1024(R9), Z6
+	VPBROADCASTD    1024(R11), Z6
 	VPMADDWD        Z5, Z6, Z6
 	VPADDD          Z6, Z1, Z1
-	VPBROADCASTD    2048(R9), Z6
+	VPBROADCASTD    2048(R11), Z6
 	VPMADDWD        Z5, Z6, Z5
 	VPADDD          Z5, Z2, Z2
 	VPSRLD          $0x04, Z4, Z5
 	VPANDD          Z3, Z5, Z5
-	VPBROADCASTD    4(R9), Z6
+	VPBROADCASTD    4(R11), Z6
 	VPMADDWD        Z5, Z6, Z6
 	VPADDD          Z6, Z0, Z0
-	VPBROADCASTD    1028(R9), Z6
+	VPBROADCASTD    1028(R11), Z6
 	VPMADDWD        Z5, Z6, Z6
 	VPADDD          Z6, Z1, Z1
-	VPBROADCASTD    2052(R9), Z6
+	VPBROADCASTD    2052(R11), Z6
 	VPMADDWD        Z5, Z6, Z5
 	VPADDD          Z5, Z2, Z2
 	VPSRLD          $0x08, Z4, Z5
 	VPANDD          Z3, Z5, Z5
-	VPBROADCASTD    8(R9), Z6
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    8(R11), Z6
 	VPMADDWD        Z5, Z6, Z6
 	VPADDD          Z6, Z0, Z0
-	VPBROADCASTD    1032(R9), Z6
+	VPBROADCASTD    1032(R11), Z6
 	VPMADDWD        Z5, Z6, Z6
 	VPADDD          Z6, Z1, Z1
-	VPBROADCASTD    2056(R9), Z6
+	VPBROADCASTD    2056(R11), Z6
 	VPMADDWD        Z5, Z6, Z5
 	VPADDD          Z5, Z2, Z2
 	VPSRLD          $0x0c, Z4, Z4
 	VPANDD          Z3, Z4, Z4
-	VPBROADCASTD    12(R9), Z5
+	VPBROADCASTD    12(R11), Z5
 	VPMADDWD        Z4, Z5, Z5
 	VPADDD          Z5, Z0, Z0
-	VPBROADCASTD    1036(R9), Z5
+	VPBROADCASTD    1036(R11), Z5
 	VPMADDWD        Z4, Z5, Z5
 	VPADDD          Z5, Z1, Z1
-	VPBROADCASTD    2060(R9), Z5
+	VPBROADCASTD    2060(R11), Z5
 	VPMADDWD        Z4, Z5, Z4
 	VPADDD          Z4, Z2, Z2
-	ADDQ            $0x00000010, R9
-	ADDQ            $0x00000020, SI
-	SUBQ            $0x00000008, R10
+	ADDQ            $0x00000010, R11
+	ADDQ            $0x00000020, R9
+	SUBQ            $0x00000008, R12
 	JMP             slots_22
 
 slots_22_done:
-	MOVQ        dstStride+8(FP), SI
-	MOVQ        add+64(FP), R8
-	MOVQ        CX, R9
-	MOVL        $0x0000ffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
+	MOVQ        dstStride+8(FP), R9
+	MOVQ        add+64(FP), R10
+	MOVQ        CX, R11
+	MOVL        $0x0000ffff, R12
+	BZHIL       R11, R12, R12
+	KMOVW       R12, K1
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(DI), Z0, Z0
 	VADDPS.BCST -60(DI), Z0, Z0
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_76
 	VMOVUPS.Z   (AX), K1, Z3
 	VADDPS      Z0, Z3, Z0
@@ -7156,26 +7610,26 @@ store_76:
 	VCVTDQ2PS   Z1, Z1
 	VMULPS.BCST -56(DI), Z1, Z1
 	VADDPS.BCST -52(DI), Z1, Z1
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_77
-	VMOVUPS.Z   (AX)(SI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R9*1), K1, Z0
 	VADDPS      Z1, Z0, Z1
 
 store_77:
-	VMOVUPS     Z1, K1, (AX)(SI*1)
+	VMOVUPS     Z1, K1, (AX)(R9*1)
 	VCVTDQ2PS   Z2, Z2
 	VMULPS.BCST -48(DI), Z2, Z2
 	VADDPS.BCST -44(DI), Z2, Z2
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_78
-	VMOVUPS.Z   (AX)(SI*2), K1, Z0
+	VMOVUPS.Z   (AX)(R9*2), K1, Z0
 	VADDPS      Z2, Z0, Z2
 
 store_78:
-	VMOVUPS Z2, K1, (AX)(SI*2)
+	VMOVUPS Z2, K1, (AX)(R9*2)
 	ADDQ    $0x00000040, AX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
+	ADDQ    BX, SI
+	ADDQ    BX, SI
 	SUBQ    $0x00000010, CX
 	JMP     octets_22
 
@@ -7183,9 +7637,9 @@ octets_22_done:
 	VZEROUPPER
 	RET
 
-// func groupBlock4x4AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV
-TEXT ·groupBlock4x4AVX512(SB), $4224-72
+// func groupBlock4x4AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
+TEXT ·groupBlock4x4AVX512(SB), $4224-88
 	MOVQ         x+16(FP), AX
 	MOVQ         xStride+24(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -7460,19 +7914,21 @@ nothing_12:
 nothing_done_12:
 	MOVQ   dst+0(FP), AX
 	MOVQ   lanes+56(FP), CX
-	LEAQ   (DI)(SI*4), DX
-	IMUL3Q $0x00000004, SI, BX
+	MOVQ   ahead+72(FP), DX
+	MOVQ   step+80(FP), BX
+	LEAQ   (DI)(SI*4), DI
+	IMUL3Q $0x00000004, SI, SI
 
 octets_23:
 	CMPQ         CX, $0x00000011
 	JLT          octets_23_done
-	MOVQ         DX, SI
-	MOVQ         BX, DI
-	XORQ         R9, R9
-	LEAQ         (BX)(BX*2), DI
-	LEAQ         (BX)(BX*1), R9
+	MOVQ         DI, R9
+	MOVQ         SI, R10
+	XORQ         R11, R11
+	LEAQ         (SI)(SI*2), R10
+	LEAQ         (SI)(SI*1), R11
 	CMPQ         CX, $0x00000019
-	CMOVQLT      R9, DI
+	CMOVQLT      R11, R10
 	VPXORD       Z14, Z14, Z14
 	VMOVDQA32    Z14, Z0
 	VMOVDQA32    Z14, Z1
@@ -7482,35 +7938,39 @@ octets_23:
 	VMOVDQA32    Z14, Z5
 	VMOVDQA32    Z14, Z6
 	VMOVDQA32    Z14, Z7
-	MOVQ         R8, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         R8, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codesf000f<>+0(SB), Z8
 
 slots_23:
-	CMPQ            R10, $0x00000008
+	CMPQ            R12, $0x00000008
 	JLT             slots_23_done
-	VBROADCASTI64X4 (SI), Z9
-	VINSERTI64X4    $0x01, (SI)(BX*1), Z9, Z9
-	VBROADCASTI64X4 (SI)(BX*2), Z10
-	VINSERTI64X4    $0x01, (SI)(DI*1), Z10, Z10
+	VBROADCASTI64X4 (R9), Z9
+	VINSERTI64X4    $0x01, (R9)(SI*1), Z9, Z9
+	VBROADCASTI64X4 (R9)(SI*2), Z10
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z10, Z10
 	VPANDD          Z8, Z9, Z11
 	VPANDD          Z8, Z10, Z12
-	VPBROADCASTD    (R9), Z13
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    (R11), Z13
 	VPMADDWD        Z11, Z13, Z16
 	VPADDD          Z16, Z0, Z0
 	VPMADDWD        Z12, Z13, Z13
 	VPADDD          Z13, Z4, Z4
-	VPBROADCASTD    1024(R9), Z13
+	VPBROADCASTD    1024(R11), Z13
 	VPMADDWD        Z11, Z13, Z16
 	VPADDD          Z16, Z1, Z1
 	VPMADDWD        Z12, Z13, Z13
 	VPADDD          Z13, Z5, Z5
-	VPBROADCASTD    2048(R9), Z13
+	VPBROADCASTD    2048(R11), Z13
 	VPMADDWD        Z11, Z13, Z16
 	VPADDD          Z16, Z2, Z2
 	VPMADDWD        Z12, Z13, Z13
 	VPADDD          Z13, Z6, Z6
-	VPBROADCASTD    3072(R9), Z13
+	VPBROADCASTD    3072(R11), Z13
 	VPMADDWD        Z11, Z13, Z11
 	VPADDD          Z11, Z3, Z3
 	VPMADDWD        Z12, Z13, Z11
@@ -7519,22 +7979,22 @@ slots_23:
 	VPANDD          Z8, Z11, Z11
 	VPSRLD          $0x04, Z10, Z12
 	VPANDD          Z8, Z12, Z12
-	VPBROADCASTD    4(R9), Z13
+	VPBROADCASTD    4(R11), Z13
 	VPMADDWD        Z11, Z13, Z16
 	VPADDD          Z16, Z0, Z0
 	VPMADDWD        Z12, Z13, Z13
 	VPADDD          Z13, Z4, Z4
-	VPBROADCASTD    1028(R9), Z13
+	VPBROADCASTD    1028(R11), Z13
 	VPMADDWD        Z11, Z13, Z16
 	VPADDD          Z16, Z1, Z1
 	VPMADDWD        Z12, Z13, Z13
 	VPADDD          Z13, Z5, Z5
-	VPBROADCASTD    2052(R9), Z13
+	VPBROADCASTD    2052(R11), Z13
 	VPMADDWD        Z11, Z13, Z16
 	VPADDD          Z16, Z2, Z2
 	VPMADDWD        Z12, Z13, Z13
 	VPADDD          Z13, Z6, Z6
-	VPBROADCASTD    3076(R9), Z13
+	VPBROADCASTD    3076(R11), Z13
 	VPMADDWD        Z11, Z13, Z11
 	VPADDD          Z11, Z3, Z3
 	VPMADDWD        Z12, Z13, Z11
@@ -7543,22 +8003,26 @@ slots_23:
 	VPANDD          Z8, Z11, Z11
 	VPSRLD          $0x08, Z10, Z12
 	VPANDD          Z8, Z12, Z12
-	VPBROADCASTD    8(R9), Z13
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    8(R11), Z13
 	VPMADDWD        Z11, Z13, Z16
 	VPADDD          Z16, Z0, Z0
 	VPMADDWD        Z12, Z13, Z13
 	VPADDD          Z13, Z4, Z4
-	VPBROADCASTD    1032(R9), Z13
+	VPBROADCASTD    1032(R11), Z13
 	VPMADDWD        Z11, Z13, Z16
 	VPADDD          Z16, Z1, Z1
 	VPMADDWD        Z12, Z13, Z13
 	VPADDD          Z13, Z5, Z5
-	VPBROADCASTD    2056(R9), Z13
+	VPBROADCASTD    2056(R11), Z13
 	VPMADDWD        Z11, Z13, Z16
 	VPADDD          Z16, Z2, Z2
 	VPMADDWD        Z12, Z13, Z13
 	VPADDD          Z13, Z6, Z6
-	VPBROADCASTD    3080(R9), Z13
+	VPBROADCASTD    3080(R11), Z13
 	VPMADDWD        Z11, Z13, Z11
 	VPADDD          Z11, Z3, Z3
 	VPMADDWD        Z12, Z13, Z11
@@ -7567,43 +8031,43 @@ slots_23:
 	VPANDD          Z8, Z9, Z9
 	VPSRLD          $0x0c, Z10, Z10
 	VPANDD          Z8, Z10, Z10
-	VPBROADCASTD    12(R9), Z11
+	VPBROADCASTD    12(R11), Z11
 	VPMADDWD        Z9, Z11, Z12
 	VPADDD          Z12, Z0, Z0
 	VPMADDWD        Z10, Z11, Z11
 	VPADDD          Z11, Z4, Z4
-	VPBROADCASTD    1036(R9), Z11
+	VPBROADCASTD    1036(R11), Z11
 	VPMADDWD        Z9, Z11, Z12
 	VPADDD          Z12, Z1, Z1
 	VPMADDWD        Z10, Z11, Z11
 	VPADDD          Z11, Z5, Z5
-	VPBROADCASTD    2060(R9), Z11
+	VPBROADCASTD    2060(R11), Z11
 	VPMADDWD        Z9, Z11, Z12
 	VPADDD          Z12, Z2, Z2
 	VPMADDWD        Z10, Z11, Z11
 	VPADDD          Z11, Z6, Z6
-	VPBROADCASTD    3084(R9), Z11
+	VPBROADCASTD    3084(R11), Z11
 	VPMADDWD        Z9, Z11, Z9
 	VPADDD          Z9, Z3, Z3
 	VPMADDWD        Z10, Z11, Z9
 	VPADDD          Z9, Z7, Z7
-	ADDQ            $0x00000010, R9
-	ADDQ            $0x00000020, SI
-	SUBQ            $0x00000008, R10
+	ADDQ            $0x00000010, R11
+	ADDQ            $0x00000020, R9
+	SUBQ            $0x00000008, R12
 	JMP             slots_23
 
 slots_23_done:
-	MOVQ        dstStride+8(FP), SI
-	LEAQ        (SI)(SI*2), DI
-	MOVQ        add+64(FP), R9
-	MOVQ        CX, R10
-	MOVL        $0x0000ffff, R11
-	BZHIL       R10, R11, R11
-	KMOVW       R11, K1
+	MOVQ        dstStride+8(FP), R9
+	LEAQ        (R9)(R9*2), R10
+	MOVQ        add+64(FP), R11
+	MOVQ        CX, R12
+	MOVL        $0x0000ffff, R13
+	BZHIL       R12, R13, R13
+	KMOVW       R13, K1
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(R8), Z0, Z0
 	VADDPS.BCST -60(R8), Z0, Z0
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_79
 	VMOVUPS.Z   (AX), K1, Z8
 	VADDPS      Z0, Z8, Z0
@@ -7613,42 +8077,42 @@ store_79:
 	VCVTDQ2PS   Z1, Z1
 	VMULPS.BCST -56(R8), Z1, Z1
 	VADDPS.BCST -52(R8), Z1, Z1
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_80
-	VMOVUPS.Z   (AX)(SI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R9*1), K1, Z0
 	VADDPS      Z1, Z0, Z1
 
 store_80:
-	VMOVUPS     Z1, K1, (AX)(SI*1)
+	VMOVUPS     Z1, K1, (AX)(R9*1)
 	VCVTDQ2PS   Z2, Z2
 	VMULPS.BCST -48(R8), Z2, Z2
 	VADDPS.BCST -44(R8), Z2, Z2
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_81
-	VMOVUPS.Z   (AX)(SI*2), K1, Z0
+	VMOVUPS.Z   (AX)(R9*2), K1, Z0
 	VADDPS      Z2, Z0, Z2
 
 store_81:
-	VMOVUPS     Z2, K1, (AX)(SI*2)
+	VMOVUPS     Z2, K1, (AX)(R9*2)
 	VCVTDQ2PS   Z3, Z3
 	VMULPS.BCST -40(R8), Z3, Z3
 	VADDPS.BCST -36(R8), Z3, Z3
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_82
-	VMOVUPS.Z   (AX)(DI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R10*1), K1, Z0
 	VADDPS      Z3, Z0, Z3
 
 store_82:
-	VMOVUPS     Z3, K1, (AX)(DI*1)
-	MOVQ        CX, R10
-	SUBQ        $0x00000010, R10
-	MOVL        $0x0000ffff, R11
-	BZHIL       R10, R11, R11
-	KMOVW       R11, K1
+	VMOVUPS     Z3, K1, (AX)(R10*1)
+	MOVQ        CX, R12
+	SUBQ        $0x00000010, R12
+	MOVL        $0x0000ffff, R13
+	BZHIL       R12, R13, R13
+	KMOVW       R13, K1
 	VCVTDQ2PS   Z4, Z4
 	VMULPS.BCST -64(R8), Z4, Z4
 	VADDPS.BCST -60(R8), Z4, Z4
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_83
 	VMOVUPS.Z   64(AX), K1, Z0
 	VADDPS      Z4, Z0, Z4
@@ -7658,38 +8122,38 @@ store_83:
 	VCVTDQ2PS   Z5, Z5
 	VMULPS.BCST -56(R8), Z5, Z5
 	VADDPS.BCST -52(R8), Z5, Z5
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_84
-	VMOVUPS.Z   64(AX)(SI*1), K1, Z0
+	VMOVUPS.Z   64(AX)(R9*1), K1, Z0
 	VADDPS      Z5, Z0, Z5
 
 store_84:
-	VMOVUPS     Z5, K1, 64(AX)(SI*1)
+	VMOVUPS     Z5, K1, 64(AX)(R9*1)
 	VCVTDQ2PS   Z6, Z6
 	VMULPS.BCST -48(R8), Z6, Z6
 	VADDPS.BCST -44(R8), Z6, Z6
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_85
-	VMOVUPS.Z   64(AX)(SI*2), K1, Z0
+	VMOVUPS.Z   64(AX)(R9*2), K1, Z0
 	VADDPS      Z6, Z0, Z6
 
 store_85:
-	VMOVUPS     Z6, K1, 64(AX)(SI*2)
+	VMOVUPS     Z6, K1, 64(AX)(R9*2)
 	VCVTDQ2PS   Z7, Z7
 	VMULPS.BCST -40(R8), Z7, Z7
 	VADDPS.BCST -36(R8), Z7, Z7
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_86
-	VMOVUPS.Z   64(AX)(DI*1), K1, Z0
+	VMOVUPS.Z   64(AX)(R10*1), K1, Z0
 	VADDPS      Z7, Z0, Z7
 
 store_86:
-	VMOVUPS Z7, K1, 64(AX)(DI*1)
+	VMOVUPS Z7, K1, 64(AX)(R10*1)
 	ADDQ    $0x00000080, AX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
+	ADDQ    SI, DI
+	ADDQ    SI, DI
+	ADDQ    SI, DI
+	ADDQ    SI, DI
 	SUBQ    $0x00000020, CX
 	JMP     octets_23
 
@@ -7697,97 +8161,105 @@ octets_23_done:
 octets_24:
 	CMPQ         CX, $0x00000001
 	JLT          octets_24_done
-	MOVQ         DX, SI
-	MOVQ         BX, DI
-	XORQ         R9, R9
+	MOVQ         DI, R9
+	MOVQ         SI, R10
+	XORQ         R11, R11
 	CMPQ         CX, $0x00000009
-	CMOVQLT      R9, DI
+	CMOVQLT      R11, R10
 	VPXORD       Z15, Z15, Z15
 	VMOVDQA32    Z15, Z0
 	VMOVDQA32    Z15, Z1
 	VMOVDQA32    Z15, Z2
 	VMOVDQA32    Z15, Z3
-	MOVQ         R8, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         R8, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codesf000f<>+0(SB), Z4
 
 slots_24:
-	CMPQ            R10, $0x00000008
+	CMPQ            R12, $0x00000008
 	JLT             slots_24_done
-	VBROADCASTI64X4 (SI), Z5
-	VINSERTI64X4    $0x01, (SI)(DI*1), Z5, Z5
+	VBROADCASTI64X4 (R9), Z5
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z5, Z5
 	VPANDD          Z4, Z5, Z6
-	VPBROADCASTD    (R9), Z7
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    (R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z0, Z0
-	VPBROADCASTD    1024(R9), Z7
+	VPBROADCASTD    1024(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z1, Z1
-	VPBROADCASTD    2048(R9), Z7
+	VPBROADCASTD    2048(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z2, Z2
-	VPBROADCASTD    3072(R9), Z7
+	VPBROADCASTD    3072(R11), Z7
 	VPMADDWD        Z6, Z7, Z6
 	VPADDD          Z6, Z3, Z3
 	VPSRLD          $0x04, Z5, Z6
 	VPANDD          Z4, Z6, Z6
-	VPBROADCASTD    4(R9), Z7
+	VPBROADCASTD    4(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z0, Z0
-	VPBROADCASTD    1028(R9), Z7
+	VPBROADCASTD    1028(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z1, Z1
-	VPBROADCASTD    2052(R9), Z7
+	VPBROADCASTD    2052(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z2, Z2
-	VPBROADCASTD    3076(R9), Z7
+	VPBROADCASTD    3076(R11), Z7
 	VPMADDWD        Z6, Z7, Z6
 	VPADDD          Z6, Z3, Z3
 	VPSRLD          $0x08, Z5, Z6
 	VPANDD          Z4, Z6, Z6
-	VPBROADCASTD    8(R9), Z7
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    8(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z0, Z0
-	VPBROADCASTD    1032(R9), Z7
+	VPBROADCASTD    1032(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z1, Z1
-	VPBROADCASTD    2056(R9), Z7
+	VPBROADCASTD    2056(R11), Z7
 	VPMADDWD        Z6, Z7, Z7
 	VPADDD          Z7, Z2, Z2
-	VPBROADCASTD    3080(R9), Z7
+	VPBROADCASTD    3080(R11), Z7
 	VPMADDWD        Z6, Z7, Z6
 	VPADDD          Z6, Z3, Z3
 	VPSRLD          $0x0c, Z5, Z5
 	VPANDD          Z4, Z5, Z5
-	VPBROADCASTD    12(R9), Z6
+	VPBROADCASTD    12(R11), Z6
 	VPMADDWD        Z5, Z6, Z6
 	VPADDD          Z6, Z0, Z0
-	VPBROADCASTD    1036(R9), Z6
+	VPBROADCASTD    1036(R11), Z6
 	VPMADDWD        Z5, Z6, Z6
 	VPADDD          Z6, Z1, Z1
-	VPBROADCASTD    2060(R9), Z6
+	VPBROADCASTD    2060(R11), Z6
 	VPMADDWD        Z5, Z6, Z6
 	VPADDD          Z6, Z2, Z2
-	VPBROADCASTD    3084(R9), Z6
+	VPBROADCASTD    3084(R11), Z6
 	VPMADDWD        Z5, Z6, Z5
 	VPADDD          Z5, Z3, Z3
-	ADDQ            $0x00000010, R9
-	ADDQ            $0x00000020, SI
-	SUBQ            $0x00000008, R10
+	ADDQ            $0x00000010, R11
+	ADDQ            $0x00000020, R9
+	SUBQ            $0x00000008, R12
 	JMP             slots_24
 
 slots_24_done:
-	MOVQ        dstStride+8(FP), SI
-	LEAQ        (SI)(SI*2), DI
-	MOVQ        add+64(FP), R9
-	MOVQ        CX, R10
-	MOVL        $0x0000ffff, R11
-	BZHIL       R10, R11, R11
-	KMOVW       R11, K1
+	MOVQ        dstStride+8(FP), R9
+	LEAQ        (R9)(R9*2), R10
+	MOVQ        add+64(FP), R11
+	MOVQ        CX, R12
+	MOVL        $0x0000ffff, R13
+	BZHIL       R12, R13, R13
+	KMOVW       R13, K1
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(R8), Z0, Z0
 	VADDPS.BCST -60(R8), Z0, Z0
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_87
 	VMOVUPS.Z   (AX), K1, Z4
 	VADDPS      Z0, Z4, Z0
@@ -7797,36 +8269,36 @@ store_87:
 	VCVTDQ2PS   Z1, Z1
 	VMULPS.BCST -56(R8), Z1, Z1
 	VADDPS.BCST -52(R8), Z1, Z1
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_88
-	VMOVUPS.Z   (AX)(SI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R9*1), K1, Z0
 	VADDPS      Z1, Z0, Z1
 
 store_88:
-	VMOVUPS     Z1, K1, (AX)(SI*1)
+	VMOVUPS     Z1, K1, (AX)(R9*1)
 	VCVTDQ2PS   Z2, Z2
 	VMULPS.BCST -48(R8), Z2, Z2
 	VADDPS.BCST -44(R8), Z2, Z2
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_89
-	VMOVUPS.Z   (AX)(SI*2), K1, Z0
+	VMOVUPS.Z   (AX)(R9*2), K1, Z0
 	VADDPS      Z2, Z0, Z2
 
 store_89:
-	VMOVUPS     Z2, K1, (AX)(SI*2)
+	VMOVUPS     Z2, K1, (AX)(R9*2)
 	VCVTDQ2PS   Z3, Z3
 	VMULPS.BCST -40(R8), Z3, Z3
 	VADDPS.BCST -36(R8), Z3, Z3
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_90
-	VMOVUPS.Z   (AX)(DI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R10*1), K1, Z0
 	VADDPS      Z3, Z0, Z3
 
 store_90:
-	VMOVUPS Z3, K1, (AX)(DI*1)
+	VMOVUPS Z3, K1, (AX)(R10*1)
 	ADDQ    $0x00000040, AX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
+	ADDQ    SI, DI
+	ADDQ    SI, DI
 	SUBQ    $0x00000010, CX
 	JMP     octets_24
 
@@ -7834,9 +8306,9 @@ octets_24_done:
 	VZEROUPPER
 	RET
 
-// func groupBlock2x1VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
-// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, CMOV
-TEXT ·groupBlock2x1VNNI(SB), $1152-72
+// func groupBlock2x1VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, CMOV, MMX+
+TEXT ·groupBlock2x1VNNI(SB), $1152-88
 	MOVQ         x+16(FP), AX
 	MOVQ         xStride+24(FP), CX
 	MOVQ         live+32(FP), CX
@@ -7962,39 +8434,45 @@ nothing_13:
 nothing_done_13:
 	MOVQ   dst+0(FP), AX
 	MOVQ   lanes+56(FP), CX
+	MOVQ   ahead+72(FP), DI
+	MOVQ   step+80(FP), R8
 	LEAQ   (BX)(DX*4), BX
 	IMUL3Q $0x00000002, DX, DX
 
 octets_25:
 	CMPQ         CX, $0x00000011
 	JLT          octets_25_done
-	MOVQ         BX, DI
-	MOVQ         DX, R8
-	XORQ         R9, R9
-	LEAQ         (DX)(DX*2), R8
-	LEAQ         (DX)(DX*1), R9
+	MOVQ         BX, R9
+	MOVQ         DX, R10
+	XORQ         R11, R11
+	LEAQ         (DX)(DX*2), R10
+	LEAQ         (DX)(DX*1), R11
 	CMPQ         CX, $0x00000019
-	CMOVQLT      R9, R8
+	CMOVQLT      R11, R10
 	VPXORD       Z7, Z7, Z7
 	VMOVDQA32    Z7, Z0
 	VMOVDQA32    Z7, Z1
 	VMOVDQA32    Z7, Z2
 	VMOVDQA32    Z7, Z3
-	MOVQ         SI, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         SI, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codes3030303<>+0(SB), Z4
 
 slots_25:
-	CMPQ            R10, $0x00000010
+	CMPQ            R12, $0x00000010
 	JLT             slots_25_done
-	VBROADCASTI64X4 (DI), Z5
-	VINSERTI64X4    $0x01, (DI)(DX*1), Z5, Z5
-	VBROADCASTI64X4 (DI)(DX*2), Z6
-	VINSERTI64X4    $0x01, (DI)(R8*1), Z6, Z6
+	VBROADCASTI64X4 (R9), Z5
+	VINSERTI64X4    $0x01, (R9)(DX*1), Z5, Z5
+	VBROADCASTI64X4 (R9)(DX*2), Z6
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z6, Z6
 	VPANDD          Z4, Z5, Z9
 	VPANDD          Z4, Z6, Z10
-	VPBROADCASTD    (R9), Z11
-	VPBROADCASTD    8(R9), Z12
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    (R11), Z11
+	VPBROADCASTD    8(R11), Z12
 	VPDPBUSD        Z9, Z11, Z0
 	VPDPBUSD        Z12, Z9, Z1
 	VPDPBUSD        Z10, Z11, Z2
@@ -8003,8 +8481,12 @@ slots_25:
 	VPANDD          Z4, Z9, Z9
 	VPSRLD          $0x02, Z6, Z10
 	VPANDD          Z4, Z10, Z10
-	VPBROADCASTD    4(R9), Z11
-	VPBROADCASTD    12(R9), Z12
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    4(R11), Z11
+	VPBROADCASTD    12(R11), Z12
 	VPDPBUSD        Z9, Z11, Z0
 	VPDPBUSD        Z12, Z9, Z1
 	VPDPBUSD        Z10, Z11, Z2
@@ -8013,8 +8495,12 @@ slots_25:
 	VPANDD          Z4, Z9, Z9
 	VPSRLD          $0x04, Z6, Z10
 	VPANDD          Z4, Z10, Z10
-	VPBROADCASTD    16(R9), Z11
-	VPBROADCASTD    24(R9), Z12
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    16(R11), Z11
+	VPBROADCASTD    24(R11), Z12
 	VPDPBUSD        Z9, Z11, Z0
 	VPDPBUSD        Z12, Z9, Z1
 	VPDPBUSD        Z10, Z11, Z2
@@ -8023,47 +8509,51 @@ slots_25:
 	VPANDD          Z4, Z5, Z5
 	VPSRLD          $0x06, Z6, Z6
 	VPANDD          Z4, Z6, Z6
-	VPBROADCASTD    20(R9), Z9
-	VPBROADCASTD    28(R9), Z10
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    20(R11), Z9
+	VPBROADCASTD    28(R11), Z10
 	VPDPBUSD        Z5, Z9, Z0
 	VPDPBUSD        Z10, Z5, Z1
 	VPDPBUSD        Z6, Z9, Z2
 	VPDPBUSD        Z10, Z6, Z3
+	ADDQ            $0x00000020, R11
 	ADDQ            $0x00000020, R9
-	ADDQ            $0x00000020, DI
-	SUBQ            $0x00000010, R10
+	SUBQ            $0x00000010, R12
 	JMP             slots_25
 
 slots_25_done:
-	MOVQ        dstStride+8(FP), DI
-	MOVQ        add+64(FP), DI
-	MOVQ        CX, R8
-	MOVL        $0x0000ffff, R9
-	BZHIL       R8, R9, R9
-	KMOVW       R9, K1
+	MOVQ        dstStride+8(FP), R9
+	MOVQ        add+64(FP), R9
+	MOVQ        CX, R10
+	MOVL        $0x0000ffff, R11
+	BZHIL       R10, R11, R11
+	KMOVW       R11, K1
 	VPSLLD      $0x08, Z1, Z1
 	VPADDD      Z1, Z0, Z0
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(SI), Z0, Z0
 	VADDPS.BCST -60(SI), Z0, Z0
-	TESTQ       DI, DI
+	TESTQ       R9, R9
 	JE          store_91
 	VMOVUPS.Z   (AX), K1, Z1
 	VADDPS      Z0, Z1, Z0
 
 store_91:
 	VMOVUPS     Z0, K1, (AX)
-	MOVQ        CX, R8
-	SUBQ        $0x00000010, R8
-	MOVL        $0x0000ffff, R9
-	BZHIL       R8, R9, R9
-	KMOVW       R9, K1
+	MOVQ        CX, R10
+	SUBQ        $0x00000010, R10
+	MOVL        $0x0000ffff, R11
+	BZHIL       R10, R11, R11
+	KMOVW       R11, K1
 	VPSLLD      $0x08, Z3, Z3
 	VPADDD      Z3, Z2, Z2
 	VCVTDQ2PS   Z2, Z2
 	VMULPS.BCST -64(SI), Z2, Z2
 	VADDPS.BCST -60(SI), Z2, Z2
-	TESTQ       DI, DI
+	TESTQ       R9, R9
 	JE          store_92
 	VMOVUPS.Z   64(AX), K1, Z0
 	VADDPS      Z2, Z0, Z2
@@ -8082,64 +8572,80 @@ octets_25_done:
 octets_26:
 	CMPQ         CX, $0x00000001
 	JLT          octets_26_done
-	MOVQ         BX, DI
-	MOVQ         DX, R8
-	XORQ         R9, R9
+	MOVQ         BX, R9
+	MOVQ         DX, R10
+	XORQ         R11, R11
 	CMPQ         CX, $0x00000009
-	CMOVQLT      R9, R8
+	CMOVQLT      R11, R10
 	VPXORD       Z8, Z8, Z8
 	VMOVDQA32    Z8, Z0
 	VMOVDQA32    Z8, Z1
-	MOVQ         SI, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         SI, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codes3030303<>+0(SB), Z2
 
 slots_26:
-	CMPQ            R10, $0x00000010
+	CMPQ            R12, $0x00000010
 	JLT             slots_26_done
-	VBROADCASTI64X4 (DI), Z3
-	VINSERTI64X4    $0x01, (DI)(R8*1), Z3, Z3
+	VBROADCASTI64X4 (R9), Z3
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z3, Z3
 	VPANDD          Z2, Z3, Z4
-	VPBROADCASTD    (R9), Z5
-	VPBROADCASTD    8(R9), Z6
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    (R11), Z5
+	VPBROADCASTD    8(R11), Z6
 	VPDPBUSD        Z4, Z5, Z0
 	VPDPBUSD        Z6, Z4, Z1
 	VPSRLD          $0x02, Z3, Z4
 	VPANDD          Z2, Z4, Z4
-	VPBROADCASTD    4(R9), Z5
-	VPBROADCASTD    12(R9), Z6
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    4(R11), Z5
+	VPBROADCASTD    12(R11), Z6
 	VPDPBUSD        Z4, Z5, Z0
 	VPDPBUSD        Z6, Z4, Z1
 	VPSRLD          $0x04, Z3, Z4
 	VPANDD          Z2, Z4, Z4
-	VPBROADCASTD    16(R9), Z5
-	VPBROADCASTD    24(R9), Z6
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    16(R11), Z5
+	VPBROADCASTD    24(R11), Z6
 	VPDPBUSD        Z4, Z5, Z0
 	VPDPBUSD        Z6, Z4, Z1
 	VPSRLD          $0x06, Z3, Z3
 	VPANDD          Z2, Z3, Z3
-	VPBROADCASTD    20(R9), Z4
-	VPBROADCASTD    28(R9), Z5
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    20(R11), Z4
+	VPBROADCASTD    28(R11), Z5
 	VPDPBUSD        Z3, Z4, Z0
 	VPDPBUSD        Z5, Z3, Z1
+	ADDQ            $0x00000020, R11
 	ADDQ            $0x00000020, R9
-	ADDQ            $0x00000020, DI
-	SUBQ            $0x00000010, R10
+	SUBQ            $0x00000010, R12
 	JMP             slots_26
 
 slots_26_done:
-	MOVQ        dstStride+8(FP), DI
-	MOVQ        add+64(FP), DI
-	MOVQ        CX, R8
-	MOVL        $0x0000ffff, R9
-	BZHIL       R8, R9, R9
-	KMOVW       R9, K1
+	MOVQ        dstStride+8(FP), R9
+	MOVQ        add+64(FP), R9
+	MOVQ        CX, R10
+	MOVL        $0x0000ffff, R11
+	BZHIL       R10, R11, R11
+	KMOVW       R11, K1
 	VPSLLD      $0x08, Z1, Z1
 	VPADDD      Z1, Z0, Z0
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(SI), Z0, Z0
 	VADDPS.BCST -60(SI), Z0, Z0
-	TESTQ       DI, DI
+	TESTQ       R9, R9
 	JE          store_93
 	VMOVUPS.Z   (AX), K1, Z1
 	VADDPS      Z0, Z1, Z0
@@ -8193,9 +8699,9 @@ GLOBL split<>(SB), RODATA|NOPTR, $32
 DATA codes3030303<>+0(SB)/4, $0x03030303
 GLOBL codes3030303<>(SB), RODATA|NOPTR, $4
 
-// func groupBlock2x2VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
-// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, CMOV
-TEXT ·groupBlock2x2VNNI(SB), $2176-72
+// func groupBlock2x2VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, CMOV, MMX+
+TEXT ·groupBlock2x2VNNI(SB), $2176-88
 	MOVQ         x+16(FP), AX
 	MOVQ         xStride+24(FP), CX
 	MOVQ         live+32(FP), DX
@@ -8376,19 +8882,21 @@ nothing_14:
 nothing_done_14:
 	MOVQ   dst+0(FP), AX
 	MOVQ   lanes+56(FP), CX
-	LEAQ   (SI)(BX*4), DX
+	MOVQ   ahead+72(FP), DX
+	MOVQ   step+80(FP), R8
+	LEAQ   (SI)(BX*4), SI
 	IMUL3Q $0x00000002, BX, BX
 
 octets_27:
 	CMPQ         CX, $0x00000011
 	JLT          octets_27_done
-	MOVQ         DX, SI
-	MOVQ         BX, R8
-	XORQ         R9, R9
-	LEAQ         (BX)(BX*2), R8
-	LEAQ         (BX)(BX*1), R9
+	MOVQ         SI, R9
+	MOVQ         BX, R10
+	XORQ         R11, R11
+	LEAQ         (BX)(BX*2), R10
+	LEAQ         (BX)(BX*1), R11
 	CMPQ         CX, $0x00000019
-	CMOVQLT      R9, R8
+	CMOVQLT      R11, R10
 	VPXORD       Z10, Z10, Z10
 	VMOVDQA32    Z10, Z0
 	VMOVDQA32    Z10, Z1
@@ -8398,27 +8906,31 @@ octets_27:
 	VMOVDQA32    Z10, Z5
 	VMOVDQA32    Z10, Z6
 	VMOVDQA32    Z10, Z7
-	MOVQ         DI, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         DI, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codes3030303<>+0(SB), Z8
 
 slots_27:
-	CMPQ            R10, $0x00000010
+	CMPQ            R12, $0x00000010
 	JLT             slots_27_done
-	VBROADCASTI64X4 (SI), Z9
-	VINSERTI64X4    $0x01, (SI)(BX*1), Z9, Z9
-	VBROADCASTI64X4 (SI)(BX*2), Z12
-	VINSERTI64X4    $0x01, (SI)(R8*1), Z12, Z12
+	VBROADCASTI64X4 (R9), Z9
+	VINSERTI64X4    $0x01, (R9)(BX*1), Z9, Z9
+	VBROADCASTI64X4 (R9)(BX*2), Z12
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z12, Z12
 	VPANDD          Z8, Z9, Z13
 	VPANDD          Z8, Z12, Z14
-	VPBROADCASTD    (R9), Z15
-	VPBROADCASTD    8(R9), Z16
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    (R11), Z15
+	VPBROADCASTD    8(R11), Z16
 	VPDPBUSD        Z13, Z15, Z0
 	VPDPBUSD        Z16, Z13, Z1
 	VPDPBUSD        Z14, Z15, Z4
 	VPDPBUSD        Z16, Z14, Z5
-	VPBROADCASTD    1024(R9), Z15
-	VPBROADCASTD    1032(R9), Z16
+	VPBROADCASTD    1024(R11), Z15
+	VPBROADCASTD    1032(R11), Z16
 	VPDPBUSD        Z13, Z15, Z2
 	VPDPBUSD        Z16, Z13, Z3
 	VPDPBUSD        Z14, Z15, Z6
@@ -8427,14 +8939,18 @@ slots_27:
 	VPANDD          Z8, Z13, Z13
 	VPSRLD          $0x02, Z12, Z14
 	VPANDD          Z8, Z14, Z14
-	VPBROADCASTD    4(R9), Z15
-	VPBROADCASTD    12(R9), Z16
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    4(R11), Z15
+	VPBROADCASTD    12(R11), Z16
 	VPDPBUSD        Z13, Z15, Z0
 	VPDPBUSD        Z16, Z13, Z1
 	VPDPBUSD        Z14, Z15, Z4
 	VPDPBUSD        Z16, Z14, Z5
-	VPBROADCASTD    1028(R9), Z15
-	VPBROADCASTD    1036(R9), Z16
+	VPBROADCASTD    1028(R11), Z15
+	VPBROADCASTD    1036(R11), Z16
 	VPDPBUSD        Z13, Z15, Z2
 	VPDPBUSD        Z16, Z13, Z3
 	VPDPBUSD        Z14, Z15, Z6
@@ -8443,14 +8959,18 @@ slots_27:
 	VPANDD          Z8, Z13, Z13
 	VPSRLD          $0x04, Z12, Z14
 	VPANDD          Z8, Z14, Z14
-	VPBROADCASTD    16(R9), Z15
-	VPBROADCASTD    24(R9), Z16
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    16(R11), Z15
+	VPBROADCASTD    24(R11), Z16
 	VPDPBUSD        Z13, Z15, Z0
 	VPDPBUSD        Z16, Z13, Z1
 	VPDPBUSD        Z14, Z15, Z4
 	VPDPBUSD        Z16, Z14, Z5
-	VPBROADCASTD    1040(R9), Z15
-	VPBROADCASTD    1048(R9), Z16
+	VPBROADCASTD    1040(R11), Z15
+	VPBROADCASTD    1048(R11), Z16
 	VPDPBUSD        Z13, Z15, Z2
 	VPDPBUSD        Z16, Z13, Z3
 	VPDPBUSD        Z14, Z15, Z6
@@ -8459,36 +8979,40 @@ slots_27:
 	VPANDD          Z8, Z9, Z9
 	VPSRLD          $0x06, Z12, Z12
 	VPANDD          Z8, Z12, Z12
-	VPBROADCASTD    20(R9), Z13
-	VPBROADCASTD    28(R9), Z14
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    20(R11), Z13
+	VPBROADCASTD    28(R11), Z14
 	VPDPBUSD        Z9, Z13, Z0
 	VPDPBUSD        Z14, Z9, Z1
 	VPDPBUSD        Z12, Z13, Z4
 	VPDPBUSD        Z14, Z12, Z5
-	VPBROADCASTD    1044(R9), Z13
-	VPBROADCASTD    1052(R9), Z14
+	VPBROADCASTD    1044(R11), Z13
+	VPBROADCASTD    1052(R11), Z14
 	VPDPBUSD        Z9, Z13, Z2
 	VPDPBUSD        Z14, Z9, Z3
 	VPDPBUSD        Z12, Z13, Z6
 	VPDPBUSD        Z14, Z12, Z7
+	ADDQ            $0x00000020, R11
 	ADDQ            $0x00000020, R9
-	ADDQ            $0x00000020, SI
-	SUBQ            $0x00000010, R10
+	SUBQ            $0x00000010, R12
 	JMP             slots_27
 
 slots_27_done:
-	MOVQ        dstStride+8(FP), SI
-	MOVQ        add+64(FP), R8
-	MOVQ        CX, R9
-	MOVL        $0x0000ffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
+	MOVQ        dstStride+8(FP), R9
+	MOVQ        add+64(FP), R10
+	MOVQ        CX, R11
+	MOVL        $0x0000ffff, R12
+	BZHIL       R11, R12, R12
+	KMOVW       R12, K1
 	VPSLLD      $0x08, Z1, Z1
 	VPADDD      Z1, Z0, Z0
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(DI), Z0, Z0
 	VADDPS.BCST -60(DI), Z0, Z0
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_94
 	VMOVUPS.Z   (AX), K1, Z1
 	VADDPS      Z0, Z1, Z0
@@ -8500,24 +9024,24 @@ store_94:
 	VCVTDQ2PS   Z2, Z2
 	VMULPS.BCST -56(DI), Z2, Z2
 	VADDPS.BCST -52(DI), Z2, Z2
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_95
-	VMOVUPS.Z   (AX)(SI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R9*1), K1, Z0
 	VADDPS      Z2, Z0, Z2
 
 store_95:
-	VMOVUPS     Z2, K1, (AX)(SI*1)
-	MOVQ        CX, R9
-	SUBQ        $0x00000010, R9
-	MOVL        $0x0000ffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
+	VMOVUPS     Z2, K1, (AX)(R9*1)
+	MOVQ        CX, R11
+	SUBQ        $0x00000010, R11
+	MOVL        $0x0000ffff, R12
+	BZHIL       R11, R12, R12
+	KMOVW       R12, K1
 	VPSLLD      $0x08, Z5, Z5
 	VPADDD      Z5, Z4, Z4
 	VCVTDQ2PS   Z4, Z4
 	VMULPS.BCST -64(DI), Z4, Z4
 	VADDPS.BCST -60(DI), Z4, Z4
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_96
 	VMOVUPS.Z   64(AX), K1, Z0
 	VADDPS      Z4, Z0, Z4
@@ -8529,18 +9053,18 @@ store_96:
 	VCVTDQ2PS   Z6, Z6
 	VMULPS.BCST -56(DI), Z6, Z6
 	VADDPS.BCST -52(DI), Z6, Z6
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_97
-	VMOVUPS.Z   64(AX)(SI*1), K1, Z0
+	VMOVUPS.Z   64(AX)(R9*1), K1, Z0
 	VADDPS      Z6, Z0, Z6
 
 store_97:
-	VMOVUPS Z6, K1, 64(AX)(SI*1)
+	VMOVUPS Z6, K1, 64(AX)(R9*1)
 	ADDQ    $0x00000080, AX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
+	ADDQ    BX, SI
+	ADDQ    BX, SI
+	ADDQ    BX, SI
+	ADDQ    BX, SI
 	SUBQ    $0x00000020, CX
 	JMP     octets_27
 
@@ -8548,82 +9072,98 @@ octets_27_done:
 octets_28:
 	CMPQ         CX, $0x00000001
 	JLT          octets_28_done
-	MOVQ         DX, SI
-	MOVQ         BX, R8
-	XORQ         R9, R9
+	MOVQ         SI, R9
+	MOVQ         BX, R10
+	XORQ         R11, R11
 	CMPQ         CX, $0x00000009
-	CMOVQLT      R9, R8
+	CMOVQLT      R11, R10
 	VPXORD       Z11, Z11, Z11
 	VMOVDQA32    Z11, Z0
 	VMOVDQA32    Z11, Z1
 	VMOVDQA32    Z11, Z2
 	VMOVDQA32    Z11, Z3
-	MOVQ         DI, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         DI, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codes3030303<>+0(SB), Z4
 
 slots_28:
-	CMPQ            R10, $0x00000010
+	CMPQ            R12, $0x00000010
 	JLT             slots_28_done
-	VBROADCASTI64X4 (SI), Z5
-	VINSERTI64X4    $0x01, (SI)(R8*1), Z5, Z5
+	VBROADCASTI64X4 (R9), Z5
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z5, Z5
 	VPANDD          Z4, Z5, Z6
-	VPBROADCASTD    (R9), Z7
-	VPBROADCASTD    8(R9), Z8
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    (R11), Z7
+	VPBROADCASTD    8(R11), Z8
 	VPDPBUSD        Z6, Z7, Z0
 	VPDPBUSD        Z8, Z6, Z1
-	VPBROADCASTD    1024(R9), Z7
-	VPBROADCASTD    1032(R9), Z8
+	VPBROADCASTD    1024(R11), Z7
+	VPBROADCASTD    1032(R11), Z8
 	VPDPBUSD        Z6, Z7, Z2
 	VPDPBUSD        Z8, Z6, Z3
 	VPSRLD          $0x02, Z5, Z6
 	VPANDD          Z4, Z6, Z6
-	VPBROADCASTD    4(R9), Z7
-	VPBROADCASTD    12(R9), Z8
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    4(R11), Z7
+	VPBROADCASTD    12(R11), Z8
 	VPDPBUSD        Z6, Z7, Z0
 	VPDPBUSD        Z8, Z6, Z1
-	VPBROADCASTD    1028(R9), Z7
-	VPBROADCASTD    1036(R9), Z8
+	VPBROADCASTD    1028(R11), Z7
+	VPBROADCASTD    1036(R11), Z8
 	VPDPBUSD        Z6, Z7, Z2
 	VPDPBUSD        Z8, Z6, Z3
 	VPSRLD          $0x04, Z5, Z6
 	VPANDD          Z4, Z6, Z6
-	VPBROADCASTD    16(R9), Z7
-	VPBROADCASTD    24(R9), Z8
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    16(R11), Z7
+	VPBROADCASTD    24(R11), Z8
 	VPDPBUSD        Z6, Z7, Z0
 	VPDPBUSD        Z8, Z6, Z1
-	VPBROADCASTD    1040(R9), Z7
-	VPBROADCASTD    1048(R9), Z8
+	VPBROADCASTD    1040(R11), Z7
+	VPBROADCASTD    1048(R11), Z8
 	VPDPBUSD        Z6, Z7, Z2
 	VPDPBUSD        Z8, Z6, Z3
 	VPSRLD          $0x06, Z5, Z5
 	VPANDD          Z4, Z5, Z5
-	VPBROADCASTD    20(R9), Z6
-	VPBROADCASTD    28(R9), Z7
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    20(R11), Z6
+	VPBROADCASTD    28(R11), Z7
 	VPDPBUSD        Z5, Z6, Z0
 	VPDPBUSD        Z7, Z5, Z1
-	VPBROADCASTD    1044(R9), Z6
-	VPBROADCASTD    1052(R9), Z7
+	VPBROADCASTD    1044(R11), Z6
+	VPBROADCASTD    1052(R11), Z7
 	VPDPBUSD        Z5, Z6, Z2
 	VPDPBUSD        Z7, Z5, Z3
+	ADDQ            $0x00000020, R11
 	ADDQ            $0x00000020, R9
-	ADDQ            $0x00000020, SI
-	SUBQ            $0x00000010, R10
+	SUBQ            $0x00000010, R12
 	JMP             slots_28
 
 slots_28_done:
-	MOVQ        dstStride+8(FP), SI
-	MOVQ        add+64(FP), R8
-	MOVQ        CX, R9
-	MOVL        $0x0000ffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
+	MOVQ        dstStride+8(FP), R9
+	MOVQ        add+64(FP), R10
+	MOVQ        CX, R11
+	MOVL        $0x0000ffff, R12
+	BZHIL       R11, R12, R12
+	KMOVW       R12, K1
 	VPSLLD      $0x08, Z1, Z1
 	VPADDD      Z1, Z0, Z0
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(DI), Z0, Z0
 	VADDPS.BCST -60(DI), Z0, Z0
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_98
 	VMOVUPS.Z   (AX), K1, Z1
 	VADDPS      Z0, Z1, Z0
@@ -8635,16 +9175,16 @@ store_98:
 	VCVTDQ2PS   Z2, Z2
 	VMULPS.BCST -56(DI), Z2, Z2
 	VADDPS.BCST -52(DI), Z2, Z2
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_99
-	VMOVUPS.Z   (AX)(SI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R9*1), K1, Z0
 	VADDPS      Z2, Z0, Z2
 
 store_99:
-	VMOVUPS Z2, K1, (AX)(SI*1)
+	VMOVUPS Z2, K1, (AX)(R9*1)
 	ADDQ    $0x00000040, AX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
+	ADDQ    BX, SI
+	ADDQ    BX, SI
 	SUBQ    $0x00000010, CX
 	JMP     octets_28
 
@@ -8652,9 +9192,9 @@ octets_28_done:
 	VZEROUPPER
 	RET
 
-// func groupBlock2x3VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
-// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, CMOV
-TEXT ·groupBlock2x3VNNI(SB), $3200-72
+// func groupBlock2x3VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, CMOV, MMX+
+TEXT ·groupBlock2x3VNNI(SB), $3200-88
 	MOVQ         x+16(FP), AX
 	MOVQ         xStride+24(FP), CX
 	MOVQ         live+32(FP), DX
@@ -8890,19 +9430,21 @@ nothing_15:
 nothing_done_15:
 	MOVQ   dst+0(FP), AX
 	MOVQ   lanes+56(FP), CX
-	LEAQ   (SI)(BX*4), DX
+	MOVQ   ahead+72(FP), DX
+	MOVQ   step+80(FP), R8
+	LEAQ   (SI)(BX*4), SI
 	IMUL3Q $0x00000002, BX, BX
 
 octets_29:
 	CMPQ         CX, $0x00000011
 	JLT          octets_29_done
-	MOVQ         DX, SI
-	MOVQ         BX, R8
-	XORQ         R9, R9
-	LEAQ         (BX)(BX*2), R8
-	LEAQ         (BX)(BX*1), R9
+	MOVQ         SI, R9
+	MOVQ         BX, R10
+	XORQ         R11, R11
+	LEAQ         (BX)(BX*2), R10
+	LEAQ         (BX)(BX*1), R11
 	CMPQ         CX, $0x00000019
-	CMOVQLT      R9, R8
+	CMOVQLT      R11, R10
 	VPXORD       Z12, Z12, Z12
 	VMOVDQA32    Z12, Z0
 	VMOVDQA32    Z12, Z1
@@ -8916,33 +9458,37 @@ octets_29:
 	VMOVDQA32    Z12, Z9
 	VMOVDQA32    Z12, Z10
 	VMOVDQA32    Z12, Z11
-	MOVQ         DI, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         DI, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codes3030303<>+0(SB), Z14
 
 slots_29:
-	CMPQ            R10, $0x00000010
+	CMPQ            R12, $0x00000010
 	JLT             slots_29_done
-	VBROADCASTI64X4 (SI), Z15
-	VINSERTI64X4    $0x01, (SI)(BX*1), Z15, Z15
-	VBROADCASTI64X4 (SI)(BX*2), Z16
-	VINSERTI64X4    $0x01, (SI)(R8*1), Z16, Z16
+	VBROADCASTI64X4 (R9), Z15
+	VINSERTI64X4    $0x01, (R9)(BX*1), Z15, Z15
+	VBROADCASTI64X4 (R9)(BX*2), Z16
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z16, Z16
 	VPANDD          Z14, Z15, Z17
 	VPANDD          Z14, Z16, Z18
-	VPBROADCASTD    (R9), Z19
-	VPBROADCASTD    8(R9), Z20
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    (R11), Z19
+	VPBROADCASTD    8(R11), Z20
 	VPDPBUSD        Z17, Z19, Z0
 	VPDPBUSD        Z20, Z17, Z1
 	VPDPBUSD        Z18, Z19, Z6
 	VPDPBUSD        Z20, Z18, Z7
-	VPBROADCASTD    1024(R9), Z19
-	VPBROADCASTD    1032(R9), Z20
+	VPBROADCASTD    1024(R11), Z19
+	VPBROADCASTD    1032(R11), Z20
 	VPDPBUSD        Z17, Z19, Z2
 	VPDPBUSD        Z20, Z17, Z3
 	VPDPBUSD        Z18, Z19, Z8
 	VPDPBUSD        Z20, Z18, Z9
-	VPBROADCASTD    2048(R9), Z19
-	VPBROADCASTD    2056(R9), Z20
+	VPBROADCASTD    2048(R11), Z19
+	VPBROADCASTD    2056(R11), Z20
 	VPDPBUSD        Z17, Z19, Z4
 	VPDPBUSD        Z20, Z17, Z5
 	VPDPBUSD        Z18, Z19, Z10
@@ -8951,20 +9497,24 @@ slots_29:
 	VPANDD          Z14, Z17, Z17
 	VPSRLD          $0x02, Z16, Z18
 	VPANDD          Z14, Z18, Z18
-	VPBROADCASTD    4(R9), Z19
-	VPBROADCASTD    12(R9), Z20
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    4(R11), Z19
+	VPBROADCASTD    12(R11), Z20
 	VPDPBUSD        Z17, Z19, Z0
 	VPDPBUSD        Z20, Z17, Z1
 	VPDPBUSD        Z18, Z19, Z6
 	VPDPBUSD        Z20, Z18, Z7
-	VPBROADCASTD    1028(R9), Z19
-	VPBROADCASTD    1036(R9), Z20
+	VPBROADCASTD    1028(R11), Z19
+	VPBROADCASTD    1036(R11), Z20
 	VPDPBUSD        Z17, Z19, Z2
 	VPDPBUSD        Z20, Z17, Z3
 	VPDPBUSD        Z18, Z19, Z8
 	VPDPBUSD        Z20, Z18, Z9
-	VPBROADCASTD    2052(R9), Z19
-	VPBROADCASTD    2060(R9), Z20
+	VPBROADCASTD    2052(R11), Z19
+	VPBROADCASTD    2060(R11), Z20
 	VPDPBUSD        Z17, Z19, Z4
 	VPDPBUSD        Z20, Z17, Z5
 	VPDPBUSD        Z18, Z19, Z10
@@ -8973,20 +9523,24 @@ slots_29:
 	VPANDD          Z14, Z17, Z17
 	VPSRLD          $0x04, Z16, Z18
 	VPANDD          Z14, Z18, Z18
-	VPBROADCASTD    16(R9), Z19
-	VPBROADCASTD    24(R9), Z20
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    16(R11), Z19
+	VPBROADCASTD    24(R11), Z20
 	VPDPBUSD        Z17, Z19, Z0
 	VPDPBUSD        Z20, Z17, Z1
 	VPDPBUSD        Z18, Z19, Z6
 	VPDPBUSD        Z20, Z18, Z7
-	VPBROADCASTD    1040(R9), Z19
-	VPBROADCASTD    1048(R9), Z20
+	VPBROADCASTD    1040(R11), Z19
+	VPBROADCASTD    1048(R11), Z20
 	VPDPBUSD        Z17, Z19, Z2
 	VPDPBUSD        Z20, Z17, Z3
 	VPDPBUSD        Z18, Z19, Z8
 	VPDPBUSD        Z20, Z18, Z9
-	VPBROADCASTD    2064(R9), Z19
-	VPBROADCASTD    2072(R9), Z20
+	VPBROADCASTD    2064(R11), Z19
+	VPBROADCASTD    2072(R11), Z20
 	VPDPBUSD        Z17, Z19, Z4
 	VPDPBUSD        Z20, Z17, Z5
 	VPDPBUSD        Z18, Z19, Z10
@@ -8995,42 +9549,46 @@ slots_29:
 	VPANDD          Z14, Z15, Z15
 	VPSRLD          $0x06, Z16, Z16
 	VPANDD          Z14, Z16, Z16
-	VPBROADCASTD    20(R9), Z17
-	VPBROADCASTD    28(R9), Z18
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    20(R11), Z17
+	VPBROADCASTD    28(R11), Z18
 	VPDPBUSD        Z15, Z17, Z0
 	VPDPBUSD        Z18, Z15, Z1
 	VPDPBUSD        Z16, Z17, Z6
 	VPDPBUSD        Z18, Z16, Z7
-	VPBROADCASTD    1044(R9), Z17
-	VPBROADCASTD    1052(R9), Z18
+	VPBROADCASTD    1044(R11), Z17
+	VPBROADCASTD    1052(R11), Z18
 	VPDPBUSD        Z15, Z17, Z2
 	VPDPBUSD        Z18, Z15, Z3
 	VPDPBUSD        Z16, Z17, Z8
 	VPDPBUSD        Z18, Z16, Z9
-	VPBROADCASTD    2068(R9), Z17
-	VPBROADCASTD    2076(R9), Z18
+	VPBROADCASTD    2068(R11), Z17
+	VPBROADCASTD    2076(R11), Z18
 	VPDPBUSD        Z15, Z17, Z4
 	VPDPBUSD        Z18, Z15, Z5
 	VPDPBUSD        Z16, Z17, Z10
 	VPDPBUSD        Z18, Z16, Z11
+	ADDQ            $0x00000020, R11
 	ADDQ            $0x00000020, R9
-	ADDQ            $0x00000020, SI
-	SUBQ            $0x00000010, R10
+	SUBQ            $0x00000010, R12
 	JMP             slots_29
 
 slots_29_done:
-	MOVQ        dstStride+8(FP), SI
-	MOVQ        add+64(FP), R8
-	MOVQ        CX, R9
-	MOVL        $0x0000ffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
+	MOVQ        dstStride+8(FP), R9
+	MOVQ        add+64(FP), R10
+	MOVQ        CX, R11
+	MOVL        $0x0000ffff, R12
+	BZHIL       R11, R12, R12
+	KMOVW       R12, K1
 	VPSLLD      $0x08, Z1, Z1
 	VPADDD      Z1, Z0, Z0
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(DI), Z0, Z0
 	VADDPS.BCST -60(DI), Z0, Z0
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_100
 	VMOVUPS.Z   (AX), K1, Z1
 	VADDPS      Z0, Z1, Z0
@@ -9042,36 +9600,36 @@ store_100:
 	VCVTDQ2PS   Z2, Z2
 	VMULPS.BCST -56(DI), Z2, Z2
 	VADDPS.BCST -52(DI), Z2, Z2
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_101
-	VMOVUPS.Z   (AX)(SI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R9*1), K1, Z0
 	VADDPS      Z2, Z0, Z2
 
 store_101:
-	VMOVUPS     Z2, K1, (AX)(SI*1)
+	VMOVUPS     Z2, K1, (AX)(R9*1)
 	VPSLLD      $0x08, Z5, Z5
 	VPADDD      Z5, Z4, Z4
 	VCVTDQ2PS   Z4, Z4
 	VMULPS.BCST -48(DI), Z4, Z4
 	VADDPS.BCST -44(DI), Z4, Z4
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_102
-	VMOVUPS.Z   (AX)(SI*2), K1, Z0
+	VMOVUPS.Z   (AX)(R9*2), K1, Z0
 	VADDPS      Z4, Z0, Z4
 
 store_102:
-	VMOVUPS     Z4, K1, (AX)(SI*2)
-	MOVQ        CX, R9
-	SUBQ        $0x00000010, R9
-	MOVL        $0x0000ffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
+	VMOVUPS     Z4, K1, (AX)(R9*2)
+	MOVQ        CX, R11
+	SUBQ        $0x00000010, R11
+	MOVL        $0x0000ffff, R12
+	BZHIL       R11, R12, R12
+	KMOVW       R12, K1
 	VPSLLD      $0x08, Z7, Z7
 	VPADDD      Z7, Z6, Z6
 	VCVTDQ2PS   Z6, Z6
 	VMULPS.BCST -64(DI), Z6, Z6
 	VADDPS.BCST -60(DI), Z6, Z6
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_103
 	VMOVUPS.Z   64(AX), K1, Z0
 	VADDPS      Z6, Z0, Z6
@@ -9083,30 +9641,30 @@ store_103:
 	VCVTDQ2PS   Z8, Z8
 	VMULPS.BCST -56(DI), Z8, Z8
 	VADDPS.BCST -52(DI), Z8, Z8
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_104
-	VMOVUPS.Z   64(AX)(SI*1), K1, Z0
+	VMOVUPS.Z   64(AX)(R9*1), K1, Z0
 	VADDPS      Z8, Z0, Z8
 
 store_104:
-	VMOVUPS     Z8, K1, 64(AX)(SI*1)
+	VMOVUPS     Z8, K1, 64(AX)(R9*1)
 	VPSLLD      $0x08, Z11, Z11
 	VPADDD      Z11, Z10, Z10
 	VCVTDQ2PS   Z10, Z10
 	VMULPS.BCST -48(DI), Z10, Z10
 	VADDPS.BCST -44(DI), Z10, Z10
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_105
-	VMOVUPS.Z   64(AX)(SI*2), K1, Z0
+	VMOVUPS.Z   64(AX)(R9*2), K1, Z0
 	VADDPS      Z10, Z0, Z10
 
 store_105:
-	VMOVUPS Z10, K1, 64(AX)(SI*2)
+	VMOVUPS Z10, K1, 64(AX)(R9*2)
 	ADDQ    $0x00000080, AX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
+	ADDQ    BX, SI
+	ADDQ    BX, SI
+	ADDQ    BX, SI
+	ADDQ    BX, SI
 	SUBQ    $0x00000020, CX
 	JMP     octets_29
 
@@ -9114,11 +9672,11 @@ octets_29_done:
 octets_30:
 	CMPQ         CX, $0x00000001
 	JLT          octets_30_done
-	MOVQ         DX, SI
-	MOVQ         BX, R8
-	XORQ         R9, R9
+	MOVQ         SI, R9
+	MOVQ         BX, R10
+	XORQ         R11, R11
 	CMPQ         CX, $0x00000009
-	CMOVQLT      R9, R8
+	CMOVQLT      R11, R10
 	VPXORD       Z13, Z13, Z13
 	VMOVDQA32    Z13, Z0
 	VMOVDQA32    Z13, Z1
@@ -9126,88 +9684,104 @@ octets_30:
 	VMOVDQA32    Z13, Z3
 	VMOVDQA32    Z13, Z4
 	VMOVDQA32    Z13, Z5
-	MOVQ         DI, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         DI, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codes3030303<>+0(SB), Z6
 
 slots_30:
-	CMPQ            R10, $0x00000010
+	CMPQ            R12, $0x00000010
 	JLT             slots_30_done
-	VBROADCASTI64X4 (SI), Z7
-	VINSERTI64X4    $0x01, (SI)(R8*1), Z7, Z7
+	VBROADCASTI64X4 (R9), Z7
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z7, Z7
 	VPANDD          Z6, Z7, Z8
-	VPBROADCASTD    (R9), Z9
-	VPBROADCASTD    8(R9), Z10
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    (R11), Z9
+	VPBROADCASTD    8(R11), Z10
 	VPDPBUSD        Z8, Z9, Z0
 	VPDPBUSD        Z10, Z8, Z1
-	VPBROADCASTD    1024(R9), Z9
-	VPBROADCASTD    1032(R9), Z10
+	VPBROADCASTD    1024(R11), Z9
+	VPBROADCASTD    1032(R11), Z10
 	VPDPBUSD        Z8, Z9, Z2
 	VPDPBUSD        Z10, Z8, Z3
-	VPBROADCASTD    2048(R9), Z9
-	VPBROADCASTD    2056(R9), Z10
+	VPBROADCASTD    2048(R11), Z9
+	VPBROADCASTD    2056(R11), Z10
 	VPDPBUSD        Z8, Z9, Z4
 	VPDPBUSD        Z10, Z8, Z5
 	VPSRLD          $0x02, Z7, Z8
 	VPANDD          Z6, Z8, Z8
-	VPBROADCASTD    4(R9), Z9
-	VPBROADCASTD    12(R9), Z10
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    4(R11), Z9
+	VPBROADCASTD    12(R11), Z10
 	VPDPBUSD        Z8, Z9, Z0
 	VPDPBUSD        Z10, Z8, Z1
-	VPBROADCASTD    1028(R9), Z9
-	VPBROADCASTD    1036(R9), Z10
+	VPBROADCASTD    1028(R11), Z9
+	VPBROADCASTD    1036(R11), Z10
 	VPDPBUSD        Z8, Z9, Z2
 	VPDPBUSD        Z10, Z8, Z3
-	VPBROADCASTD    2052(R9), Z9
-	VPBROADCASTD    2060(R9), Z10
+	VPBROADCASTD    2052(R11), Z9
+	VPBROADCASTD    2060(R11), Z10
 	VPDPBUSD        Z8, Z9, Z4
 	VPDPBUSD        Z10, Z8, Z5
 	VPSRLD          $0x04, Z7, Z8
 	VPANDD          Z6, Z8, Z8
-	VPBROADCASTD    16(R9), Z9
-	VPBROADCASTD    24(R9), Z10
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    16(R11), Z9
+	VPBROADCASTD    24(R11), Z10
 	VPDPBUSD        Z8, Z9, Z0
 	VPDPBUSD        Z10, Z8, Z1
-	VPBROADCASTD    1040(R9), Z9
-	VPBROADCASTD    1048(R9), Z10
+	VPBROADCASTD    1040(R11), Z9
+	VPBROADCASTD    1048(R11), Z10
 	VPDPBUSD        Z8, Z9, Z2
 	VPDPBUSD        Z10, Z8, Z3
-	VPBROADCASTD    2064(R9), Z9
-	VPBROADCASTD    2072(R9), Z10
+	VPBROADCASTD    2064(R11), Z9
+	VPBROADCASTD    2072(R11), Z10
 	VPDPBUSD        Z8, Z9, Z4
 	VPDPBUSD        Z10, Z8, Z5
 	VPSRLD          $0x06, Z7, Z7
 	VPANDD          Z6, Z7, Z7
-	VPBROADCASTD    20(R9), Z8
-	VPBROADCASTD    28(R9), Z9
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    20(R11), Z8
+	VPBROADCASTD    28(R11), Z9
 	VPDPBUSD        Z7, Z8, Z0
 	VPDPBUSD        Z9, Z7, Z1
-	VPBROADCASTD    1044(R9), Z8
-	VPBROADCASTD    1052(R9), Z9
+	VPBROADCASTD    1044(R11), Z8
+	VPBROADCASTD    1052(R11), Z9
 	VPDPBUSD        Z7, Z8, Z2
 	VPDPBUSD        Z9, Z7, Z3
-	VPBROADCASTD    2068(R9), Z8
-	VPBROADCASTD    2076(R9), Z9
+	VPBROADCASTD    2068(R11), Z8
+	VPBROADCASTD    2076(R11), Z9
 	VPDPBUSD        Z7, Z8, Z4
 	VPDPBUSD        Z9, Z7, Z5
+	ADDQ            $0x00000020, R11
 	ADDQ            $0x00000020, R9
-	ADDQ            $0x00000020, SI
-	SUBQ            $0x00000010, R10
+	SUBQ            $0x00000010, R12
 	JMP             slots_30
 
 slots_30_done:
-	MOVQ        dstStride+8(FP), SI
-	MOVQ        add+64(FP), R8
-	MOVQ        CX, R9
-	MOVL        $0x0000ffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
+	MOVQ        dstStride+8(FP), R9
+	MOVQ        add+64(FP), R10
+	MOVQ        CX, R11
+	MOVL        $0x0000ffff, R12
+	BZHIL       R11, R12, R12
+	KMOVW       R12, K1
 	VPSLLD      $0x08, Z1, Z1
 	VPADDD      Z1, Z0, Z0
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(DI), Z0, Z0
 	VADDPS.BCST -60(DI), Z0, Z0
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_106
 	VMOVUPS.Z   (AX), K1, Z1
 	VADDPS      Z0, Z1, Z0
@@ -9219,28 +9793,28 @@ store_106:
 	VCVTDQ2PS   Z2, Z2
 	VMULPS.BCST -56(DI), Z2, Z2
 	VADDPS.BCST -52(DI), Z2, Z2
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_107
-	VMOVUPS.Z   (AX)(SI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R9*1), K1, Z0
 	VADDPS      Z2, Z0, Z2
 
 store_107:
-	VMOVUPS     Z2, K1, (AX)(SI*1)
+	VMOVUPS     Z2, K1, (AX)(R9*1)
 	VPSLLD      $0x08, Z5, Z5
 	VPADDD      Z5, Z4, Z4
 	VCVTDQ2PS   Z4, Z4
 	VMULPS.BCST -48(DI), Z4, Z4
 	VADDPS.BCST -44(DI), Z4, Z4
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_108
-	VMOVUPS.Z   (AX)(SI*2), K1, Z0
+	VMOVUPS.Z   (AX)(R9*2), K1, Z0
 	VADDPS      Z4, Z0, Z4
 
 store_108:
-	VMOVUPS Z4, K1, (AX)(SI*2)
+	VMOVUPS Z4, K1, (AX)(R9*2)
 	ADDQ    $0x00000040, AX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
+	ADDQ    BX, SI
+	ADDQ    BX, SI
 	SUBQ    $0x00000010, CX
 	JMP     octets_30
 
@@ -9248,9 +9822,9 @@ octets_30_done:
 	VZEROUPPER
 	RET
 
-// func groupBlock2x4VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
-// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, CMOV
-TEXT ·groupBlock2x4VNNI(SB), $4224-72
+// func groupBlock2x4VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, CMOV, MMX+
+TEXT ·groupBlock2x4VNNI(SB), $4224-88
 	MOVQ         x+16(FP), AX
 	MOVQ         xStride+24(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -9542,19 +10116,21 @@ nothing_16:
 nothing_done_16:
 	MOVQ   dst+0(FP), AX
 	MOVQ   lanes+56(FP), CX
-	LEAQ   (DI)(SI*4), DX
-	IMUL3Q $0x00000002, SI, BX
+	MOVQ   ahead+72(FP), DX
+	MOVQ   step+80(FP), BX
+	LEAQ   (DI)(SI*4), DI
+	IMUL3Q $0x00000002, SI, SI
 
 octets_31:
 	CMPQ         CX, $0x00000011
 	JLT          octets_31_done
-	MOVQ         DX, SI
-	MOVQ         BX, DI
-	XORQ         R9, R9
-	LEAQ         (BX)(BX*2), DI
-	LEAQ         (BX)(BX*1), R9
+	MOVQ         DI, R9
+	MOVQ         SI, R10
+	XORQ         R11, R11
+	LEAQ         (SI)(SI*2), R10
+	LEAQ         (SI)(SI*1), R11
 	CMPQ         CX, $0x00000019
-	CMOVQLT      R9, DI
+	CMOVQLT      R11, R10
 	VPXORD       Z14, Z14, Z14
 	VMOVDQA32    Z14, Z0
 	VMOVDQA32    Z14, Z1
@@ -9572,39 +10148,43 @@ octets_31:
 	VMOVDQA32    Z14, Z13
 	VMOVDQA32    Z14, Z16
 	VMOVDQA32    Z14, Z17
-	MOVQ         R8, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         R8, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codes3030303<>+0(SB), Z18
 
 slots_31:
-	CMPQ            R10, $0x00000010
+	CMPQ            R12, $0x00000010
 	JLT             slots_31_done
-	VBROADCASTI64X4 (SI), Z19
-	VINSERTI64X4    $0x01, (SI)(BX*1), Z19, Z19
-	VBROADCASTI64X4 (SI)(BX*2), Z20
-	VINSERTI64X4    $0x01, (SI)(DI*1), Z20, Z20
+	VBROADCASTI64X4 (R9), Z19
+	VINSERTI64X4    $0x01, (R9)(SI*1), Z19, Z19
+	VBROADCASTI64X4 (R9)(SI*2), Z20
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z20, Z20
 	VPANDD          Z18, Z19, Z21
 	VPANDD          Z18, Z20, Z22
-	VPBROADCASTD    (R9), Z23
-	VPBROADCASTD    8(R9), Z24
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    (R11), Z23
+	VPBROADCASTD    8(R11), Z24
 	VPDPBUSD        Z21, Z23, Z0
 	VPDPBUSD        Z24, Z21, Z1
 	VPDPBUSD        Z22, Z23, Z8
 	VPDPBUSD        Z24, Z22, Z9
-	VPBROADCASTD    1024(R9), Z23
-	VPBROADCASTD    1032(R9), Z24
+	VPBROADCASTD    1024(R11), Z23
+	VPBROADCASTD    1032(R11), Z24
 	VPDPBUSD        Z21, Z23, Z2
 	VPDPBUSD        Z24, Z21, Z3
 	VPDPBUSD        Z22, Z23, Z10
 	VPDPBUSD        Z24, Z22, Z11
-	VPBROADCASTD    2048(R9), Z23
-	VPBROADCASTD    2056(R9), Z24
+	VPBROADCASTD    2048(R11), Z23
+	VPBROADCASTD    2056(R11), Z24
 	VPDPBUSD        Z21, Z23, Z4
 	VPDPBUSD        Z24, Z21, Z5
 	VPDPBUSD        Z22, Z23, Z12
 	VPDPBUSD        Z24, Z22, Z13
-	VPBROADCASTD    3072(R9), Z23
-	VPBROADCASTD    3080(R9), Z24
+	VPBROADCASTD    3072(R11), Z23
+	VPBROADCASTD    3080(R11), Z24
 	VPDPBUSD        Z21, Z23, Z6
 	VPDPBUSD        Z24, Z21, Z7
 	VPDPBUSD        Z22, Z23, Z16
@@ -9613,26 +10193,30 @@ slots_31:
 	VPANDD          Z18, Z21, Z21
 	VPSRLD          $0x02, Z20, Z22
 	VPANDD          Z18, Z22, Z22
-	VPBROADCASTD    4(R9), Z23
-	VPBROADCASTD    12(R9), Z24
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    4(R11), Z23
+	VPBROADCASTD    12(R11), Z24
 	VPDPBUSD        Z21, Z23, Z0
 	VPDPBUSD        Z24, Z21, Z1
 	VPDPBUSD        Z22, Z23, Z8
 	VPDPBUSD        Z24, Z22, Z9
-	VPBROADCASTD    1028(R9), Z23
-	VPBROADCASTD    1036(R9), Z24
+	VPBROADCASTD    1028(R11), Z23
+	VPBROADCASTD    1036(R11), Z24
 	VPDPBUSD        Z21, Z23, Z2
 	VPDPBUSD        Z24, Z21, Z3
 	VPDPBUSD        Z22, Z23, Z10
 	VPDPBUSD        Z24, Z22, Z11
-	VPBROADCASTD    2052(R9), Z23
-	VPBROADCASTD    2060(R9), Z24
+	VPBROADCASTD    2052(R11), Z23
+	VPBROADCASTD    2060(R11), Z24
 	VPDPBUSD        Z21, Z23, Z4
 	VPDPBUSD        Z24, Z21, Z5
 	VPDPBUSD        Z22, Z23, Z12
 	VPDPBUSD        Z24, Z22, Z13
-	VPBROADCASTD    3076(R9), Z23
-	VPBROADCASTD    3084(R9), Z24
+	VPBROADCASTD    3076(R11), Z23
+	VPBROADCASTD    3084(R11), Z24
 	VPDPBUSD        Z21, Z23, Z6
 	VPDPBUSD        Z24, Z21, Z7
 	VPDPBUSD        Z22, Z23, Z16
@@ -9641,26 +10225,30 @@ slots_31:
 	VPANDD          Z18, Z21, Z21
 	VPSRLD          $0x04, Z20, Z22
 	VPANDD          Z18, Z22, Z22
-	VPBROADCASTD    16(R9), Z23
-	VPBROADCASTD    24(R9), Z24
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    16(R11), Z23
+	VPBROADCASTD    24(R11), Z24
 	VPDPBUSD        Z21, Z23, Z0
 	VPDPBUSD        Z24, Z21, Z1
 	VPDPBUSD        Z22, Z23, Z8
 	VPDPBUSD        Z24, Z22, Z9
-	VPBROADCASTD    1040(R9), Z23
-	VPBROADCASTD    1048(R9), Z24
+	VPBROADCASTD    1040(R11), Z23
+	VPBROADCASTD    1048(R11), Z24
 	VPDPBUSD        Z21, Z23, Z2
 	VPDPBUSD        Z24, Z21, Z3
 	VPDPBUSD        Z22, Z23, Z10
 	VPDPBUSD        Z24, Z22, Z11
-	VPBROADCASTD    2064(R9), Z23
-	VPBROADCASTD    2072(R9), Z24
+	VPBROADCASTD    2064(R11), Z23
+	VPBROADCASTD    2072(R11), Z24
 	VPDPBUSD        Z21, Z23, Z4
 	VPDPBUSD        Z24, Z21, Z5
 	VPDPBUSD        Z22, Z23, Z12
 	VPDPBUSD        Z24, Z22, Z13
-	VPBROADCASTD    3088(R9), Z23
-	VPBROADCASTD    3096(R9), Z24
+	VPBROADCASTD    3088(R11), Z23
+	VPBROADCASTD    3096(R11), Z24
 	VPDPBUSD        Z21, Z23, Z6
 	VPDPBUSD        Z24, Z21, Z7
 	VPDPBUSD        Z22, Z23, Z16
@@ -9669,49 +10257,53 @@ slots_31:
 	VPANDD          Z18, Z19, Z19
 	VPSRLD          $0x06, Z20, Z20
 	VPANDD          Z18, Z20, Z20
-	VPBROADCASTD    20(R9), Z21
-	VPBROADCASTD    28(R9), Z22
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    20(R11), Z21
+	VPBROADCASTD    28(R11), Z22
 	VPDPBUSD        Z19, Z21, Z0
 	VPDPBUSD        Z22, Z19, Z1
 	VPDPBUSD        Z20, Z21, Z8
 	VPDPBUSD        Z22, Z20, Z9
-	VPBROADCASTD    1044(R9), Z21
-	VPBROADCASTD    1052(R9), Z22
+	VPBROADCASTD    1044(R11), Z21
+	VPBROADCASTD    1052(R11), Z22
 	VPDPBUSD        Z19, Z21, Z2
 	VPDPBUSD        Z22, Z19, Z3
 	VPDPBUSD        Z20, Z21, Z10
 	VPDPBUSD        Z22, Z20, Z11
-	VPBROADCASTD    2068(R9), Z21
-	VPBROADCASTD    2076(R9), Z22
+	VPBROADCASTD    2068(R11), Z21
+	VPBROADCASTD    2076(R11), Z22
 	VPDPBUSD        Z19, Z21, Z4
 	VPDPBUSD        Z22, Z19, Z5
 	VPDPBUSD        Z20, Z21, Z12
 	VPDPBUSD        Z22, Z20, Z13
-	VPBROADCASTD    3092(R9), Z21
-	VPBROADCASTD    3100(R9), Z22
+	VPBROADCASTD    3092(R11), Z21
+	VPBROADCASTD    3100(R11), Z22
 	VPDPBUSD        Z19, Z21, Z6
 	VPDPBUSD        Z22, Z19, Z7
 	VPDPBUSD        Z20, Z21, Z16
 	VPDPBUSD        Z22, Z20, Z17
+	ADDQ            $0x00000020, R11
 	ADDQ            $0x00000020, R9
-	ADDQ            $0x00000020, SI
-	SUBQ            $0x00000010, R10
+	SUBQ            $0x00000010, R12
 	JMP             slots_31
 
 slots_31_done:
-	MOVQ        dstStride+8(FP), SI
-	LEAQ        (SI)(SI*2), DI
-	MOVQ        add+64(FP), R9
-	MOVQ        CX, R10
-	MOVL        $0x0000ffff, R11
-	BZHIL       R10, R11, R11
-	KMOVW       R11, K1
+	MOVQ        dstStride+8(FP), R9
+	LEAQ        (R9)(R9*2), R10
+	MOVQ        add+64(FP), R11
+	MOVQ        CX, R12
+	MOVL        $0x0000ffff, R13
+	BZHIL       R12, R13, R13
+	KMOVW       R13, K1
 	VPSLLD      $0x08, Z1, Z1
 	VPADDD      Z1, Z0, Z0
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(R8), Z0, Z0
 	VADDPS.BCST -60(R8), Z0, Z0
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_109
 	VMOVUPS.Z   (AX), K1, Z1
 	VADDPS      Z0, Z1, Z0
@@ -9723,48 +10315,48 @@ store_109:
 	VCVTDQ2PS   Z2, Z2
 	VMULPS.BCST -56(R8), Z2, Z2
 	VADDPS.BCST -52(R8), Z2, Z2
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_110
-	VMOVUPS.Z   (AX)(SI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R9*1), K1, Z0
 	VADDPS      Z2, Z0, Z2
 
 store_110:
-	VMOVUPS     Z2, K1, (AX)(SI*1)
+	VMOVUPS     Z2, K1, (AX)(R9*1)
 	VPSLLD      $0x08, Z5, Z5
 	VPADDD      Z5, Z4, Z4
 	VCVTDQ2PS   Z4, Z4
 	VMULPS.BCST -48(R8), Z4, Z4
 	VADDPS.BCST -44(R8), Z4, Z4
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_111
-	VMOVUPS.Z   (AX)(SI*2), K1, Z0
+	VMOVUPS.Z   (AX)(R9*2), K1, Z0
 	VADDPS      Z4, Z0, Z4
 
 store_111:
-	VMOVUPS     Z4, K1, (AX)(SI*2)
+	VMOVUPS     Z4, K1, (AX)(R9*2)
 	VPSLLD      $0x08, Z7, Z7
 	VPADDD      Z7, Z6, Z6
 	VCVTDQ2PS   Z6, Z6
 	VMULPS.BCST -40(R8), Z6, Z6
 	VADDPS.BCST -36(R8), Z6, Z6
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_112
-	VMOVUPS.Z   (AX)(DI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R10*1), K1, Z0
 	VADDPS      Z6, Z0, Z6
 
 store_112:
-	VMOVUPS     Z6, K1, (AX)(DI*1)
-	MOVQ        CX, R10
-	SUBQ        $0x00000010, R10
-	MOVL        $0x0000ffff, R11
-	BZHIL       R10, R11, R11
-	KMOVW       R11, K1
+	VMOVUPS     Z6, K1, (AX)(R10*1)
+	MOVQ        CX, R12
+	SUBQ        $0x00000010, R12
+	MOVL        $0x0000ffff, R13
+	BZHIL       R12, R13, R13
+	KMOVW       R13, K1
 	VPSLLD      $0x08, Z9, Z9
 	VPADDD      Z9, Z8, Z8
 	VCVTDQ2PS   Z8, Z8
 	VMULPS.BCST -64(R8), Z8, Z8
 	VADDPS.BCST -60(R8), Z8, Z8
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_113
 	VMOVUPS.Z   64(AX), K1, Z0
 	VADDPS      Z8, Z0, Z8
@@ -9776,42 +10368,42 @@ store_113:
 	VCVTDQ2PS   Z10, Z10
 	VMULPS.BCST -56(R8), Z10, Z10
 	VADDPS.BCST -52(R8), Z10, Z10
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_114
-	VMOVUPS.Z   64(AX)(SI*1), K1, Z0
+	VMOVUPS.Z   64(AX)(R9*1), K1, Z0
 	VADDPS      Z10, Z0, Z10
 
 store_114:
-	VMOVUPS     Z10, K1, 64(AX)(SI*1)
+	VMOVUPS     Z10, K1, 64(AX)(R9*1)
 	VPSLLD      $0x08, Z13, Z13
 	VPADDD      Z13, Z12, Z12
 	VCVTDQ2PS   Z12, Z12
 	VMULPS.BCST -48(R8), Z12, Z12
 	VADDPS.BCST -44(R8), Z12, Z12
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_115
-	VMOVUPS.Z   64(AX)(SI*2), K1, Z0
+	VMOVUPS.Z   64(AX)(R9*2), K1, Z0
 	VADDPS      Z12, Z0, Z12
 
 store_115:
-	VMOVUPS     Z12, K1, 64(AX)(SI*2)
+	VMOVUPS     Z12, K1, 64(AX)(R9*2)
 	VPSLLD      $0x08, Z17, Z17
 	VPADDD      Z17, Z16, Z16
 	VCVTDQ2PS   Z16, Z16
 	VMULPS.BCST -40(R8), Z16, Z16
 	VADDPS.BCST -36(R8), Z16, Z16
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_116
-	VMOVUPS.Z   64(AX)(DI*1), K1, Z0
+	VMOVUPS.Z   64(AX)(R10*1), K1, Z0
 	VADDPS      Z16, Z0, Z16
 
 store_116:
-	VMOVUPS Z16, K1, 64(AX)(DI*1)
+	VMOVUPS Z16, K1, 64(AX)(R10*1)
 	ADDQ    $0x00000080, AX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
+	ADDQ    SI, DI
+	ADDQ    SI, DI
+	ADDQ    SI, DI
+	ADDQ    SI, DI
 	SUBQ    $0x00000020, CX
 	JMP     octets_31
 
@@ -9819,11 +10411,11 @@ octets_31_done:
 octets_32:
 	CMPQ         CX, $0x00000001
 	JLT          octets_32_done
-	MOVQ         DX, SI
-	MOVQ         BX, DI
-	XORQ         R9, R9
+	MOVQ         DI, R9
+	MOVQ         SI, R10
+	XORQ         R11, R11
 	CMPQ         CX, $0x00000009
-	CMOVQLT      R9, DI
+	CMOVQLT      R11, R10
 	VPXORD       Z15, Z15, Z15
 	VMOVDQA32    Z15, Z0
 	VMOVDQA32    Z15, Z1
@@ -9833,105 +10425,121 @@ octets_32:
 	VMOVDQA32    Z15, Z5
 	VMOVDQA32    Z15, Z6
 	VMOVDQA32    Z15, Z7
-	MOVQ         R8, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         R8, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codes3030303<>+0(SB), Z8
 
 slots_32:
-	CMPQ            R10, $0x00000010
+	CMPQ            R12, $0x00000010
 	JLT             slots_32_done
-	VBROADCASTI64X4 (SI), Z9
-	VINSERTI64X4    $0x01, (SI)(DI*1), Z9, Z9
+	VBROADCASTI64X4 (R9), Z9
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z9, Z9
 	VPANDD          Z8, Z9, Z10
-	VPBROADCASTD    (R9), Z11
-	VPBROADCASTD    8(R9), Z12
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    (R11), Z11
+	VPBROADCASTD    8(R11), Z12
 	VPDPBUSD        Z10, Z11, Z0
 	VPDPBUSD        Z12, Z10, Z1
-	VPBROADCASTD    1024(R9), Z11
-	VPBROADCASTD    1032(R9), Z12
+	VPBROADCASTD    1024(R11), Z11
+	VPBROADCASTD    1032(R11), Z12
 	VPDPBUSD        Z10, Z11, Z2
 	VPDPBUSD        Z12, Z10, Z3
-	VPBROADCASTD    2048(R9), Z11
-	VPBROADCASTD    2056(R9), Z12
+	VPBROADCASTD    2048(R11), Z11
+	VPBROADCASTD    2056(R11), Z12
 	VPDPBUSD        Z10, Z11, Z4
 	VPDPBUSD        Z12, Z10, Z5
-	VPBROADCASTD    3072(R9), Z11
-	VPBROADCASTD    3080(R9), Z12
+	VPBROADCASTD    3072(R11), Z11
+	VPBROADCASTD    3080(R11), Z12
 	VPDPBUSD        Z10, Z11, Z6
 	VPDPBUSD        Z12, Z10, Z7
 	VPSRLD          $0x02, Z9, Z10
 	VPANDD          Z8, Z10, Z10
-	VPBROADCASTD    4(R9), Z11
-	VPBROADCASTD    12(R9), Z12
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    4(R11), Z11
+	VPBROADCASTD    12(R11), Z12
 	VPDPBUSD        Z10, Z11, Z0
 	VPDPBUSD        Z12, Z10, Z1
-	VPBROADCASTD    1028(R9), Z11
-	VPBROADCASTD    1036(R9), Z12
+	VPBROADCASTD    1028(R11), Z11
+	VPBROADCASTD    1036(R11), Z12
 	VPDPBUSD        Z10, Z11, Z2
 	VPDPBUSD        Z12, Z10, Z3
-	VPBROADCASTD    2052(R9), Z11
-	VPBROADCASTD    2060(R9), Z12
+	VPBROADCASTD    2052(R11), Z11
+	VPBROADCASTD    2060(R11), Z12
 	VPDPBUSD        Z10, Z11, Z4
 	VPDPBUSD        Z12, Z10, Z5
-	VPBROADCASTD    3076(R9), Z11
-	VPBROADCASTD    3084(R9), Z12
+	VPBROADCASTD    3076(R11), Z11
+	VPBROADCASTD    3084(R11), Z12
 	VPDPBUSD        Z10, Z11, Z6
 	VPDPBUSD        Z12, Z10, Z7
 	VPSRLD          $0x04, Z9, Z10
 	VPANDD          Z8, Z10, Z10
-	VPBROADCASTD    16(R9), Z11
-	VPBROADCASTD    24(R9), Z12
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    16(R11), Z11
+	VPBROADCASTD    24(R11), Z12
 	VPDPBUSD        Z10, Z11, Z0
 	VPDPBUSD        Z12, Z10, Z1
-	VPBROADCASTD    1040(R9), Z11
-	VPBROADCASTD    1048(R9), Z12
+	VPBROADCASTD    1040(R11), Z11
+	VPBROADCASTD    1048(R11), Z12
 	VPDPBUSD        Z10, Z11, Z2
 	VPDPBUSD        Z12, Z10, Z3
-	VPBROADCASTD    2064(R9), Z11
-	VPBROADCASTD    2072(R9), Z12
+	VPBROADCASTD    2064(R11), Z11
+	VPBROADCASTD    2072(R11), Z12
 	VPDPBUSD        Z10, Z11, Z4
 	VPDPBUSD        Z12, Z10, Z5
-	VPBROADCASTD    3088(R9), Z11
-	VPBROADCASTD    3096(R9), Z12
+	VPBROADCASTD    3088(R11), Z11
+	VPBROADCASTD    3096(R11), Z12
 	VPDPBUSD        Z10, Z11, Z6
 	VPDPBUSD        Z12, Z10, Z7
 	VPSRLD          $0x06, Z9, Z9
 	VPANDD          Z8, Z9, Z9
-	VPBROADCASTD    20(R9), Z10
-	VPBROADCASTD    28(R9), Z11
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    20(R11), Z10
+	VPBROADCASTD    28(R11), Z11
 	VPDPBUSD        Z9, Z10, Z0
 	VPDPBUSD        Z11, Z9, Z1
-	VPBROADCASTD    1044(R9), Z10
-	VPBROADCASTD    1052(R9), Z11
+	VPBROADCASTD    1044(R11), Z10
+	VPBROADCASTD    1052(R11), Z11
 	VPDPBUSD        Z9, Z10, Z2
 	VPDPBUSD        Z11, Z9, Z3
-	VPBROADCASTD    2068(R9), Z10
-	VPBROADCASTD    2076(R9), Z11
+	VPBROADCASTD    2068(R11), Z10
+	VPBROADCASTD    2076(R11), Z11
 	VPDPBUSD        Z9, Z10, Z4
 	VPDPBUSD        Z11, Z9, Z5
-	VPBROADCASTD    3092(R9), Z10
-	VPBROADCASTD    3100(R9), Z11
+	VPBROADCASTD    3092(R11), Z10
+	VPBROADCASTD    3100(R11), Z11
 	VPDPBUSD        Z9, Z10, Z6
 	VPDPBUSD        Z11, Z9, Z7
+	ADDQ            $0x00000020, R11
 	ADDQ            $0x00000020, R9
-	ADDQ            $0x00000020, SI
-	SUBQ            $0x00000010, R10
+	SUBQ            $0x00000010, R12
 	JMP             slots_32
 
 slots_32_done:
-	MOVQ        dstStride+8(FP), SI
-	LEAQ        (SI)(SI*2), DI
-	MOVQ        add+64(FP), R9
-	MOVQ        CX, R10
-	MOVL        $0x0000ffff, R11
-	BZHIL       R10, R11, R11
-	KMOVW       R11, K1
+	MOVQ        dstStride+8(FP), R9
+	LEAQ        (R9)(R9*2), R10
+	MOVQ        add+64(FP), R11
+	MOVQ        CX, R12
+	MOVL        $0x0000ffff, R13
+	BZHIL       R12, R13, R13
+	KMOVW       R13, K1
 	VPSLLD      $0x08, Z1, Z1
 	VPADDD      Z1, Z0, Z0
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(R8), Z0, Z0
 	VADDPS.BCST -60(R8), Z0, Z0
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_117
 	VMOVUPS.Z   (AX), K1, Z1
 	VADDPS      Z0, Z1, Z0
@@ -9943,40 +10551,40 @@ store_117:
 	VCVTDQ2PS   Z2, Z2
 	VMULPS.BCST -56(R8), Z2, Z2
 	VADDPS.BCST -52(R8), Z2, Z2
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_118
-	VMOVUPS.Z   (AX)(SI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R9*1), K1, Z0
 	VADDPS      Z2, Z0, Z2
 
 store_118:
-	VMOVUPS     Z2, K1, (AX)(SI*1)
+	VMOVUPS     Z2, K1, (AX)(R9*1)
 	VPSLLD      $0x08, Z5, Z5
 	VPADDD      Z5, Z4, Z4
 	VCVTDQ2PS   Z4, Z4
 	VMULPS.BCST -48(R8), Z4, Z4
 	VADDPS.BCST -44(R8), Z4, Z4
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_119
-	VMOVUPS.Z   (AX)(SI*2), K1, Z0
+	VMOVUPS.Z   (AX)(R9*2), K1, Z0
 	VADDPS      Z4, Z0, Z4
 
 store_119:
-	VMOVUPS     Z4, K1, (AX)(SI*2)
+	VMOVUPS     Z4, K1, (AX)(R9*2)
 	VPSLLD      $0x08, Z7, Z7
 	VPADDD      Z7, Z6, Z6
 	VCVTDQ2PS   Z6, Z6
 	VMULPS.BCST -40(R8), Z6, Z6
 	VADDPS.BCST -36(R8), Z6, Z6
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_120
-	VMOVUPS.Z   (AX)(DI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R10*1), K1, Z0
 	VADDPS      Z6, Z0, Z6
 
 store_120:
-	VMOVUPS Z6, K1, (AX)(DI*1)
+	VMOVUPS Z6, K1, (AX)(R10*1)
 	ADDQ    $0x00000040, AX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
+	ADDQ    SI, DI
+	ADDQ    SI, DI
 	SUBQ    $0x00000010, CX
 	JMP     octets_32
 
@@ -9984,9 +10592,9 @@ octets_32_done:
 	VZEROUPPER
 	RET
 
-// func groupBlock3x1VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
-// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, CMOV
-TEXT ·groupBlock3x1VNNI(SB), $1152-72
+// func groupBlock3x1VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, CMOV, MMX+
+TEXT ·groupBlock3x1VNNI(SB), $1152-88
 	MOVQ         x+16(FP), AX
 	MOVQ         xStride+24(FP), CX
 	MOVQ         live+32(FP), CX
@@ -10112,40 +10720,42 @@ nothing_17:
 nothing_done_17:
 	MOVQ   dst+0(FP), AX
 	MOVQ   lanes+56(FP), CX
+	MOVQ   ahead+72(FP), DI
+	MOVQ   step+80(FP), R8
 	LEAQ   (BX)(DX*4), BX
 	IMUL3Q $0x00000003, DX, DX
 
 octets_33:
 	CMPQ         CX, $0x00000011
 	JLT          octets_33_done
-	MOVQ         BX, DI
-	MOVQ         DX, R8
-	XORQ         R9, R9
-	LEAQ         (DX)(DX*2), R8
-	LEAQ         (DX)(DX*1), R9
+	MOVQ         BX, R9
+	MOVQ         DX, R10
+	XORQ         R11, R11
+	LEAQ         (DX)(DX*2), R10
+	LEAQ         (DX)(DX*1), R11
 	CMPQ         CX, $0x00000019
-	CMOVQLT      R9, R8
+	CMOVQLT      R11, R10
 	VPXORD       Z7, Z7, Z7
 	VMOVDQA32    Z7, Z0
 	VMOVDQA32    Z7, Z1
 	VMOVDQA32    Z7, Z2
 	VMOVDQA32    Z7, Z3
-	MOVQ         SI, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         SI, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codes7070707<>+0(SB), Z4
 	VBROADCASTSS codes3030303<>+0(SB), Z5
 
 slots_33:
-	CMPQ            R10, $0x00000020
+	CMPQ            R12, $0x00000020
 	JLT             slots_33_done
-	VBROADCASTI64X4 64(DI), Z6
-	VINSERTI64X4    $0x01, 64(DI)(DX*1), Z6, Z6
-	VBROADCASTI64X4 64(DI)(DX*2), Z9
-	VINSERTI64X4    $0x01, 64(DI)(R8*1), Z9, Z9
-	VBROADCASTI64X4 (DI), Z10
-	VINSERTI64X4    $0x01, (DI)(DX*1), Z10, Z10
-	VBROADCASTI64X4 (DI)(DX*2), Z11
-	VINSERTI64X4    $0x01, (DI)(R8*1), Z11, Z11
+	VBROADCASTI64X4 64(R9), Z6
+	VINSERTI64X4    $0x01, 64(R9)(DX*1), Z6, Z6
+	VBROADCASTI64X4 64(R9)(DX*2), Z9
+	VINSERTI64X4    $0x01, 64(R9)(R10*1), Z9, Z9
+	VBROADCASTI64X4 (R9), Z10
+	VINSERTI64X4    $0x01, (R9)(DX*1), Z10, Z10
+	VBROADCASTI64X4 (R9)(DX*2), Z11
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z11, Z11
 	VPSHUFB         spread0<>+0(SB), Z6, Z12
 	VPSRLW          $0x04, Z12, Z13
 	VPTERNLOGD.BCST $0xe4, evenBytes<>+0(SB), Z13, Z12
@@ -10160,8 +10770,12 @@ slots_33:
 	VMOVDQA32       Z11, Z15
 	VPTERNLOGD      $0xe2, Z16, Z5, Z15
 	VPANDD          Z4, Z15, Z15
-	VPBROADCASTD    (R9), Z16
-	VPBROADCASTD    8(R9), Z17
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    (R11), Z16
+	VPBROADCASTD    8(R11), Z17
 	VPDPBUSD        Z14, Z16, Z0
 	VPDPBUSD        Z17, Z14, Z1
 	VPDPBUSD        Z15, Z16, Z2
@@ -10174,8 +10788,12 @@ slots_33:
 	VPSRLD          $0x02, Z11, Z15
 	VPTERNLOGD      $0xe2, Z16, Z5, Z15
 	VPANDD          Z4, Z15, Z15
-	VPBROADCASTD    4(R9), Z16
-	VPBROADCASTD    12(R9), Z17
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    4(R11), Z16
+	VPBROADCASTD    12(R11), Z17
 	VPDPBUSD        Z14, Z16, Z0
 	VPDPBUSD        Z17, Z14, Z1
 	VPDPBUSD        Z15, Z16, Z2
@@ -10186,8 +10804,12 @@ slots_33:
 	VPSRLD          $0x04, Z11, Z15
 	VPTERNLOGD      $0xe2, Z13, Z5, Z15
 	VPANDD          Z4, Z15, Z15
-	VPBROADCASTD    16(R9), Z16
-	VPBROADCASTD    24(R9), Z17
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    16(R11), Z16
+	VPBROADCASTD    24(R11), Z17
 	VPDPBUSD        Z14, Z16, Z0
 	VPDPBUSD        Z17, Z14, Z1
 	VPDPBUSD        Z15, Z16, Z2
@@ -10200,16 +10822,20 @@ slots_33:
 	VPSRLD          $0x06, Z11, Z11
 	VPTERNLOGD      $0xe2, Z12, Z5, Z11
 	VPANDD          Z4, Z11, Z11
-	VPBROADCASTD    20(R9), Z12
-	VPBROADCASTD    28(R9), Z13
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    20(R11), Z12
+	VPBROADCASTD    28(R11), Z13
 	VPDPBUSD        Z10, Z12, Z0
 	VPDPBUSD        Z13, Z10, Z1
 	VPDPBUSD        Z11, Z12, Z2
 	VPDPBUSD        Z13, Z11, Z3
-	VBROADCASTI64X4 32(DI), Z10
-	VINSERTI64X4    $0x01, 32(DI)(DX*1), Z10, Z10
-	VBROADCASTI64X4 32(DI)(DX*2), Z11
-	VINSERTI64X4    $0x01, 32(DI)(R8*1), Z11, Z11
+	VBROADCASTI64X4 32(R9), Z10
+	VINSERTI64X4    $0x01, 32(R9)(DX*1), Z10, Z10
+	VBROADCASTI64X4 32(R9)(DX*2), Z11
+	VINSERTI64X4    $0x01, 32(R9)(R10*1), Z11, Z11
 	VPSHUFB         spread1<>+0(SB), Z6, Z6
 	VPSRLW          $0x04, Z6, Z12
 	VPTERNLOGD.BCST $0xe4, evenBytes<>+0(SB), Z12, Z6
@@ -10224,8 +10850,12 @@ slots_33:
 	VMOVDQA32       Z11, Z13
 	VPTERNLOGD      $0xe2, Z14, Z5, Z13
 	VPANDD          Z4, Z13, Z13
-	VPBROADCASTD    32(R9), Z14
-	VPBROADCASTD    40(R9), Z15
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    32(R11), Z14
+	VPBROADCASTD    40(R11), Z15
 	VPDPBUSD        Z12, Z14, Z0
 	VPDPBUSD        Z15, Z12, Z1
 	VPDPBUSD        Z13, Z14, Z2
@@ -10238,8 +10868,12 @@ slots_33:
 	VPSRLD          $0x02, Z11, Z13
 	VPTERNLOGD      $0xe2, Z14, Z5, Z13
 	VPANDD          Z4, Z13, Z13
-	VPBROADCASTD    36(R9), Z14
-	VPBROADCASTD    44(R9), Z15
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    36(R11), Z14
+	VPBROADCASTD    44(R11), Z15
 	VPDPBUSD        Z12, Z14, Z0
 	VPDPBUSD        Z15, Z12, Z1
 	VPDPBUSD        Z13, Z14, Z2
@@ -10250,8 +10884,12 @@ slots_33:
 	VPSRLD          $0x04, Z11, Z13
 	VPTERNLOGD      $0xe2, Z9, Z5, Z13
 	VPANDD          Z4, Z13, Z13
-	VPBROADCASTD    48(R9), Z14
-	VPBROADCASTD    56(R9), Z15
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    48(R11), Z14
+	VPBROADCASTD    56(R11), Z15
 	VPDPBUSD        Z12, Z14, Z0
 	VPDPBUSD        Z15, Z12, Z1
 	VPDPBUSD        Z13, Z14, Z2
@@ -10264,47 +10902,51 @@ slots_33:
 	VPSRLD          $0x06, Z11, Z9
 	VPTERNLOGD      $0xe2, Z6, Z5, Z9
 	VPANDD          Z4, Z9, Z9
-	VPBROADCASTD    52(R9), Z6
-	VPBROADCASTD    60(R9), Z11
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    52(R11), Z6
+	VPBROADCASTD    60(R11), Z11
 	VPDPBUSD        Z10, Z6, Z0
 	VPDPBUSD        Z11, Z10, Z1
 	VPDPBUSD        Z9, Z6, Z2
 	VPDPBUSD        Z11, Z9, Z3
-	ADDQ            $0x00000040, R9
-	ADDQ            $0x00000060, DI
-	SUBQ            $0x00000020, R10
+	ADDQ            $0x00000040, R11
+	ADDQ            $0x00000060, R9
+	SUBQ            $0x00000020, R12
 	JMP             slots_33
 
 slots_33_done:
-	MOVQ        dstStride+8(FP), DI
-	MOVQ        add+64(FP), DI
-	MOVQ        CX, R8
-	MOVL        $0x0000ffff, R9
-	BZHIL       R8, R9, R9
-	KMOVW       R9, K1
+	MOVQ        dstStride+8(FP), R9
+	MOVQ        add+64(FP), R9
+	MOVQ        CX, R10
+	MOVL        $0x0000ffff, R11
+	BZHIL       R10, R11, R11
+	KMOVW       R11, K1
 	VPSLLD      $0x08, Z1, Z1
 	VPADDD      Z1, Z0, Z0
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(SI), Z0, Z0
 	VADDPS.BCST -60(SI), Z0, Z0
-	TESTQ       DI, DI
+	TESTQ       R9, R9
 	JE          store_121
 	VMOVUPS.Z   (AX), K1, Z1
 	VADDPS      Z0, Z1, Z0
 
 store_121:
 	VMOVUPS     Z0, K1, (AX)
-	MOVQ        CX, R8
-	SUBQ        $0x00000010, R8
-	MOVL        $0x0000ffff, R9
-	BZHIL       R8, R9, R9
-	KMOVW       R9, K1
+	MOVQ        CX, R10
+	SUBQ        $0x00000010, R10
+	MOVL        $0x0000ffff, R11
+	BZHIL       R10, R11, R11
+	KMOVW       R11, K1
 	VPSLLD      $0x08, Z3, Z3
 	VPADDD      Z3, Z2, Z2
 	VCVTDQ2PS   Z2, Z2
 	VMULPS.BCST -64(SI), Z2, Z2
 	VADDPS.BCST -60(SI), Z2, Z2
-	TESTQ       DI, DI
+	TESTQ       R9, R9
 	JE          store_122
 	VMOVUPS.Z   64(AX), K1, Z0
 	VADDPS      Z2, Z0, Z2
@@ -10323,26 +10965,26 @@ octets_33_done:
 octets_34:
 	CMPQ         CX, $0x00000001
 	JLT          octets_34_done
-	MOVQ         BX, DI
-	MOVQ         DX, R8
-	XORQ         R9, R9
+	MOVQ         BX, R9
+	MOVQ         DX, R10
+	XORQ         R11, R11
 	CMPQ         CX, $0x00000009
-	CMOVQLT      R9, R8
+	CMOVQLT      R11, R10
 	VPXORD       Z8, Z8, Z8
 	VMOVDQA32    Z8, Z0
 	VMOVDQA32    Z8, Z1
-	MOVQ         SI, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         SI, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codes7070707<>+0(SB), Z2
 	VBROADCASTSS codes3030303<>+0(SB), Z3
 
 slots_34:
-	CMPQ            R10, $0x00000020
+	CMPQ            R12, $0x00000020
 	JLT             slots_34_done
-	VBROADCASTI64X4 64(DI), Z4
-	VINSERTI64X4    $0x01, 64(DI)(R8*1), Z4, Z4
-	VBROADCASTI64X4 (DI), Z5
-	VINSERTI64X4    $0x01, (DI)(R8*1), Z5, Z5
+	VBROADCASTI64X4 64(R9), Z4
+	VINSERTI64X4    $0x01, 64(R9)(R10*1), Z4, Z4
+	VBROADCASTI64X4 (R9), Z5
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z5, Z5
 	VPSHUFB         spread0<>+0(SB), Z4, Z6
 	VPSRLW          $0x04, Z6, Z7
 	VPTERNLOGD.BCST $0xe4, evenBytes<>+0(SB), Z7, Z6
@@ -10350,35 +10992,51 @@ slots_34:
 	VMOVDQA32       Z5, Z7
 	VPTERNLOGD      $0xe2, Z9, Z3, Z7
 	VPANDD          Z2, Z7, Z7
-	VPBROADCASTD    (R9), Z9
-	VPBROADCASTD    8(R9), Z10
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    (R11), Z9
+	VPBROADCASTD    8(R11), Z10
 	VPDPBUSD        Z7, Z9, Z0
 	VPDPBUSD        Z10, Z7, Z1
 	VPSLLD          $0x01, Z6, Z9
 	VPSRLD          $0x02, Z5, Z7
 	VPTERNLOGD      $0xe2, Z9, Z3, Z7
 	VPANDD          Z2, Z7, Z7
-	VPBROADCASTD    4(R9), Z9
-	VPBROADCASTD    12(R9), Z10
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    4(R11), Z9
+	VPBROADCASTD    12(R11), Z10
 	VPDPBUSD        Z7, Z9, Z0
 	VPDPBUSD        Z10, Z7, Z1
 	VPSRLD          $0x04, Z5, Z7
 	VPTERNLOGD      $0xe2, Z6, Z3, Z7
 	VPANDD          Z2, Z7, Z7
-	VPBROADCASTD    16(R9), Z9
-	VPBROADCASTD    24(R9), Z10
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    16(R11), Z9
+	VPBROADCASTD    24(R11), Z10
 	VPDPBUSD        Z7, Z9, Z0
 	VPDPBUSD        Z10, Z7, Z1
 	VPSRLD          $0x01, Z6, Z6
 	VPSRLD          $0x06, Z5, Z5
 	VPTERNLOGD      $0xe2, Z6, Z3, Z5
 	VPANDD          Z2, Z5, Z5
-	VPBROADCASTD    20(R9), Z6
-	VPBROADCASTD    28(R9), Z7
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    20(R11), Z6
+	VPBROADCASTD    28(R11), Z7
 	VPDPBUSD        Z5, Z6, Z0
 	VPDPBUSD        Z7, Z5, Z1
-	VBROADCASTI64X4 32(DI), Z5
-	VINSERTI64X4    $0x01, 32(DI)(R8*1), Z5, Z5
+	VBROADCASTI64X4 32(R9), Z5
+	VINSERTI64X4    $0x01, 32(R9)(R10*1), Z5, Z5
 	VPSHUFB         spread1<>+0(SB), Z4, Z4
 	VPSRLW          $0x04, Z4, Z6
 	VPTERNLOGD.BCST $0xe4, evenBytes<>+0(SB), Z6, Z4
@@ -10386,51 +11044,67 @@ slots_34:
 	VMOVDQA32       Z5, Z6
 	VPTERNLOGD      $0xe2, Z7, Z3, Z6
 	VPANDD          Z2, Z6, Z6
-	VPBROADCASTD    32(R9), Z7
-	VPBROADCASTD    40(R9), Z9
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    32(R11), Z7
+	VPBROADCASTD    40(R11), Z9
 	VPDPBUSD        Z6, Z7, Z0
 	VPDPBUSD        Z9, Z6, Z1
 	VPSLLD          $0x01, Z4, Z7
 	VPSRLD          $0x02, Z5, Z6
 	VPTERNLOGD      $0xe2, Z7, Z3, Z6
 	VPANDD          Z2, Z6, Z6
-	VPBROADCASTD    36(R9), Z7
-	VPBROADCASTD    44(R9), Z9
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    36(R11), Z7
+	VPBROADCASTD    44(R11), Z9
 	VPDPBUSD        Z6, Z7, Z0
 	VPDPBUSD        Z9, Z6, Z1
 	VPSRLD          $0x04, Z5, Z6
 	VPTERNLOGD      $0xe2, Z4, Z3, Z6
 	VPANDD          Z2, Z6, Z6
-	VPBROADCASTD    48(R9), Z7
-	VPBROADCASTD    56(R9), Z9
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    48(R11), Z7
+	VPBROADCASTD    56(R11), Z9
 	VPDPBUSD        Z6, Z7, Z0
 	VPDPBUSD        Z9, Z6, Z1
 	VPSRLD          $0x01, Z4, Z4
 	VPSRLD          $0x06, Z5, Z5
 	VPTERNLOGD      $0xe2, Z4, Z3, Z5
 	VPANDD          Z2, Z5, Z5
-	VPBROADCASTD    52(R9), Z4
-	VPBROADCASTD    60(R9), Z6
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    52(R11), Z4
+	VPBROADCASTD    60(R11), Z6
 	VPDPBUSD        Z5, Z4, Z0
 	VPDPBUSD        Z6, Z5, Z1
-	ADDQ            $0x00000040, R9
-	ADDQ            $0x00000060, DI
-	SUBQ            $0x00000020, R10
+	ADDQ            $0x00000040, R11
+	ADDQ            $0x00000060, R9
+	SUBQ            $0x00000020, R12
 	JMP             slots_34
 
 slots_34_done:
-	MOVQ        dstStride+8(FP), DI
-	MOVQ        add+64(FP), DI
-	MOVQ        CX, R8
-	MOVL        $0x0000ffff, R9
-	BZHIL       R8, R9, R9
-	KMOVW       R9, K1
+	MOVQ        dstStride+8(FP), R9
+	MOVQ        add+64(FP), R9
+	MOVQ        CX, R10
+	MOVL        $0x0000ffff, R11
+	BZHIL       R10, R11, R11
+	KMOVW       R11, K1
 	VPSLLD      $0x08, Z1, Z1
 	VPADDD      Z1, Z0, Z0
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(SI), Z0, Z0
 	VADDPS.BCST -60(SI), Z0, Z0
-	TESTQ       DI, DI
+	TESTQ       R9, R9
 	JE          store_123
 	VMOVUPS.Z   (AX), K1, Z1
 	VADDPS      Z0, Z1, Z0
@@ -10585,9 +11259,9 @@ DATA spread1<>+62(SB)/1, $0x0f
 DATA spread1<>+63(SB)/1, $0x0f
 GLOBL spread1<>(SB), RODATA|NOPTR, $64
 
-// func groupBlock3x2VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
-// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, CMOV
-TEXT ·groupBlock3x2VNNI(SB), $2176-72
+// func groupBlock3x2VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, CMOV, MMX+
+TEXT ·groupBlock3x2VNNI(SB), $2176-88
 	MOVQ         x+16(FP), AX
 	MOVQ         xStride+24(FP), CX
 	MOVQ         live+32(FP), DX
@@ -10768,19 +11442,21 @@ nothing_18:
 nothing_done_18:
 	MOVQ   dst+0(FP), AX
 	MOVQ   lanes+56(FP), CX
-	LEAQ   (SI)(BX*4), DX
+	MOVQ   ahead+72(FP), DX
+	MOVQ   step+80(FP), R8
+	LEAQ   (SI)(BX*4), SI
 	IMUL3Q $0x00000003, BX, BX
 
 octets_35:
 	CMPQ         CX, $0x00000011
 	JLT          octets_35_done
-	MOVQ         DX, SI
-	MOVQ         BX, R8
-	XORQ         R9, R9
-	LEAQ         (BX)(BX*2), R8
-	LEAQ         (BX)(BX*1), R9
+	MOVQ         SI, R9
+	MOVQ         BX, R10
+	XORQ         R11, R11
+	LEAQ         (BX)(BX*2), R10
+	LEAQ         (BX)(BX*1), R11
 	CMPQ         CX, $0x00000019
-	CMOVQLT      R9, R8
+	CMOVQLT      R11, R10
 	VPXORD       Z10, Z10, Z10
 	VMOVDQA32    Z10, Z0
 	VMOVDQA32    Z10, Z1
@@ -10790,22 +11466,22 @@ octets_35:
 	VMOVDQA32    Z10, Z5
 	VMOVDQA32    Z10, Z6
 	VMOVDQA32    Z10, Z7
-	MOVQ         DI, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         DI, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codes7070707<>+0(SB), Z8
 	VBROADCASTSS codes3030303<>+0(SB), Z9
 
 slots_35:
-	CMPQ            R10, $0x00000020
+	CMPQ            R12, $0x00000020
 	JLT             slots_35_done
-	VBROADCASTI64X4 64(SI), Z12
-	VINSERTI64X4    $0x01, 64(SI)(BX*1), Z12, Z12
-	VBROADCASTI64X4 64(SI)(BX*2), Z13
-	VINSERTI64X4    $0x01, 64(SI)(R8*1), Z13, Z13
-	VBROADCASTI64X4 (SI), Z14
-	VINSERTI64X4    $0x01, (SI)(BX*1), Z14, Z14
-	VBROADCASTI64X4 (SI)(BX*2), Z15
-	VINSERTI64X4    $0x01, (SI)(R8*1), Z15, Z15
+	VBROADCASTI64X4 64(R9), Z12
+	VINSERTI64X4    $0x01, 64(R9)(BX*1), Z12, Z12
+	VBROADCASTI64X4 64(R9)(BX*2), Z13
+	VINSERTI64X4    $0x01, 64(R9)(R10*1), Z13, Z13
+	VBROADCASTI64X4 (R9), Z14
+	VINSERTI64X4    $0x01, (R9)(BX*1), Z14, Z14
+	VBROADCASTI64X4 (R9)(BX*2), Z15
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z15, Z15
 	VPSHUFB         spread0<>+0(SB), Z12, Z16
 	VPSRLW          $0x04, Z16, Z17
 	VPTERNLOGD.BCST $0xe4, evenBytes<>+0(SB), Z17, Z16
@@ -10820,14 +11496,18 @@ slots_35:
 	VMOVDQA32       Z15, Z19
 	VPTERNLOGD      $0xe2, Z20, Z9, Z19
 	VPANDD          Z8, Z19, Z19
-	VPBROADCASTD    (R9), Z20
-	VPBROADCASTD    8(R9), Z21
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    (R11), Z20
+	VPBROADCASTD    8(R11), Z21
 	VPDPBUSD        Z18, Z20, Z0
 	VPDPBUSD        Z21, Z18, Z1
 	VPDPBUSD        Z19, Z20, Z4
 	VPDPBUSD        Z21, Z19, Z5
-	VPBROADCASTD    1024(R9), Z20
-	VPBROADCASTD    1032(R9), Z21
+	VPBROADCASTD    1024(R11), Z20
+	VPBROADCASTD    1032(R11), Z21
 	VPDPBUSD        Z18, Z20, Z2
 	VPDPBUSD        Z21, Z18, Z3
 	VPDPBUSD        Z19, Z20, Z6
@@ -10840,14 +11520,18 @@ slots_35:
 	VPSRLD          $0x02, Z15, Z19
 	VPTERNLOGD      $0xe2, Z20, Z9, Z19
 	VPANDD          Z8, Z19, Z19
-	VPBROADCASTD    4(R9), Z20
-	VPBROADCASTD    12(R9), Z21
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    4(R11), Z20
+	VPBROADCASTD    12(R11), Z21
 	VPDPBUSD        Z18, Z20, Z0
 	VPDPBUSD        Z21, Z18, Z1
 	VPDPBUSD        Z19, Z20, Z4
 	VPDPBUSD        Z21, Z19, Z5
-	VPBROADCASTD    1028(R9), Z20
-	VPBROADCASTD    1036(R9), Z21
+	VPBROADCASTD    1028(R11), Z20
+	VPBROADCASTD    1036(R11), Z21
 	VPDPBUSD        Z18, Z20, Z2
 	VPDPBUSD        Z21, Z18, Z3
 	VPDPBUSD        Z19, Z20, Z6
@@ -10858,14 +11542,18 @@ slots_35:
 	VPSRLD          $0x04, Z15, Z19
 	VPTERNLOGD      $0xe2, Z17, Z9, Z19
 	VPANDD          Z8, Z19, Z19
-	VPBROADCASTD    16(R9), Z20
-	VPBROADCASTD    24(R9), Z21
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    16(R11), Z20
+	VPBROADCASTD    24(R11), Z21
 	VPDPBUSD        Z18, Z20, Z0
 	VPDPBUSD        Z21, Z18, Z1
 	VPDPBUSD        Z19, Z20, Z4
 	VPDPBUSD        Z21, Z19, Z5
-	VPBROADCASTD    1040(R9), Z20
-	VPBROADCASTD    1048(R9), Z21
+	VPBROADCASTD    1040(R11), Z20
+	VPBROADCASTD    1048(R11), Z21
 	VPDPBUSD        Z18, Z20, Z2
 	VPDPBUSD        Z21, Z18, Z3
 	VPDPBUSD        Z19, Z20, Z6
@@ -10878,22 +11566,26 @@ slots_35:
 	VPSRLD          $0x06, Z15, Z15
 	VPTERNLOGD      $0xe2, Z16, Z9, Z15
 	VPANDD          Z8, Z15, Z15
-	VPBROADCASTD    20(R9), Z16
-	VPBROADCASTD    28(R9), Z17
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    20(R11), Z16
+	VPBROADCASTD    28(R11), Z17
 	VPDPBUSD        Z14, Z16, Z0
 	VPDPBUSD        Z17, Z14, Z1
 	VPDPBUSD        Z15, Z16, Z4
 	VPDPBUSD        Z17, Z15, Z5
-	VPBROADCASTD    1044(R9), Z16
-	VPBROADCASTD    1052(R9), Z17
+	VPBROADCASTD    1044(R11), Z16
+	VPBROADCASTD    1052(R11), Z17
 	VPDPBUSD        Z14, Z16, Z2
 	VPDPBUSD        Z17, Z14, Z3
 	VPDPBUSD        Z15, Z16, Z6
 	VPDPBUSD        Z17, Z15, Z7
-	VBROADCASTI64X4 32(SI), Z14
-	VINSERTI64X4    $0x01, 32(SI)(BX*1), Z14, Z14
-	VBROADCASTI64X4 32(SI)(BX*2), Z15
-	VINSERTI64X4    $0x01, 32(SI)(R8*1), Z15, Z15
+	VBROADCASTI64X4 32(R9), Z14
+	VINSERTI64X4    $0x01, 32(R9)(BX*1), Z14, Z14
+	VBROADCASTI64X4 32(R9)(BX*2), Z15
+	VINSERTI64X4    $0x01, 32(R9)(R10*1), Z15, Z15
 	VPSHUFB         spread1<>+0(SB), Z12, Z12
 	VPSRLW          $0x04, Z12, Z16
 	VPTERNLOGD.BCST $0xe4, evenBytes<>+0(SB), Z16, Z12
@@ -10908,14 +11600,18 @@ slots_35:
 	VMOVDQA32       Z15, Z17
 	VPTERNLOGD      $0xe2, Z18, Z9, Z17
 	VPANDD          Z8, Z17, Z17
-	VPBROADCASTD    32(R9), Z18
-	VPBROADCASTD    40(R9), Z19
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    32(R11), Z18
+	VPBROADCASTD    40(R11), Z19
 	VPDPBUSD        Z16, Z18, Z0
 	VPDPBUSD        Z19, Z16, Z1
 	VPDPBUSD        Z17, Z18, Z4
 	VPDPBUSD        Z19, Z17, Z5
-	VPBROADCASTD    1056(R9), Z18
-	VPBROADCASTD    1064(R9), Z19
+	VPBROADCASTD    1056(R11), Z18
+	VPBROADCASTD    1064(R11), Z19
 	VPDPBUSD        Z16, Z18, Z2
 	VPDPBUSD        Z19, Z16, Z3
 	VPDPBUSD        Z17, Z18, Z6
@@ -10928,14 +11624,18 @@ slots_35:
 	VPSRLD          $0x02, Z15, Z17
 	VPTERNLOGD      $0xe2, Z18, Z9, Z17
 	VPANDD          Z8, Z17, Z17
-	VPBROADCASTD    36(R9), Z18
-	VPBROADCASTD    44(R9), Z19
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    36(R11), Z18
+	VPBROADCASTD    44(R11), Z19
 	VPDPBUSD        Z16, Z18, Z0
 	VPDPBUSD        Z19, Z16, Z1
 	VPDPBUSD        Z17, Z18, Z4
 	VPDPBUSD        Z19, Z17, Z5
-	VPBROADCASTD    1060(R9), Z18
-	VPBROADCASTD    1068(R9), Z19
+	VPBROADCASTD    1060(R11), Z18
+	VPBROADCASTD    1068(R11), Z19
 	VPDPBUSD        Z16, Z18, Z2
 	VPDPBUSD        Z19, Z16, Z3
 	VPDPBUSD        Z17, Z18, Z6
@@ -10946,14 +11646,18 @@ slots_35:
 	VPSRLD          $0x04, Z15, Z17
 	VPTERNLOGD      $0xe2, Z13, Z9, Z17
 	VPANDD          Z8, Z17, Z17
-	VPBROADCASTD    48(R9), Z18
-	VPBROADCASTD    56(R9), Z19
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    48(R11), Z18
+	VPBROADCASTD    56(R11), Z19
 	VPDPBUSD        Z16, Z18, Z0
 	VPDPBUSD        Z19, Z16, Z1
 	VPDPBUSD        Z17, Z18, Z4
 	VPDPBUSD        Z19, Z17, Z5
-	VPBROADCASTD    1072(R9), Z18
-	VPBROADCASTD    1080(R9), Z19
+	VPBROADCASTD    1072(R11), Z18
+	VPBROADCASTD    1080(R11), Z19
 	VPDPBUSD        Z16, Z18, Z2
 	VPDPBUSD        Z19, Z16, Z3
 	VPDPBUSD        Z17, Z18, Z6
@@ -10966,36 +11670,40 @@ slots_35:
 	VPSRLD          $0x06, Z15, Z13
 	VPTERNLOGD      $0xe2, Z12, Z9, Z13
 	VPANDD          Z8, Z13, Z13
-	VPBROADCASTD    52(R9), Z12
-	VPBROADCASTD    60(R9), Z15
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    52(R11), Z12
+	VPBROADCASTD    60(R11), Z15
 	VPDPBUSD        Z14, Z12, Z0
 	VPDPBUSD        Z15, Z14, Z1
 	VPDPBUSD        Z13, Z12, Z4
 	VPDPBUSD        Z15, Z13, Z5
-	VPBROADCASTD    1076(R9), Z12
-	VPBROADCASTD    1084(R9), Z15
+	VPBROADCASTD    1076(R11), Z12
+	VPBROADCASTD    1084(R11), Z15
 	VPDPBUSD        Z14, Z12, Z2
 	VPDPBUSD        Z15, Z14, Z3
 	VPDPBUSD        Z13, Z12, Z6
 	VPDPBUSD        Z15, Z13, Z7
-	ADDQ            $0x00000040, R9
-	ADDQ            $0x00000060, SI
-	SUBQ            $0x00000020, R10
+	ADDQ            $0x00000040, R11
+	ADDQ            $0x00000060, R9
+	SUBQ            $0x00000020, R12
 	JMP             slots_35
 
 slots_35_done:
-	MOVQ        dstStride+8(FP), SI
-	MOVQ        add+64(FP), R8
-	MOVQ        CX, R9
-	MOVL        $0x0000ffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
+	MOVQ        dstStride+8(FP), R9
+	MOVQ        add+64(FP), R10
+	MOVQ        CX, R11
+	MOVL        $0x0000ffff, R12
+	BZHIL       R11, R12, R12
+	KMOVW       R12, K1
 	VPSLLD      $0x08, Z1, Z1
 	VPADDD      Z1, Z0, Z0
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(DI), Z0, Z0
 	VADDPS.BCST -60(DI), Z0, Z0
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_124
 	VMOVUPS.Z   (AX), K1, Z1
 	VADDPS      Z0, Z1, Z0
@@ -11007,24 +11715,24 @@ store_124:
 	VCVTDQ2PS   Z2, Z2
 	VMULPS.BCST -56(DI), Z2, Z2
 	VADDPS.BCST -52(DI), Z2, Z2
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_125
-	VMOVUPS.Z   (AX)(SI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R9*1), K1, Z0
 	VADDPS      Z2, Z0, Z2
 
 store_125:
-	VMOVUPS     Z2, K1, (AX)(SI*1)
-	MOVQ        CX, R9
-	SUBQ        $0x00000010, R9
-	MOVL        $0x0000ffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
+	VMOVUPS     Z2, K1, (AX)(R9*1)
+	MOVQ        CX, R11
+	SUBQ        $0x00000010, R11
+	MOVL        $0x0000ffff, R12
+	BZHIL       R11, R12, R12
+	KMOVW       R12, K1
 	VPSLLD      $0x08, Z5, Z5
 	VPADDD      Z5, Z4, Z4
 	VCVTDQ2PS   Z4, Z4
 	VMULPS.BCST -64(DI), Z4, Z4
 	VADDPS.BCST -60(DI), Z4, Z4
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_126
 	VMOVUPS.Z   64(AX), K1, Z0
 	VADDPS      Z4, Z0, Z4
@@ -11036,18 +11744,18 @@ store_126:
 	VCVTDQ2PS   Z6, Z6
 	VMULPS.BCST -56(DI), Z6, Z6
 	VADDPS.BCST -52(DI), Z6, Z6
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_127
-	VMOVUPS.Z   64(AX)(SI*1), K1, Z0
+	VMOVUPS.Z   64(AX)(R9*1), K1, Z0
 	VADDPS      Z6, Z0, Z6
 
 store_127:
-	VMOVUPS Z6, K1, 64(AX)(SI*1)
+	VMOVUPS Z6, K1, 64(AX)(R9*1)
 	ADDQ    $0x00000080, AX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
+	ADDQ    BX, SI
+	ADDQ    BX, SI
+	ADDQ    BX, SI
+	ADDQ    BX, SI
 	SUBQ    $0x00000020, CX
 	JMP     octets_35
 
@@ -11055,28 +11763,28 @@ octets_35_done:
 octets_36:
 	CMPQ         CX, $0x00000001
 	JLT          octets_36_done
-	MOVQ         DX, SI
-	MOVQ         BX, R8
-	XORQ         R9, R9
+	MOVQ         SI, R9
+	MOVQ         BX, R10
+	XORQ         R11, R11
 	CMPQ         CX, $0x00000009
-	CMOVQLT      R9, R8
+	CMOVQLT      R11, R10
 	VPXORD       Z11, Z11, Z11
 	VMOVDQA32    Z11, Z0
 	VMOVDQA32    Z11, Z1
 	VMOVDQA32    Z11, Z2
 	VMOVDQA32    Z11, Z3
-	MOVQ         DI, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         DI, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codes7070707<>+0(SB), Z4
 	VBROADCASTSS codes3030303<>+0(SB), Z5
 
 slots_36:
-	CMPQ            R10, $0x00000020
+	CMPQ            R12, $0x00000020
 	JLT             slots_36_done
-	VBROADCASTI64X4 64(SI), Z6
-	VINSERTI64X4    $0x01, 64(SI)(R8*1), Z6, Z6
-	VBROADCASTI64X4 (SI), Z7
-	VINSERTI64X4    $0x01, (SI)(R8*1), Z7, Z7
+	VBROADCASTI64X4 64(R9), Z6
+	VINSERTI64X4    $0x01, 64(R9)(R10*1), Z6, Z6
+	VBROADCASTI64X4 (R9), Z7
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z7, Z7
 	VPSHUFB         spread0<>+0(SB), Z6, Z8
 	VPSRLW          $0x04, Z8, Z9
 	VPTERNLOGD.BCST $0xe4, evenBytes<>+0(SB), Z9, Z8
@@ -11084,51 +11792,67 @@ slots_36:
 	VMOVDQA32       Z7, Z9
 	VPTERNLOGD      $0xe2, Z10, Z5, Z9
 	VPANDD          Z4, Z9, Z9
-	VPBROADCASTD    (R9), Z10
-	VPBROADCASTD    8(R9), Z12
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    (R11), Z10
+	VPBROADCASTD    8(R11), Z12
 	VPDPBUSD        Z9, Z10, Z0
 	VPDPBUSD        Z12, Z9, Z1
-	VPBROADCASTD    1024(R9), Z10
-	VPBROADCASTD    1032(R9), Z12
+	VPBROADCASTD    1024(R11), Z10
+	VPBROADCASTD    1032(R11), Z12
 	VPDPBUSD        Z9, Z10, Z2
 	VPDPBUSD        Z12, Z9, Z3
 	VPSLLD          $0x01, Z8, Z10
 	VPSRLD          $0x02, Z7, Z9
 	VPTERNLOGD      $0xe2, Z10, Z5, Z9
 	VPANDD          Z4, Z9, Z9
-	VPBROADCASTD    4(R9), Z10
-	VPBROADCASTD    12(R9), Z12
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    4(R11), Z10
+	VPBROADCASTD    12(R11), Z12
 	VPDPBUSD        Z9, Z10, Z0
 	VPDPBUSD        Z12, Z9, Z1
-	VPBROADCASTD    1028(R9), Z10
-	VPBROADCASTD    1036(R9), Z12
+	VPBROADCASTD    1028(R11), Z10
+	VPBROADCASTD    1036(R11), Z12
 	VPDPBUSD        Z9, Z10, Z2
 	VPDPBUSD        Z12, Z9, Z3
 	VPSRLD          $0x04, Z7, Z9
 	VPTERNLOGD      $0xe2, Z8, Z5, Z9
 	VPANDD          Z4, Z9, Z9
-	VPBROADCASTD    16(R9), Z10
-	VPBROADCASTD    24(R9), Z12
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    16(R11), Z10
+	VPBROADCASTD    24(R11), Z12
 	VPDPBUSD        Z9, Z10, Z0
 	VPDPBUSD        Z12, Z9, Z1
-	VPBROADCASTD    1040(R9), Z10
-	VPBROADCASTD    1048(R9), Z12
+	VPBROADCASTD    1040(R11), Z10
+	VPBROADCASTD    1048(R11), Z12
 	VPDPBUSD        Z9, Z10, Z2
 	VPDPBUSD        Z12, Z9, Z3
 	VPSRLD          $0x01, Z8, Z8
 	VPSRLD          $0x06, Z7, Z7
 	VPTERNLOGD      $0xe2, Z8, Z5, Z7
 	VPANDD          Z4, Z7, Z7
-	VPBROADCASTD    20(R9), Z8
-	VPBROADCASTD    28(R9), Z9
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    20(R11), Z8
+	VPBROADCASTD    28(R11), Z9
 	VPDPBUSD        Z7, Z8, Z0
 	VPDPBUSD        Z9, Z7, Z1
-	VPBROADCASTD    1044(R9), Z8
-	VPBROADCASTD    1052(R9), Z9
+	VPBROADCASTD    1044(R11), Z8
+	VPBROADCASTD    1052(R11), Z9
 	VPDPBUSD        Z7, Z8, Z2
 	VPDPBUSD        Z9, Z7, Z3
-	VBROADCASTI64X4 32(SI), Z7
-	VINSERTI64X4    $0x01, 32(SI)(R8*1), Z7, Z7
+	VBROADCASTI64X4 32(R9), Z7
+	VINSERTI64X4    $0x01, 32(R9)(R10*1), Z7, Z7
 	VPSHUFB         spread1<>+0(SB), Z6, Z6
 	VPSRLW          $0x04, Z6, Z8
 	VPTERNLOGD.BCST $0xe4, evenBytes<>+0(SB), Z8, Z6
@@ -11136,67 +11860,83 @@ slots_36:
 	VMOVDQA32       Z7, Z8
 	VPTERNLOGD      $0xe2, Z9, Z5, Z8
 	VPANDD          Z4, Z8, Z8
-	VPBROADCASTD    32(R9), Z9
-	VPBROADCASTD    40(R9), Z10
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    32(R11), Z9
+	VPBROADCASTD    40(R11), Z10
 	VPDPBUSD        Z8, Z9, Z0
 	VPDPBUSD        Z10, Z8, Z1
-	VPBROADCASTD    1056(R9), Z9
-	VPBROADCASTD    1064(R9), Z10
+	VPBROADCASTD    1056(R11), Z9
+	VPBROADCASTD    1064(R11), Z10
 	VPDPBUSD        Z8, Z9, Z2
 	VPDPBUSD        Z10, Z8, Z3
 	VPSLLD          $0x01, Z6, Z9
 	VPSRLD          $0x02, Z7, Z8
 	VPTERNLOGD      $0xe2, Z9, Z5, Z8
 	VPANDD          Z4, Z8, Z8
-	VPBROADCASTD    36(R9), Z9
-	VPBROADCASTD    44(R9), Z10
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    36(R11), Z9
+	VPBROADCASTD    44(R11), Z10
 	VPDPBUSD        Z8, Z9, Z0
 	VPDPBUSD        Z10, Z8, Z1
-	VPBROADCASTD    1060(R9), Z9
-	VPBROADCASTD    1068(R9), Z10
+	VPBROADCASTD    1060(R11), Z9
+	VPBROADCASTD    1068(R11), Z10
 	VPDPBUSD        Z8, Z9, Z2
 	VPDPBUSD        Z10, Z8, Z3
 	VPSRLD          $0x04, Z7, Z8
 	VPTERNLOGD      $0xe2, Z6, Z5, Z8
 	VPANDD          Z4, Z8, Z8
-	VPBROADCASTD    48(R9), Z9
-	VPBROADCASTD    56(R9), Z10
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    48(R11), Z9
+	VPBROADCASTD    56(R11), Z10
 	VPDPBUSD        Z8, Z9, Z0
 	VPDPBUSD        Z10, Z8, Z1
-	VPBROADCASTD    1072(R9), Z9
-	VPBROADCASTD    1080(R9), Z10
+	VPBROADCASTD    1072(R11), Z9
+	VPBROADCASTD    1080(R11), Z10
 	VPDPBUSD        Z8, Z9, Z2
 	VPDPBUSD        Z10, Z8, Z3
 	VPSRLD          $0x01, Z6, Z6
 	VPSRLD          $0x06, Z7, Z7
 	VPTERNLOGD      $0xe2, Z6, Z5, Z7
 	VPANDD          Z4, Z7, Z7
-	VPBROADCASTD    52(R9), Z6
-	VPBROADCASTD    60(R9), Z8
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    52(R11), Z6
+	VPBROADCASTD    60(R11), Z8
 	VPDPBUSD        Z7, Z6, Z0
 	VPDPBUSD        Z8, Z7, Z1
-	VPBROADCASTD    1076(R9), Z6
-	VPBROADCASTD    1084(R9), Z8
+	VPBROADCASTD    1076(R11), Z6
+	VPBROADCASTD    1084(R11), Z8
 	VPDPBUSD        Z7, Z6, Z2
 	VPDPBUSD        Z8, Z7, Z3
-	ADDQ            $0x00000040, R9
-	ADDQ            $0x00000060, SI
-	SUBQ            $0x00000020, R10
+	ADDQ            $0x00000040, R11
+	ADDQ            $0x00000060, R9
+	SUBQ            $0x00000020, R12
 	JMP             slots_36
 
 slots_36_done:
-	MOVQ        dstStride+8(FP), SI
-	MOVQ        add+64(FP), R8
-	MOVQ        CX, R9
-	MOVL        $0x0000ffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
+	MOVQ        dstStride+8(FP), R9
+	MOVQ        add+64(FP), R10
+	MOVQ        CX, R11
+	MOVL        $0x0000ffff, R12
+	BZHIL       R11, R12, R12
+	KMOVW       R12, K1
 	VPSLLD      $0x08, Z1, Z1
 	VPADDD      Z1, Z0, Z0
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(DI), Z0, Z0
 	VADDPS.BCST -60(DI), Z0, Z0
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_128
 	VMOVUPS.Z   (AX), K1, Z1
 	VADDPS      Z0, Z1, Z0
@@ -11208,16 +11948,16 @@ store_128:
 	VCVTDQ2PS   Z2, Z2
 	VMULPS.BCST -56(DI), Z2, Z2
 	VADDPS.BCST -52(DI), Z2, Z2
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_129
-	VMOVUPS.Z   (AX)(SI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R9*1), K1, Z0
 	VADDPS      Z2, Z0, Z2
 
 store_129:
-	VMOVUPS Z2, K1, (AX)(SI*1)
+	VMOVUPS Z2, K1, (AX)(R9*1)
 	ADDQ    $0x00000040, AX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
+	ADDQ    BX, SI
+	ADDQ    BX, SI
 	SUBQ    $0x00000010, CX
 	JMP     octets_36
 
@@ -11225,9 +11965,9 @@ octets_36_done:
 	VZEROUPPER
 	RET
 
-// func groupBlock3x3VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
-// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, CMOV
-TEXT ·groupBlock3x3VNNI(SB), $3200-72
+// func groupBlock3x3VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, CMOV, MMX+
+TEXT ·groupBlock3x3VNNI(SB), $3200-88
 	MOVQ         x+16(FP), AX
 	MOVQ         xStride+24(FP), CX
 	MOVQ         live+32(FP), DX
@@ -11463,19 +12203,21 @@ nothing_19:
 nothing_done_19:
 	MOVQ   dst+0(FP), AX
 	MOVQ   lanes+56(FP), CX
-	LEAQ   (SI)(BX*4), DX
+	MOVQ   ahead+72(FP), DX
+	MOVQ   step+80(FP), R8
+	LEAQ   (SI)(BX*4), SI
 	IMUL3Q $0x00000003, BX, BX
 
 octets_37:
 	CMPQ         CX, $0x00000011
 	JLT          octets_37_done
-	MOVQ         DX, SI
-	MOVQ         BX, R8
-	XORQ         R9, R9
-	LEAQ         (BX)(BX*2), R8
-	LEAQ         (BX)(BX*1), R9
+	MOVQ         SI, R9
+	MOVQ         BX, R10
+	XORQ         R11, R11
+	LEAQ         (BX)(BX*2), R10
+	LEAQ         (BX)(BX*1), R11
 	CMPQ         CX, $0x00000019
-	CMOVQLT      R9, R8
+	CMOVQLT      R11, R10
 	VPXORD       Z12, Z12, Z12
 	VMOVDQA32    Z12, Z0
 	VMOVDQA32    Z12, Z1
@@ -11489,22 +12231,22 @@ octets_37:
 	VMOVDQA32    Z12, Z9
 	VMOVDQA32    Z12, Z10
 	VMOVDQA32    Z12, Z11
-	MOVQ         DI, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         DI, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codes7070707<>+0(SB), Z14
 	VBROADCASTSS codes3030303<>+0(SB), Z15
 
 slots_37:
-	CMPQ            R10, $0x00000020
+	CMPQ            R12, $0x00000020
 	JLT             slots_37_done
-	VBROADCASTI64X4 64(SI), Z16
-	VINSERTI64X4    $0x01, 64(SI)(BX*1), Z16, Z16
-	VBROADCASTI64X4 64(SI)(BX*2), Z17
-	VINSERTI64X4    $0x01, 64(SI)(R8*1), Z17, Z17
-	VBROADCASTI64X4 (SI), Z18
-	VINSERTI64X4    $0x01, (SI)(BX*1), Z18, Z18
-	VBROADCASTI64X4 (SI)(BX*2), Z19
-	VINSERTI64X4    $0x01, (SI)(R8*1), Z19, Z19
+	VBROADCASTI64X4 64(R9), Z16
+	VINSERTI64X4    $0x01, 64(R9)(BX*1), Z16, Z16
+	VBROADCASTI64X4 64(R9)(BX*2), Z17
+	VINSERTI64X4    $0x01, 64(R9)(R10*1), Z17, Z17
+	VBROADCASTI64X4 (R9), Z18
+	VINSERTI64X4    $0x01, (R9)(BX*1), Z18, Z18
+	VBROADCASTI64X4 (R9)(BX*2), Z19
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z19, Z19
 	VPSHUFB         spread0<>+0(SB), Z16, Z20
 	VPSRLW          $0x04, Z20, Z21
 	VPTERNLOGD.BCST $0xe4, evenBytes<>+0(SB), Z21, Z20
@@ -11519,20 +12261,24 @@ slots_37:
 	VMOVDQA32       Z19, Z23
 	VPTERNLOGD      $0xe2, Z24, Z15, Z23
 	VPANDD          Z14, Z23, Z23
-	VPBROADCASTD    (R9), Z24
-	VPBROADCASTD    8(R9), Z25
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    (R11), Z24
+	VPBROADCASTD    8(R11), Z25
 	VPDPBUSD        Z22, Z24, Z0
 	VPDPBUSD        Z25, Z22, Z1
 	VPDPBUSD        Z23, Z24, Z6
 	VPDPBUSD        Z25, Z23, Z7
-	VPBROADCASTD    1024(R9), Z24
-	VPBROADCASTD    1032(R9), Z25
+	VPBROADCASTD    1024(R11), Z24
+	VPBROADCASTD    1032(R11), Z25
 	VPDPBUSD        Z22, Z24, Z2
 	VPDPBUSD        Z25, Z22, Z3
 	VPDPBUSD        Z23, Z24, Z8
 	VPDPBUSD        Z25, Z23, Z9
-	VPBROADCASTD    2048(R9), Z24
-	VPBROADCASTD    2056(R9), Z25
+	VPBROADCASTD    2048(R11), Z24
+	VPBROADCASTD    2056(R11), Z25
 	VPDPBUSD        Z22, Z24, Z4
 	VPDPBUSD        Z25, Z22, Z5
 	VPDPBUSD        Z23, Z24, Z10
@@ -11545,20 +12291,24 @@ slots_37:
 	VPSRLD          $0x02, Z19, Z23
 	VPTERNLOGD      $0xe2, Z24, Z15, Z23
 	VPANDD          Z14, Z23, Z23
-	VPBROADCASTD    4(R9), Z24
-	VPBROADCASTD    12(R9), Z25
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    4(R11), Z24
+	VPBROADCASTD    12(R11), Z25
 	VPDPBUSD        Z22, Z24, Z0
 	VPDPBUSD        Z25, Z22, Z1
 	VPDPBUSD        Z23, Z24, Z6
 	VPDPBUSD        Z25, Z23, Z7
-	VPBROADCASTD    1028(R9), Z24
-	VPBROADCASTD    1036(R9), Z25
+	VPBROADCASTD    1028(R11), Z24
+	VPBROADCASTD    1036(R11), Z25
 	VPDPBUSD        Z22, Z24, Z2
 	VPDPBUSD        Z25, Z22, Z3
 	VPDPBUSD        Z23, Z24, Z8
 	VPDPBUSD        Z25, Z23, Z9
-	VPBROADCASTD    2052(R9), Z24
-	VPBROADCASTD    2060(R9), Z25
+	VPBROADCASTD    2052(R11), Z24
+	VPBROADCASTD    2060(R11), Z25
 	VPDPBUSD        Z22, Z24, Z4
 	VPDPBUSD        Z25, Z22, Z5
 	VPDPBUSD        Z23, Z24, Z10
@@ -11569,20 +12319,24 @@ slots_37:
 	VPSRLD          $0x04, Z19, Z23
 	VPTERNLOGD      $0xe2, Z21, Z15, Z23
 	VPANDD          Z14, Z23, Z23
-	VPBROADCASTD    16(R9), Z24
-	VPBROADCASTD    24(R9), Z25
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    16(R11), Z24
+	VPBROADCASTD    24(R11), Z25
 	VPDPBUSD        Z22, Z24, Z0
 	VPDPBUSD        Z25, Z22, Z1
 	VPDPBUSD        Z23, Z24, Z6
 	VPDPBUSD        Z25, Z23, Z7
-	VPBROADCASTD    1040(R9), Z24
-	VPBROADCASTD    1048(R9), Z25
+	VPBROADCASTD    1040(R11), Z24
+	VPBROADCASTD    1048(R11), Z25
 	VPDPBUSD        Z22, Z24, Z2
 	VPDPBUSD        Z25, Z22, Z3
 	VPDPBUSD        Z23, Z24, Z8
 	VPDPBUSD        Z25, Z23, Z9
-	VPBROADCASTD    2064(R9), Z24
-	VPBROADCASTD    2072(R9), Z25
+	VPBROADCASTD    2064(R11), Z24
+	VPBROADCASTD    2072(R11), Z25
 	VPDPBUSD        Z22, Z24, Z4
 	VPDPBUSD        Z25, Z22, Z5
 	VPDPBUSD        Z23, Z24, Z10
@@ -11595,28 +12349,32 @@ slots_37:
 	VPSRLD          $0x06, Z19, Z19
 	VPTERNLOGD      $0xe2, Z20, Z15, Z19
 	VPANDD          Z14, Z19, Z19
-	VPBROADCASTD    20(R9), Z20
-	VPBROADCASTD    28(R9), Z21
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    20(R11), Z20
+	VPBROADCASTD    28(R11), Z21
 	VPDPBUSD        Z18, Z20, Z0
 	VPDPBUSD        Z21, Z18, Z1
 	VPDPBUSD        Z19, Z20, Z6
 	VPDPBUSD        Z21, Z19, Z7
-	VPBROADCASTD    1044(R9), Z20
-	VPBROADCASTD    1052(R9), Z21
+	VPBROADCASTD    1044(R11), Z20
+	VPBROADCASTD    1052(R11), Z21
 	VPDPBUSD        Z18, Z20, Z2
 	VPDPBUSD        Z21, Z18, Z3
 	VPDPBUSD        Z19, Z20, Z8
 	VPDPBUSD        Z21, Z19, Z9
-	VPBROADCASTD    2068(R9), Z20
-	VPBROADCASTD    2076(R9), Z21
+	VPBROADCASTD    2068(R11), Z20
+	VPBROADCASTD    2076(R11), Z21
 	VPDPBUSD        Z18, Z20, Z4
 	VPDPBUSD        Z21, Z18, Z5
 	VPDPBUSD        Z19, Z20, Z10
 	VPDPBUSD        Z21, Z19, Z11
-	VBROADCASTI64X4 32(SI), Z18
-	VINSERTI64X4    $0x01, 32(SI)(BX*1), Z18, Z18
-	VBROADCASTI64X4 32(SI)(BX*2), Z19
-	VINSERTI64X4    $0x01, 32(SI)(R8*1), Z19, Z19
+	VBROADCASTI64X4 32(R9), Z18
+	VINSERTI64X4    $0x01, 32(R9)(BX*1), Z18, Z18
+	VBROADCASTI64X4 32(R9)(BX*2), Z19
+	VINSERTI64X4    $0x01, 32(R9)(R10*1), Z19, Z19
 	VPSHUFB         spread1<>+0(SB), Z16, Z16
 	VPSRLW          $0x04, Z16, Z20
 	VPTERNLOGD.BCST $0xe4, evenBytes<>+0(SB), Z20, Z16
@@ -11631,20 +12389,24 @@ slots_37:
 	VMOVDQA32       Z19, Z21
 	VPTERNLOGD      $0xe2, Z22, Z15, Z21
 	VPANDD          Z14, Z21, Z21
-	VPBROADCASTD    32(R9), Z22
-	VPBROADCASTD    40(R9), Z23
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    32(R11), Z22
+	VPBROADCASTD    40(R11), Z23
 	VPDPBUSD        Z20, Z22, Z0
 	VPDPBUSD        Z23, Z20, Z1
 	VPDPBUSD        Z21, Z22, Z6
 	VPDPBUSD        Z23, Z21, Z7
-	VPBROADCASTD    1056(R9), Z22
-	VPBROADCASTD    1064(R9), Z23
+	VPBROADCASTD    1056(R11), Z22
+	VPBROADCASTD    1064(R11), Z23
 	VPDPBUSD        Z20, Z22, Z2
 	VPDPBUSD        Z23, Z20, Z3
 	VPDPBUSD        Z21, Z22, Z8
 	VPDPBUSD        Z23, Z21, Z9
-	VPBROADCASTD    2080(R9), Z22
-	VPBROADCASTD    2088(R9), Z23
+	VPBROADCASTD    2080(R11), Z22
+	VPBROADCASTD    2088(R11), Z23
 	VPDPBUSD        Z20, Z22, Z4
 	VPDPBUSD        Z23, Z20, Z5
 	VPDPBUSD        Z21, Z22, Z10
@@ -11657,20 +12419,24 @@ slots_37:
 	VPSRLD          $0x02, Z19, Z21
 	VPTERNLOGD      $0xe2, Z22, Z15, Z21
 	VPANDD          Z14, Z21, Z21
-	VPBROADCASTD    36(R9), Z22
-	VPBROADCASTD    44(R9), Z23
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    36(R11), Z22
+	VPBROADCASTD    44(R11), Z23
 	VPDPBUSD        Z20, Z22, Z0
 	VPDPBUSD        Z23, Z20, Z1
 	VPDPBUSD        Z21, Z22, Z6
 	VPDPBUSD        Z23, Z21, Z7
-	VPBROADCASTD    1060(R9), Z22
-	VPBROADCASTD    1068(R9), Z23
+	VPBROADCASTD    1060(R11), Z22
+	VPBROADCASTD    1068(R11), Z23
 	VPDPBUSD        Z20, Z22, Z2
 	VPDPBUSD        Z23, Z20, Z3
 	VPDPBUSD        Z21, Z22, Z8
 	VPDPBUSD        Z23, Z21, Z9
-	VPBROADCASTD    2084(R9), Z22
-	VPBROADCASTD    2092(R9), Z23
+	VPBROADCASTD    2084(R11), Z22
+	VPBROADCASTD    2092(R11), Z23
 	VPDPBUSD        Z20, Z22, Z4
 	VPDPBUSD        Z23, Z20, Z5
 	VPDPBUSD        Z21, Z22, Z10
@@ -11681,20 +12447,24 @@ slots_37:
 	VPSRLD          $0x04, Z19, Z21
 	VPTERNLOGD      $0xe2, Z17, Z15, Z21
 	VPANDD          Z14, Z21, Z21
-	VPBROADCASTD    48(R9), Z22
-	VPBROADCASTD    56(R9), Z23
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    48(R11), Z22
+	VPBROADCASTD    56(R11), Z23
 	VPDPBUSD        Z20, Z22, Z0
 	VPDPBUSD        Z23, Z20, Z1
 	VPDPBUSD        Z21, Z22, Z6
 	VPDPBUSD        Z23, Z21, Z7
-	VPBROADCASTD    1072(R9), Z22
-	VPBROADCASTD    1080(R9), Z23
+	VPBROADCASTD    1072(R11), Z22
+	VPBROADCASTD    1080(R11), Z23
 	VPDPBUSD        Z20, Z22, Z2
 	VPDPBUSD        Z23, Z20, Z3
 	VPDPBUSD        Z21, Z22, Z8
 	VPDPBUSD        Z23, Z21, Z9
-	VPBROADCASTD    2096(R9), Z22
-	VPBROADCASTD    2104(R9), Z23
+	VPBROADCASTD    2096(R11), Z22
+	VPBROADCASTD    2104(R11), Z23
 	VPDPBUSD        Z20, Z22, Z4
 	VPDPBUSD        Z23, Z20, Z5
 	VPDPBUSD        Z21, Z22, Z10
@@ -11707,42 +12477,46 @@ slots_37:
 	VPSRLD          $0x06, Z19, Z17
 	VPTERNLOGD      $0xe2, Z16, Z15, Z17
 	VPANDD          Z14, Z17, Z17
-	VPBROADCASTD    52(R9), Z16
-	VPBROADCASTD    60(R9), Z19
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    52(R11), Z16
+	VPBROADCASTD    60(R11), Z19
 	VPDPBUSD        Z18, Z16, Z0
 	VPDPBUSD        Z19, Z18, Z1
 	VPDPBUSD        Z17, Z16, Z6
 	VPDPBUSD        Z19, Z17, Z7
-	VPBROADCASTD    1076(R9), Z16
-	VPBROADCASTD    1084(R9), Z19
+	VPBROADCASTD    1076(R11), Z16
+	VPBROADCASTD    1084(R11), Z19
 	VPDPBUSD        Z18, Z16, Z2
 	VPDPBUSD        Z19, Z18, Z3
 	VPDPBUSD        Z17, Z16, Z8
 	VPDPBUSD        Z19, Z17, Z9
-	VPBROADCASTD    2100(R9), Z16
-	VPBROADCASTD    2108(R9), Z19
+	VPBROADCASTD    2100(R11), Z16
+	VPBROADCASTD    2108(R11), Z19
 	VPDPBUSD        Z18, Z16, Z4
 	VPDPBUSD        Z19, Z18, Z5
 	VPDPBUSD        Z17, Z16, Z10
 	VPDPBUSD        Z19, Z17, Z11
-	ADDQ            $0x00000040, R9
-	ADDQ            $0x00000060, SI
-	SUBQ            $0x00000020, R10
+	ADDQ            $0x00000040, R11
+	ADDQ            $0x00000060, R9
+	SUBQ            $0x00000020, R12
 	JMP             slots_37
 
 slots_37_done:
-	MOVQ        dstStride+8(FP), SI
-	MOVQ        add+64(FP), R8
-	MOVQ        CX, R9
-	MOVL        $0x0000ffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
+	MOVQ        dstStride+8(FP), R9
+	MOVQ        add+64(FP), R10
+	MOVQ        CX, R11
+	MOVL        $0x0000ffff, R12
+	BZHIL       R11, R12, R12
+	KMOVW       R12, K1
 	VPSLLD      $0x08, Z1, Z1
 	VPADDD      Z1, Z0, Z0
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(DI), Z0, Z0
 	VADDPS.BCST -60(DI), Z0, Z0
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_130
 	VMOVUPS.Z   (AX), K1, Z1
 	VADDPS      Z0, Z1, Z0
@@ -11754,36 +12528,36 @@ store_130:
 	VCVTDQ2PS   Z2, Z2
 	VMULPS.BCST -56(DI), Z2, Z2
 	VADDPS.BCST -52(DI), Z2, Z2
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_131
-	VMOVUPS.Z   (AX)(SI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R9*1), K1, Z0
 	VADDPS      Z2, Z0, Z2
 
 store_131:
-	VMOVUPS     Z2, K1, (AX)(SI*1)
+	VMOVUPS     Z2, K1, (AX)(R9*1)
 	VPSLLD      $0x08, Z5, Z5
 	VPADDD      Z5, Z4, Z4
 	VCVTDQ2PS   Z4, Z4
 	VMULPS.BCST -48(DI), Z4, Z4
 	VADDPS.BCST -44(DI), Z4, Z4
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_132
-	VMOVUPS.Z   (AX)(SI*2), K1, Z0
+	VMOVUPS.Z   (AX)(R9*2), K1, Z0
 	VADDPS      Z4, Z0, Z4
 
 store_132:
-	VMOVUPS     Z4, K1, (AX)(SI*2)
-	MOVQ        CX, R9
-	SUBQ        $0x00000010, R9
-	MOVL        $0x0000ffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
+	VMOVUPS     Z4, K1, (AX)(R9*2)
+	MOVQ        CX, R11
+	SUBQ        $0x00000010, R11
+	MOVL        $0x0000ffff, R12
+	BZHIL       R11, R12, R12
+	KMOVW       R12, K1
 	VPSLLD      $0x08, Z7, Z7
 	VPADDD      Z7, Z6, Z6
 	VCVTDQ2PS   Z6, Z6
 	VMULPS.BCST -64(DI), Z6, Z6
 	VADDPS.BCST -60(DI), Z6, Z6
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_133
 	VMOVUPS.Z   64(AX), K1, Z0
 	VADDPS      Z6, Z0, Z6
@@ -11795,30 +12569,30 @@ store_133:
 	VCVTDQ2PS   Z8, Z8
 	VMULPS.BCST -56(DI), Z8, Z8
 	VADDPS.BCST -52(DI), Z8, Z8
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_134
-	VMOVUPS.Z   64(AX)(SI*1), K1, Z0
+	VMOVUPS.Z   64(AX)(R9*1), K1, Z0
 	VADDPS      Z8, Z0, Z8
 
 store_134:
-	VMOVUPS     Z8, K1, 64(AX)(SI*1)
+	VMOVUPS     Z8, K1, 64(AX)(R9*1)
 	VPSLLD      $0x08, Z11, Z11
 	VPADDD      Z11, Z10, Z10
 	VCVTDQ2PS   Z10, Z10
 	VMULPS.BCST -48(DI), Z10, Z10
 	VADDPS.BCST -44(DI), Z10, Z10
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_135
-	VMOVUPS.Z   64(AX)(SI*2), K1, Z0
+	VMOVUPS.Z   64(AX)(R9*2), K1, Z0
 	VADDPS      Z10, Z0, Z10
 
 store_135:
-	VMOVUPS Z10, K1, 64(AX)(SI*2)
+	VMOVUPS Z10, K1, 64(AX)(R9*2)
 	ADDQ    $0x00000080, AX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
+	ADDQ    BX, SI
+	ADDQ    BX, SI
+	ADDQ    BX, SI
+	ADDQ    BX, SI
 	SUBQ    $0x00000020, CX
 	JMP     octets_37
 
@@ -11826,11 +12600,11 @@ octets_37_done:
 octets_38:
 	CMPQ         CX, $0x00000001
 	JLT          octets_38_done
-	MOVQ         DX, SI
-	MOVQ         BX, R8
-	XORQ         R9, R9
+	MOVQ         SI, R9
+	MOVQ         BX, R10
+	XORQ         R11, R11
 	CMPQ         CX, $0x00000009
-	CMOVQLT      R9, R8
+	CMOVQLT      R11, R10
 	VPXORD       Z13, Z13, Z13
 	VMOVDQA32    Z13, Z0
 	VMOVDQA32    Z13, Z1
@@ -11838,18 +12612,18 @@ octets_38:
 	VMOVDQA32    Z13, Z3
 	VMOVDQA32    Z13, Z4
 	VMOVDQA32    Z13, Z5
-	MOVQ         DI, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         DI, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codes7070707<>+0(SB), Z6
 	VBROADCASTSS codes3030303<>+0(SB), Z7
 
 slots_38:
-	CMPQ            R10, $0x00000020
+	CMPQ            R12, $0x00000020
 	JLT             slots_38_done
-	VBROADCASTI64X4 64(SI), Z8
-	VINSERTI64X4    $0x01, 64(SI)(R8*1), Z8, Z8
-	VBROADCASTI64X4 (SI), Z9
-	VINSERTI64X4    $0x01, (SI)(R8*1), Z9, Z9
+	VBROADCASTI64X4 64(R9), Z8
+	VINSERTI64X4    $0x01, 64(R9)(R10*1), Z8, Z8
+	VBROADCASTI64X4 (R9), Z9
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z9, Z9
 	VPSHUFB         spread0<>+0(SB), Z8, Z10
 	VPSRLW          $0x04, Z10, Z11
 	VPTERNLOGD.BCST $0xe4, evenBytes<>+0(SB), Z11, Z10
@@ -11857,67 +12631,83 @@ slots_38:
 	VMOVDQA32       Z9, Z11
 	VPTERNLOGD      $0xe2, Z12, Z7, Z11
 	VPANDD          Z6, Z11, Z11
-	VPBROADCASTD    (R9), Z12
-	VPBROADCASTD    8(R9), Z14
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    (R11), Z12
+	VPBROADCASTD    8(R11), Z14
 	VPDPBUSD        Z11, Z12, Z0
 	VPDPBUSD        Z14, Z11, Z1
-	VPBROADCASTD    1024(R9), Z12
-	VPBROADCASTD    1032(R9), Z14
+	VPBROADCASTD    1024(R11), Z12
+	VPBROADCASTD    1032(R11), Z14
 	VPDPBUSD        Z11, Z12, Z2
 	VPDPBUSD        Z14, Z11, Z3
-	VPBROADCASTD    2048(R9), Z12
-	VPBROADCASTD    2056(R9), Z14
+	VPBROADCASTD    2048(R11), Z12
+	VPBROADCASTD    2056(R11), Z14
 	VPDPBUSD        Z11, Z12, Z4
 	VPDPBUSD        Z14, Z11, Z5
 	VPSLLD          $0x01, Z10, Z12
 	VPSRLD          $0x02, Z9, Z11
 	VPTERNLOGD      $0xe2, Z12, Z7, Z11
 	VPANDD          Z6, Z11, Z11
-	VPBROADCASTD    4(R9), Z12
-	VPBROADCASTD    12(R9), Z14
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    4(R11), Z12
+	VPBROADCASTD    12(R11), Z14
 	VPDPBUSD        Z11, Z12, Z0
 	VPDPBUSD        Z14, Z11, Z1
-	VPBROADCASTD    1028(R9), Z12
-	VPBROADCASTD    1036(R9), Z14
+	VPBROADCASTD    1028(R11), Z12
+	VPBROADCASTD    1036(R11), Z14
 	VPDPBUSD        Z11, Z12, Z2
 	VPDPBUSD        Z14, Z11, Z3
-	VPBROADCASTD    2052(R9), Z12
-	VPBROADCASTD    2060(R9), Z14
+	VPBROADCASTD    2052(R11), Z12
+	VPBROADCASTD    2060(R11), Z14
 	VPDPBUSD        Z11, Z12, Z4
 	VPDPBUSD        Z14, Z11, Z5
 	VPSRLD          $0x04, Z9, Z11
 	VPTERNLOGD      $0xe2, Z10, Z7, Z11
 	VPANDD          Z6, Z11, Z11
-	VPBROADCASTD    16(R9), Z12
-	VPBROADCASTD    24(R9), Z14
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    16(R11), Z12
+	VPBROADCASTD    24(R11), Z14
 	VPDPBUSD        Z11, Z12, Z0
 	VPDPBUSD        Z14, Z11, Z1
-	VPBROADCASTD    1040(R9), Z12
-	VPBROADCASTD    1048(R9), Z14
+	VPBROADCASTD    1040(R11), Z12
+	VPBROADCASTD    1048(R11), Z14
 	VPDPBUSD        Z11, Z12, Z2
 	VPDPBUSD        Z14, Z11, Z3
-	VPBROADCASTD    2064(R9), Z12
-	VPBROADCASTD    2072(R9), Z14
+	VPBROADCASTD    2064(R11), Z12
+	VPBROADCASTD    2072(R11), Z14
 	VPDPBUSD        Z11, Z12, Z4
 	VPDPBUSD        Z14, Z11, Z5
 	VPSRLD          $0x01, Z10, Z10
 	VPSRLD          $0x06, Z9, Z9
 	VPTERNLOGD      $0xe2, Z10, Z7, Z9
 	VPANDD          Z6, Z9, Z9
-	VPBROADCASTD    20(R9), Z10
-	VPBROADCASTD    28(R9), Z11
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    20(R11), Z10
+	VPBROADCASTD    28(R11), Z11
 	VPDPBUSD        Z9, Z10, Z0
 	VPDPBUSD        Z11, Z9, Z1
-	VPBROADCASTD    1044(R9), Z10
-	VPBROADCASTD    1052(R9), Z11
+	VPBROADCASTD    1044(R11), Z10
+	VPBROADCASTD    1052(R11), Z11
 	VPDPBUSD        Z9, Z10, Z2
 	VPDPBUSD        Z11, Z9, Z3
-	VPBROADCASTD    2068(R9), Z10
-	VPBROADCASTD    2076(R9), Z11
+	VPBROADCASTD    2068(R11), Z10
+	VPBROADCASTD    2076(R11), Z11
 	VPDPBUSD        Z9, Z10, Z4
 	VPDPBUSD        Z11, Z9, Z5
-	VBROADCASTI64X4 32(SI), Z9
-	VINSERTI64X4    $0x01, 32(SI)(R8*1), Z9, Z9
+	VBROADCASTI64X4 32(R9), Z9
+	VINSERTI64X4    $0x01, 32(R9)(R10*1), Z9, Z9
 	VPSHUFB         spread1<>+0(SB), Z8, Z8
 	VPSRLW          $0x04, Z8, Z10
 	VPTERNLOGD.BCST $0xe4, evenBytes<>+0(SB), Z10, Z8
@@ -11925,83 +12715,99 @@ slots_38:
 	VMOVDQA32       Z9, Z10
 	VPTERNLOGD      $0xe2, Z11, Z7, Z10
 	VPANDD          Z6, Z10, Z10
-	VPBROADCASTD    32(R9), Z11
-	VPBROADCASTD    40(R9), Z12
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    32(R11), Z11
+	VPBROADCASTD    40(R11), Z12
 	VPDPBUSD        Z10, Z11, Z0
 	VPDPBUSD        Z12, Z10, Z1
-	VPBROADCASTD    1056(R9), Z11
-	VPBROADCASTD    1064(R9), Z12
+	VPBROADCASTD    1056(R11), Z11
+	VPBROADCASTD    1064(R11), Z12
 	VPDPBUSD        Z10, Z11, Z2
 	VPDPBUSD        Z12, Z10, Z3
-	VPBROADCASTD    2080(R9), Z11
-	VPBROADCASTD    2088(R9), Z12
+	VPBROADCASTD    2080(R11), Z11
+	VPBROADCASTD    2088(R11), Z12
 	VPDPBUSD        Z10, Z11, Z4
 	VPDPBUSD        Z12, Z10, Z5
 	VPSLLD          $0x01, Z8, Z11
 	VPSRLD          $0x02, Z9, Z10
 	VPTERNLOGD      $0xe2, Z11, Z7, Z10
 	VPANDD          Z6, Z10, Z10
-	VPBROADCASTD    36(R9), Z11
-	VPBROADCASTD    44(R9), Z12
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    36(R11), Z11
+	VPBROADCASTD    44(R11), Z12
 	VPDPBUSD        Z10, Z11, Z0
 	VPDPBUSD        Z12, Z10, Z1
-	VPBROADCASTD    1060(R9), Z11
-	VPBROADCASTD    1068(R9), Z12
+	VPBROADCASTD    1060(R11), Z11
+	VPBROADCASTD    1068(R11), Z12
 	VPDPBUSD        Z10, Z11, Z2
 	VPDPBUSD        Z12, Z10, Z3
-	VPBROADCASTD    2084(R9), Z11
-	VPBROADCASTD    2092(R9), Z12
+	VPBROADCASTD    2084(R11), Z11
+	VPBROADCASTD    2092(R11), Z12
 	VPDPBUSD        Z10, Z11, Z4
 	VPDPBUSD        Z12, Z10, Z5
 	VPSRLD          $0x04, Z9, Z10
 	VPTERNLOGD      $0xe2, Z8, Z7, Z10
 	VPANDD          Z6, Z10, Z10
-	VPBROADCASTD    48(R9), Z11
-	VPBROADCASTD    56(R9), Z12
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    48(R11), Z11
+	VPBROADCASTD    56(R11), Z12
 	VPDPBUSD        Z10, Z11, Z0
 	VPDPBUSD        Z12, Z10, Z1
-	VPBROADCASTD    1072(R9), Z11
-	VPBROADCASTD    1080(R9), Z12
+	VPBROADCASTD    1072(R11), Z11
+	VPBROADCASTD    1080(R11), Z12
 	VPDPBUSD        Z10, Z11, Z2
 	VPDPBUSD        Z12, Z10, Z3
-	VPBROADCASTD    2096(R9), Z11
-	VPBROADCASTD    2104(R9), Z12
+	VPBROADCASTD    2096(R11), Z11
+	VPBROADCASTD    2104(R11), Z12
 	VPDPBUSD        Z10, Z11, Z4
 	VPDPBUSD        Z12, Z10, Z5
 	VPSRLD          $0x01, Z8, Z8
 	VPSRLD          $0x06, Z9, Z9
 	VPTERNLOGD      $0xe2, Z8, Z7, Z9
 	VPANDD          Z6, Z9, Z9
-	VPBROADCASTD    52(R9), Z8
-	VPBROADCASTD    60(R9), Z10
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    52(R11), Z8
+	VPBROADCASTD    60(R11), Z10
 	VPDPBUSD        Z9, Z8, Z0
 	VPDPBUSD        Z10, Z9, Z1
-	VPBROADCASTD    1076(R9), Z8
-	VPBROADCASTD    1084(R9), Z10
+	VPBROADCASTD    1076(R11), Z8
+	VPBROADCASTD    1084(R11), Z10
 	VPDPBUSD        Z9, Z8, Z2
 	VPDPBUSD        Z10, Z9, Z3
-	VPBROADCASTD    2100(R9), Z8
-	VPBROADCASTD    2108(R9), Z10
+	VPBROADCASTD    2100(R11), Z8
+	VPBROADCASTD    2108(R11), Z10
 	VPDPBUSD        Z9, Z8, Z4
 	VPDPBUSD        Z10, Z9, Z5
-	ADDQ            $0x00000040, R9
-	ADDQ            $0x00000060, SI
-	SUBQ            $0x00000020, R10
+	ADDQ            $0x00000040, R11
+	ADDQ            $0x00000060, R9
+	SUBQ            $0x00000020, R12
 	JMP             slots_38
 
 slots_38_done:
-	MOVQ        dstStride+8(FP), SI
-	MOVQ        add+64(FP), R8
-	MOVQ        CX, R9
-	MOVL        $0x0000ffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
+	MOVQ        dstStride+8(FP), R9
+	MOVQ        add+64(FP), R10
+	MOVQ        CX, R11
+	MOVL        $0x0000ffff, R12
+	BZHIL       R11, R12, R12
+	KMOVW       R12, K1
 	VPSLLD      $0x08, Z1, Z1
 	VPADDD      Z1, Z0, Z0
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(DI), Z0, Z0
 	VADDPS.BCST -60(DI), Z0, Z0
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_136
 	VMOVUPS.Z   (AX), K1, Z1
 	VADDPS      Z0, Z1, Z0
@@ -12013,28 +12819,28 @@ store_136:
 	VCVTDQ2PS   Z2, Z2
 	VMULPS.BCST -56(DI), Z2, Z2
 	VADDPS.BCST -52(DI), Z2, Z2
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_137
-	VMOVUPS.Z   (AX)(SI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R9*1), K1, Z0
 	VADDPS      Z2, Z0, Z2
 
 store_137:
-	VMOVUPS     Z2, K1, (AX)(SI*1)
+	VMOVUPS     Z2, K1, (AX)(R9*1)
 	VPSLLD      $0x08, Z5, Z5
 	VPADDD      Z5, Z4, Z4
 	VCVTDQ2PS   Z4, Z4
 	VMULPS.BCST -48(DI), Z4, Z4
 	VADDPS.BCST -44(DI), Z4, Z4
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_138
-	VMOVUPS.Z   (AX)(SI*2), K1, Z0
+	VMOVUPS.Z   (AX)(R9*2), K1, Z0
 	VADDPS      Z4, Z0, Z4
 
 store_138:
-	VMOVUPS Z4, K1, (AX)(SI*2)
+	VMOVUPS Z4, K1, (AX)(R9*2)
 	ADDQ    $0x00000040, AX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
+	ADDQ    BX, SI
+	ADDQ    BX, SI
 	SUBQ    $0x00000010, CX
 	JMP     octets_38
 
@@ -12042,9 +12848,9 @@ octets_38_done:
 	VZEROUPPER
 	RET
 
-// func groupBlock3x4VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
-// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, CMOV
-TEXT ·groupBlock3x4VNNI(SB), $4224-72
+// func groupBlock3x4VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, CMOV, MMX+
+TEXT ·groupBlock3x4VNNI(SB), $4224-88
 	MOVQ         x+16(FP), AX
 	MOVQ         xStride+24(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -12336,19 +13142,21 @@ nothing_20:
 nothing_done_20:
 	MOVQ   dst+0(FP), AX
 	MOVQ   lanes+56(FP), CX
-	LEAQ   (DI)(SI*4), DX
-	IMUL3Q $0x00000003, SI, BX
+	MOVQ   ahead+72(FP), DX
+	MOVQ   step+80(FP), BX
+	LEAQ   (DI)(SI*4), DI
+	IMUL3Q $0x00000003, SI, SI
 
 octets_39:
 	CMPQ         CX, $0x00000011
 	JLT          octets_39_done
-	MOVQ         DX, SI
-	MOVQ         BX, DI
-	XORQ         R9, R9
-	LEAQ         (BX)(BX*2), DI
-	LEAQ         (BX)(BX*1), R9
+	MOVQ         DI, R9
+	MOVQ         SI, R10
+	XORQ         R11, R11
+	LEAQ         (SI)(SI*2), R10
+	LEAQ         (SI)(SI*1), R11
 	CMPQ         CX, $0x00000019
-	CMOVQLT      R9, DI
+	CMOVQLT      R11, R10
 	VPXORD       Z14, Z14, Z14
 	VMOVDQA32    Z14, Z0
 	VMOVDQA32    Z14, Z1
@@ -12366,22 +13174,22 @@ octets_39:
 	VMOVDQA32    Z14, Z13
 	VMOVDQA32    Z14, Z16
 	VMOVDQA32    Z14, Z17
-	MOVQ         R8, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         R8, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codes7070707<>+0(SB), Z18
 	VBROADCASTSS codes3030303<>+0(SB), Z19
 
 slots_39:
-	CMPQ            R10, $0x00000020
+	CMPQ            R12, $0x00000020
 	JLT             slots_39_done
-	VBROADCASTI64X4 64(SI), Z20
-	VINSERTI64X4    $0x01, 64(SI)(BX*1), Z20, Z20
-	VBROADCASTI64X4 64(SI)(BX*2), Z21
-	VINSERTI64X4    $0x01, 64(SI)(DI*1), Z21, Z21
-	VBROADCASTI64X4 (SI), Z22
-	VINSERTI64X4    $0x01, (SI)(BX*1), Z22, Z22
-	VBROADCASTI64X4 (SI)(BX*2), Z23
-	VINSERTI64X4    $0x01, (SI)(DI*1), Z23, Z23
+	VBROADCASTI64X4 64(R9), Z20
+	VINSERTI64X4    $0x01, 64(R9)(SI*1), Z20, Z20
+	VBROADCASTI64X4 64(R9)(SI*2), Z21
+	VINSERTI64X4    $0x01, 64(R9)(R10*1), Z21, Z21
+	VBROADCASTI64X4 (R9), Z22
+	VINSERTI64X4    $0x01, (R9)(SI*1), Z22, Z22
+	VBROADCASTI64X4 (R9)(SI*2), Z23
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z23, Z23
 	VPSHUFB         spread0<>+0(SB), Z20, Z24
 	VPSRLW          $0x04, Z24, Z25
 	VPTERNLOGD.BCST $0xe4, evenBytes<>+0(SB), Z25, Z24
@@ -12396,26 +13204,30 @@ slots_39:
 	VMOVDQA32       Z23, Z27
 	VPTERNLOGD      $0xe2, Z28, Z19, Z27
 	VPANDD          Z18, Z27, Z27
-	VPBROADCASTD    (R9), Z28
-	VPBROADCASTD    8(R9), Z29
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    (R11), Z28
+	VPBROADCASTD    8(R11), Z29
 	VPDPBUSD        Z26, Z28, Z0
 	VPDPBUSD        Z29, Z26, Z1
 	VPDPBUSD        Z27, Z28, Z8
 	VPDPBUSD        Z29, Z27, Z9
-	VPBROADCASTD    1024(R9), Z28
-	VPBROADCASTD    1032(R9), Z29
+	VPBROADCASTD    1024(R11), Z28
+	VPBROADCASTD    1032(R11), Z29
 	VPDPBUSD        Z26, Z28, Z2
 	VPDPBUSD        Z29, Z26, Z3
 	VPDPBUSD        Z27, Z28, Z10
 	VPDPBUSD        Z29, Z27, Z11
-	VPBROADCASTD    2048(R9), Z28
-	VPBROADCASTD    2056(R9), Z29
+	VPBROADCASTD    2048(R11), Z28
+	VPBROADCASTD    2056(R11), Z29
 	VPDPBUSD        Z26, Z28, Z4
 	VPDPBUSD        Z29, Z26, Z5
 	VPDPBUSD        Z27, Z28, Z12
 	VPDPBUSD        Z29, Z27, Z13
-	VPBROADCASTD    3072(R9), Z28
-	VPBROADCASTD    3080(R9), Z29
+	VPBROADCASTD    3072(R11), Z28
+	VPBROADCASTD    3080(R11), Z29
 	VPDPBUSD        Z26, Z28, Z6
 	VPDPBUSD        Z29, Z26, Z7
 	VPDPBUSD        Z27, Z28, Z16
@@ -12428,26 +13240,30 @@ slots_39:
 	VPSRLD          $0x02, Z23, Z27
 	VPTERNLOGD      $0xe2, Z28, Z19, Z27
 	VPANDD          Z18, Z27, Z27
-	VPBROADCASTD    4(R9), Z28
-	VPBROADCASTD    12(R9), Z29
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    4(R11), Z28
+	VPBROADCASTD    12(R11), Z29
 	VPDPBUSD        Z26, Z28, Z0
 	VPDPBUSD        Z29, Z26, Z1
 	VPDPBUSD        Z27, Z28, Z8
 	VPDPBUSD        Z29, Z27, Z9
-	VPBROADCASTD    1028(R9), Z28
-	VPBROADCASTD    1036(R9), Z29
+	VPBROADCASTD    1028(R11), Z28
+	VPBROADCASTD    1036(R11), Z29
 	VPDPBUSD        Z26, Z28, Z2
 	VPDPBUSD        Z29, Z26, Z3
 	VPDPBUSD        Z27, Z28, Z10
 	VPDPBUSD        Z29, Z27, Z11
-	VPBROADCASTD    2052(R9), Z28
-	VPBROADCASTD    2060(R9), Z29
+	VPBROADCASTD    2052(R11), Z28
+	VPBROADCASTD    2060(R11), Z29
 	VPDPBUSD        Z26, Z28, Z4
 	VPDPBUSD        Z29, Z26, Z5
 	VPDPBUSD        Z27, Z28, Z12
 	VPDPBUSD        Z29, Z27, Z13
-	VPBROADCASTD    3076(R9), Z28
-	VPBROADCASTD    3084(R9), Z29
+	VPBROADCASTD    3076(R11), Z28
+	VPBROADCASTD    3084(R11), Z29
 	VPDPBUSD        Z26, Z28, Z6
 	VPDPBUSD        Z29, Z26, Z7
 	VPDPBUSD        Z27, Z28, Z16
@@ -12458,26 +13274,30 @@ slots_39:
 	VPSRLD          $0x04, Z23, Z27
 	VPTERNLOGD      $0xe2, Z25, Z19, Z27
 	VPANDD          Z18, Z27, Z27
-	VPBROADCASTD    16(R9), Z28
-	VPBROADCASTD    24(R9), Z29
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    16(R11), Z28
+	VPBROADCASTD    24(R11), Z29
 	VPDPBUSD        Z26, Z28, Z0
 	VPDPBUSD        Z29, Z26, Z1
 	VPDPBUSD        Z27, Z28, Z8
 	VPDPBUSD        Z29, Z27, Z9
-	VPBROADCASTD    1040(R9), Z28
-	VPBROADCASTD    1048(R9), Z29
+	VPBROADCASTD    1040(R11), Z28
+	VPBROADCASTD    1048(R11), Z29
 	VPDPBUSD        Z26, Z28, Z2
 	VPDPBUSD        Z29, Z26, Z3
 	VPDPBUSD        Z27, Z28, Z10
 	VPDPBUSD        Z29, Z27, Z11
-	VPBROADCASTD    2064(R9), Z28
-	VPBROADCASTD    2072(R9), Z29
+	VPBROADCASTD    2064(R11), Z28
+	VPBROADCASTD    2072(R11), Z29
 	VPDPBUSD        Z26, Z28, Z4
 	VPDPBUSD        Z29, Z26, Z5
 	VPDPBUSD        Z27, Z28, Z12
 	VPDPBUSD        Z29, Z27, Z13
-	VPBROADCASTD    3088(R9), Z28
-	VPBROADCASTD    3096(R9), Z29
+	VPBROADCASTD    3088(R11), Z28
+	VPBROADCASTD    3096(R11), Z29
 	VPDPBUSD        Z26, Z28, Z6
 	VPDPBUSD        Z29, Z26, Z7
 	VPDPBUSD        Z27, Z28, Z16
@@ -12490,34 +13310,38 @@ slots_39:
 	VPSRLD          $0x06, Z23, Z23
 	VPTERNLOGD      $0xe2, Z24, Z19, Z23
 	VPANDD          Z18, Z23, Z23
-	VPBROADCASTD    20(R9), Z24
-	VPBROADCASTD    28(R9), Z25
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    20(R11), Z24
+	VPBROADCASTD    28(R11), Z25
 	VPDPBUSD        Z22, Z24, Z0
 	VPDPBUSD        Z25, Z22, Z1
 	VPDPBUSD        Z23, Z24, Z8
 	VPDPBUSD        Z25, Z23, Z9
-	VPBROADCASTD    1044(R9), Z24
-	VPBROADCASTD    1052(R9), Z25
+	VPBROADCASTD    1044(R11), Z24
+	VPBROADCASTD    1052(R11), Z25
 	VPDPBUSD        Z22, Z24, Z2
 	VPDPBUSD        Z25, Z22, Z3
 	VPDPBUSD        Z23, Z24, Z10
 	VPDPBUSD        Z25, Z23, Z11
-	VPBROADCASTD    2068(R9), Z24
-	VPBROADCASTD    2076(R9), Z25
+	VPBROADCASTD    2068(R11), Z24
+	VPBROADCASTD    2076(R11), Z25
 	VPDPBUSD        Z22, Z24, Z4
 	VPDPBUSD        Z25, Z22, Z5
 	VPDPBUSD        Z23, Z24, Z12
 	VPDPBUSD        Z25, Z23, Z13
-	VPBROADCASTD    3092(R9), Z24
-	VPBROADCASTD    3100(R9), Z25
+	VPBROADCASTD    3092(R11), Z24
+	VPBROADCASTD    3100(R11), Z25
 	VPDPBUSD        Z22, Z24, Z6
 	VPDPBUSD        Z25, Z22, Z7
 	VPDPBUSD        Z23, Z24, Z16
 	VPDPBUSD        Z25, Z23, Z17
-	VBROADCASTI64X4 32(SI), Z22
-	VINSERTI64X4    $0x01, 32(SI)(BX*1), Z22, Z22
-	VBROADCASTI64X4 32(SI)(BX*2), Z23
-	VINSERTI64X4    $0x01, 32(SI)(DI*1), Z23, Z23
+	VBROADCASTI64X4 32(R9), Z22
+	VINSERTI64X4    $0x01, 32(R9)(SI*1), Z22, Z22
+	VBROADCASTI64X4 32(R9)(SI*2), Z23
+	VINSERTI64X4    $0x01, 32(R9)(R10*1), Z23, Z23
 	VPSHUFB         spread1<>+0(SB), Z20, Z20
 	VPSRLW          $0x04, Z20, Z24
 	VPTERNLOGD.BCST $0xe4, evenBytes<>+0(SB), Z24, Z20
@@ -12532,26 +13356,30 @@ slots_39:
 	VMOVDQA32       Z23, Z25
 	VPTERNLOGD      $0xe2, Z26, Z19, Z25
 	VPANDD          Z18, Z25, Z25
-	VPBROADCASTD    32(R9), Z26
-	VPBROADCASTD    40(R9), Z27
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    32(R11), Z26
+	VPBROADCASTD    40(R11), Z27
 	VPDPBUSD        Z24, Z26, Z0
 	VPDPBUSD        Z27, Z24, Z1
 	VPDPBUSD        Z25, Z26, Z8
 	VPDPBUSD        Z27, Z25, Z9
-	VPBROADCASTD    1056(R9), Z26
-	VPBROADCASTD    1064(R9), Z27
+	VPBROADCASTD    1056(R11), Z26
+	VPBROADCASTD    1064(R11), Z27
 	VPDPBUSD        Z24, Z26, Z2
 	VPDPBUSD        Z27, Z24, Z3
 	VPDPBUSD        Z25, Z26, Z10
 	VPDPBUSD        Z27, Z25, Z11
-	VPBROADCASTD    2080(R9), Z26
-	VPBROADCASTD    2088(R9), Z27
+	VPBROADCASTD    2080(R11), Z26
+	VPBROADCASTD    2088(R11), Z27
 	VPDPBUSD        Z24, Z26, Z4
 	VPDPBUSD        Z27, Z24, Z5
 	VPDPBUSD        Z25, Z26, Z12
 	VPDPBUSD        Z27, Z25, Z13
-	VPBROADCASTD    3104(R9), Z26
-	VPBROADCASTD    3112(R9), Z27
+	VPBROADCASTD    3104(R11), Z26
+	VPBROADCASTD    3112(R11), Z27
 	VPDPBUSD        Z24, Z26, Z6
 	VPDPBUSD        Z27, Z24, Z7
 	VPDPBUSD        Z25, Z26, Z16
@@ -12564,26 +13392,30 @@ slots_39:
 	VPSRLD          $0x02, Z23, Z25
 	VPTERNLOGD      $0xe2, Z26, Z19, Z25
 	VPANDD          Z18, Z25, Z25
-	VPBROADCASTD    36(R9), Z26
-	VPBROADCASTD    44(R9), Z27
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    36(R11), Z26
+	VPBROADCASTD    44(R11), Z27
 	VPDPBUSD        Z24, Z26, Z0
 	VPDPBUSD        Z27, Z24, Z1
 	VPDPBUSD        Z25, Z26, Z8
 	VPDPBUSD        Z27, Z25, Z9
-	VPBROADCASTD    1060(R9), Z26
-	VPBROADCASTD    1068(R9), Z27
+	VPBROADCASTD    1060(R11), Z26
+	VPBROADCASTD    1068(R11), Z27
 	VPDPBUSD        Z24, Z26, Z2
 	VPDPBUSD        Z27, Z24, Z3
 	VPDPBUSD        Z25, Z26, Z10
 	VPDPBUSD        Z27, Z25, Z11
-	VPBROADCASTD    2084(R9), Z26
-	VPBROADCASTD    2092(R9), Z27
+	VPBROADCASTD    2084(R11), Z26
+	VPBROADCASTD    2092(R11), Z27
 	VPDPBUSD        Z24, Z26, Z4
 	VPDPBUSD        Z27, Z24, Z5
 	VPDPBUSD        Z25, Z26, Z12
 	VPDPBUSD        Z27, Z25, Z13
-	VPBROADCASTD    3108(R9), Z26
-	VPBROADCASTD    3116(R9), Z27
+	VPBROADCASTD    3108(R11), Z26
+	VPBROADCASTD    3116(R11), Z27
 	VPDPBUSD        Z24, Z26, Z6
 	VPDPBUSD        Z27, Z24, Z7
 	VPDPBUSD        Z25, Z26, Z16
@@ -12594,26 +13426,30 @@ slots_39:
 	VPSRLD          $0x04, Z23, Z25
 	VPTERNLOGD      $0xe2, Z21, Z19, Z25
 	VPANDD          Z18, Z25, Z25
-	VPBROADCASTD    48(R9), Z26
-	VPBROADCASTD    56(R9), Z27
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    48(R11), Z26
+	VPBROADCASTD    56(R11), Z27
 	VPDPBUSD        Z24, Z26, Z0
 	VPDPBUSD        Z27, Z24, Z1
 	VPDPBUSD        Z25, Z26, Z8
 	VPDPBUSD        Z27, Z25, Z9
-	VPBROADCASTD    1072(R9), Z26
-	VPBROADCASTD    1080(R9), Z27
+	VPBROADCASTD    1072(R11), Z26
+	VPBROADCASTD    1080(R11), Z27
 	VPDPBUSD        Z24, Z26, Z2
 	VPDPBUSD        Z27, Z24, Z3
 	VPDPBUSD        Z25, Z26, Z10
 	VPDPBUSD        Z27, Z25, Z11
-	VPBROADCASTD    2096(R9), Z26
-	VPBROADCASTD    2104(R9), Z27
+	VPBROADCASTD    2096(R11), Z26
+	VPBROADCASTD    2104(R11), Z27
 	VPDPBUSD        Z24, Z26, Z4
 	VPDPBUSD        Z27, Z24, Z5
 	VPDPBUSD        Z25, Z26, Z12
 	VPDPBUSD        Z27, Z25, Z13
-	VPBROADCASTD    3120(R9), Z26
-	VPBROADCASTD    3128(R9), Z27
+	VPBROADCASTD    3120(R11), Z26
+	VPBROADCASTD    3128(R11), Z27
 	VPDPBUSD        Z24, Z26, Z6
 	VPDPBUSD        Z27, Z24, Z7
 	VPDPBUSD        Z25, Z26, Z16
@@ -12626,49 +13462,53 @@ slots_39:
 	VPSRLD          $0x06, Z23, Z21
 	VPTERNLOGD      $0xe2, Z20, Z19, Z21
 	VPANDD          Z18, Z21, Z21
-	VPBROADCASTD    52(R9), Z20
-	VPBROADCASTD    60(R9), Z23
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    52(R11), Z20
+	VPBROADCASTD    60(R11), Z23
 	VPDPBUSD        Z22, Z20, Z0
 	VPDPBUSD        Z23, Z22, Z1
 	VPDPBUSD        Z21, Z20, Z8
 	VPDPBUSD        Z23, Z21, Z9
-	VPBROADCASTD    1076(R9), Z20
-	VPBROADCASTD    1084(R9), Z23
+	VPBROADCASTD    1076(R11), Z20
+	VPBROADCASTD    1084(R11), Z23
 	VPDPBUSD        Z22, Z20, Z2
 	VPDPBUSD        Z23, Z22, Z3
 	VPDPBUSD        Z21, Z20, Z10
 	VPDPBUSD        Z23, Z21, Z11
-	VPBROADCASTD    2100(R9), Z20
-	VPBROADCASTD    2108(R9), Z23
+	VPBROADCASTD    2100(R11), Z20
+	VPBROADCASTD    2108(R11), Z23
 	VPDPBUSD        Z22, Z20, Z4
 	VPDPBUSD        Z23, Z22, Z5
 	VPDPBUSD        Z21, Z20, Z12
 	VPDPBUSD        Z23, Z21, Z13
-	VPBROADCASTD    3124(R9), Z20
-	VPBROADCASTD    3132(R9), Z23
+	VPBROADCASTD    3124(R11), Z20
+	VPBROADCASTD    3132(R11), Z23
 	VPDPBUSD        Z22, Z20, Z6
 	VPDPBUSD        Z23, Z22, Z7
 	VPDPBUSD        Z21, Z20, Z16
 	VPDPBUSD        Z23, Z21, Z17
-	ADDQ            $0x00000040, R9
-	ADDQ            $0x00000060, SI
-	SUBQ            $0x00000020, R10
+	ADDQ            $0x00000040, R11
+	ADDQ            $0x00000060, R9
+	SUBQ            $0x00000020, R12
 	JMP             slots_39
 
 slots_39_done:
-	MOVQ        dstStride+8(FP), SI
-	LEAQ        (SI)(SI*2), DI
-	MOVQ        add+64(FP), R9
-	MOVQ        CX, R10
-	MOVL        $0x0000ffff, R11
-	BZHIL       R10, R11, R11
-	KMOVW       R11, K1
+	MOVQ        dstStride+8(FP), R9
+	LEAQ        (R9)(R9*2), R10
+	MOVQ        add+64(FP), R11
+	MOVQ        CX, R12
+	MOVL        $0x0000ffff, R13
+	BZHIL       R12, R13, R13
+	KMOVW       R13, K1
 	VPSLLD      $0x08, Z1, Z1
 	VPADDD      Z1, Z0, Z0
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(R8), Z0, Z0
 	VADDPS.BCST -60(R8), Z0, Z0
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_139
 	VMOVUPS.Z   (AX), K1, Z1
 	VADDPS      Z0, Z1, Z0
@@ -12680,48 +13520,48 @@ store_139:
 	VCVTDQ2PS   Z2, Z2
 	VMULPS.BCST -56(R8), Z2, Z2
 	VADDPS.BCST -52(R8), Z2, Z2
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_140
-	VMOVUPS.Z   (AX)(SI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R9*1), K1, Z0
 	VADDPS      Z2, Z0, Z2
 
 store_140:
-	VMOVUPS     Z2, K1, (AX)(SI*1)
+	VMOVUPS     Z2, K1, (AX)(R9*1)
 	VPSLLD      $0x08, Z5, Z5
 	VPADDD      Z5, Z4, Z4
 	VCVTDQ2PS   Z4, Z4
 	VMULPS.BCST -48(R8), Z4, Z4
 	VADDPS.BCST -44(R8), Z4, Z4
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_141
-	VMOVUPS.Z   (AX)(SI*2), K1, Z0
+	VMOVUPS.Z   (AX)(R9*2), K1, Z0
 	VADDPS      Z4, Z0, Z4
 
 store_141:
-	VMOVUPS     Z4, K1, (AX)(SI*2)
+	VMOVUPS     Z4, K1, (AX)(R9*2)
 	VPSLLD      $0x08, Z7, Z7
 	VPADDD      Z7, Z6, Z6
 	VCVTDQ2PS   Z6, Z6
 	VMULPS.BCST -40(R8), Z6, Z6
 	VADDPS.BCST -36(R8), Z6, Z6
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_142
-	VMOVUPS.Z   (AX)(DI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R10*1), K1, Z0
 	VADDPS      Z6, Z0, Z6
 
 store_142:
-	VMOVUPS     Z6, K1, (AX)(DI*1)
-	MOVQ        CX, R10
-	SUBQ        $0x00000010, R10
-	MOVL        $0x0000ffff, R11
-	BZHIL       R10, R11, R11
-	KMOVW       R11, K1
+	VMOVUPS     Z6, K1, (AX)(R10*1)
+	MOVQ        CX, R12
+	SUBQ        $0x00000010, R12
+	MOVL        $0x0000ffff, R13
+	BZHIL       R12, R13, R13
+	KMOVW       R13, K1
 	VPSLLD      $0x08, Z9, Z9
 	VPADDD      Z9, Z8, Z8
 	VCVTDQ2PS   Z8, Z8
 	VMULPS.BCST -64(R8), Z8, Z8
 	VADDPS.BCST -60(R8), Z8, Z8
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_143
 	VMOVUPS.Z   64(AX), K1, Z0
 	VADDPS      Z8, Z0, Z8
@@ -12733,42 +13573,42 @@ store_143:
 	VCVTDQ2PS   Z10, Z10
 	VMULPS.BCST -56(R8), Z10, Z10
 	VADDPS.BCST -52(R8), Z10, Z10
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_144
-	VMOVUPS.Z   64(AX)(SI*1), K1, Z0
+	VMOVUPS.Z   64(AX)(R9*1), K1, Z0
 	VADDPS      Z10, Z0, Z10
 
 store_144:
-	VMOVUPS     Z10, K1, 64(AX)(SI*1)
+	VMOVUPS     Z10, K1, 64(AX)(R9*1)
 	VPSLLD      $0x08, Z13, Z13
 	VPADDD      Z13, Z12, Z12
 	VCVTDQ2PS   Z12, Z12
 	VMULPS.BCST -48(R8), Z12, Z12
 	VADDPS.BCST -44(R8), Z12, Z12
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_145
-	VMOVUPS.Z   64(AX)(SI*2), K1, Z0
+	VMOVUPS.Z   64(AX)(R9*2), K1, Z0
 	VADDPS      Z12, Z0, Z12
 
 store_145:
-	VMOVUPS     Z12, K1, 64(AX)(SI*2)
+	VMOVUPS     Z12, K1, 64(AX)(R9*2)
 	VPSLLD      $0x08, Z17, Z17
 	VPADDD      Z17, Z16, Z16
 	VCVTDQ2PS   Z16, Z16
 	VMULPS.BCST -40(R8), Z16, Z16
 	VADDPS.BCST -36(R8), Z16, Z16
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_146
-	VMOVUPS.Z   64(AX)(DI*1), K1, Z0
+	VMOVUPS.Z   64(AX)(R10*1), K1, Z0
 	VADDPS      Z16, Z0, Z16
 
 store_146:
-	VMOVUPS Z16, K1, 64(AX)(DI*1)
+	VMOVUPS Z16, K1, 64(AX)(R10*1)
 	ADDQ    $0x00000080, AX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
+	ADDQ    SI, DI
+	ADDQ    SI, DI
+	ADDQ    SI, DI
+	ADDQ    SI, DI
 	SUBQ    $0x00000020, CX
 	JMP     octets_39
 
@@ -12776,11 +13616,11 @@ octets_39_done:
 octets_40:
 	CMPQ         CX, $0x00000001
 	JLT          octets_40_done
-	MOVQ         DX, SI
-	MOVQ         BX, DI
-	XORQ         R9, R9
+	MOVQ         DI, R9
+	MOVQ         SI, R10
+	XORQ         R11, R11
 	CMPQ         CX, $0x00000009
-	CMOVQLT      R9, DI
+	CMOVQLT      R11, R10
 	VPXORD       Z15, Z15, Z15
 	VMOVDQA32    Z15, Z0
 	VMOVDQA32    Z15, Z1
@@ -12790,18 +13630,18 @@ octets_40:
 	VMOVDQA32    Z15, Z5
 	VMOVDQA32    Z15, Z6
 	VMOVDQA32    Z15, Z7
-	MOVQ         R8, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         R8, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codes7070707<>+0(SB), Z8
 	VBROADCASTSS codes3030303<>+0(SB), Z9
 
 slots_40:
-	CMPQ            R10, $0x00000020
+	CMPQ            R12, $0x00000020
 	JLT             slots_40_done
-	VBROADCASTI64X4 64(SI), Z10
-	VINSERTI64X4    $0x01, 64(SI)(DI*1), Z10, Z10
-	VBROADCASTI64X4 (SI), Z11
-	VINSERTI64X4    $0x01, (SI)(DI*1), Z11, Z11
+	VBROADCASTI64X4 64(R9), Z10
+	VINSERTI64X4    $0x01, 64(R9)(R10*1), Z10, Z10
+	VBROADCASTI64X4 (R9), Z11
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z11, Z11
 	VPSHUFB         spread0<>+0(SB), Z10, Z12
 	VPSRLW          $0x04, Z12, Z13
 	VPTERNLOGD.BCST $0xe4, evenBytes<>+0(SB), Z13, Z12
@@ -12809,83 +13649,99 @@ slots_40:
 	VMOVDQA32       Z11, Z13
 	VPTERNLOGD      $0xe2, Z14, Z9, Z13
 	VPANDD          Z8, Z13, Z13
-	VPBROADCASTD    (R9), Z14
-	VPBROADCASTD    8(R9), Z16
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    (R11), Z14
+	VPBROADCASTD    8(R11), Z16
 	VPDPBUSD        Z13, Z14, Z0
 	VPDPBUSD        Z16, Z13, Z1
-	VPBROADCASTD    1024(R9), Z14
-	VPBROADCASTD    1032(R9), Z16
+	VPBROADCASTD    1024(R11), Z14
+	VPBROADCASTD    1032(R11), Z16
 	VPDPBUSD        Z13, Z14, Z2
 	VPDPBUSD        Z16, Z13, Z3
-	VPBROADCASTD    2048(R9), Z14
-	VPBROADCASTD    2056(R9), Z16
+	VPBROADCASTD    2048(R11), Z14
+	VPBROADCASTD    2056(R11), Z16
 	VPDPBUSD        Z13, Z14, Z4
 	VPDPBUSD        Z16, Z13, Z5
-	VPBROADCASTD    3072(R9), Z14
-	VPBROADCASTD    3080(R9), Z16
+	VPBROADCASTD    3072(R11), Z14
+	VPBROADCASTD    3080(R11), Z16
 	VPDPBUSD        Z13, Z14, Z6
 	VPDPBUSD        Z16, Z13, Z7
 	VPSLLD          $0x01, Z12, Z14
 	VPSRLD          $0x02, Z11, Z13
 	VPTERNLOGD      $0xe2, Z14, Z9, Z13
 	VPANDD          Z8, Z13, Z13
-	VPBROADCASTD    4(R9), Z14
-	VPBROADCASTD    12(R9), Z16
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    4(R11), Z14
+	VPBROADCASTD    12(R11), Z16
 	VPDPBUSD        Z13, Z14, Z0
 	VPDPBUSD        Z16, Z13, Z1
-	VPBROADCASTD    1028(R9), Z14
-	VPBROADCASTD    1036(R9), Z16
+	VPBROADCASTD    1028(R11), Z14
+	VPBROADCASTD    1036(R11), Z16
 	VPDPBUSD        Z13, Z14, Z2
 	VPDPBUSD        Z16, Z13, Z3
-	VPBROADCASTD    2052(R9), Z14
-	VPBROADCASTD    2060(R9), Z16
+	VPBROADCASTD    2052(R11), Z14
+	VPBROADCASTD    2060(R11), Z16
 	VPDPBUSD        Z13, Z14, Z4
 	VPDPBUSD        Z16, Z13, Z5
-	VPBROADCASTD    3076(R9), Z14
-	VPBROADCASTD    3084(R9), Z16
+	VPBROADCASTD    3076(R11), Z14
+	VPBROADCASTD    3084(R11), Z16
 	VPDPBUSD        Z13, Z14, Z6
 	VPDPBUSD        Z16, Z13, Z7
 	VPSRLD          $0x04, Z11, Z13
 	VPTERNLOGD      $0xe2, Z12, Z9, Z13
 	VPANDD          Z8, Z13, Z13
-	VPBROADCASTD    16(R9), Z14
-	VPBROADCASTD    24(R9), Z16
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    16(R11), Z14
+	VPBROADCASTD    24(R11), Z16
 	VPDPBUSD        Z13, Z14, Z0
 	VPDPBUSD        Z16, Z13, Z1
-	VPBROADCASTD    1040(R9), Z14
-	VPBROADCASTD    1048(R9), Z16
+	VPBROADCASTD    1040(R11), Z14
+	VPBROADCASTD    1048(R11), Z16
 	VPDPBUSD        Z13, Z14, Z2
 	VPDPBUSD        Z16, Z13, Z3
-	VPBROADCASTD    2064(R9), Z14
-	VPBROADCASTD    2072(R9), Z16
+	VPBROADCASTD    2064(R11), Z14
+	VPBROADCASTD    2072(R11), Z16
 	VPDPBUSD        Z13, Z14, Z4
 	VPDPBUSD        Z16, Z13, Z5
-	VPBROADCASTD    3088(R9), Z14
-	VPBROADCASTD    3096(R9), Z16
+	VPBROADCASTD    3088(R11), Z14
+	VPBROADCASTD    3096(R11), Z16
 	VPDPBUSD        Z13, Z14, Z6
 	VPDPBUSD        Z16, Z13, Z7
 	VPSRLD          $0x01, Z12, Z12
 	VPSRLD          $0x06, Z11, Z11
 	VPTERNLOGD      $0xe2, Z12, Z9, Z11
 	VPANDD          Z8, Z11, Z11
-	VPBROADCASTD    20(R9), Z12
-	VPBROADCASTD    28(R9), Z13
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    20(R11), Z12
+	VPBROADCASTD    28(R11), Z13
 	VPDPBUSD        Z11, Z12, Z0
 	VPDPBUSD        Z13, Z11, Z1
-	VPBROADCASTD    1044(R9), Z12
-	VPBROADCASTD    1052(R9), Z13
+	VPBROADCASTD    1044(R11), Z12
+	VPBROADCASTD    1052(R11), Z13
 	VPDPBUSD        Z11, Z12, Z2
 	VPDPBUSD        Z13, Z11, Z3
-	VPBROADCASTD    2068(R9), Z12
-	VPBROADCASTD    2076(R9), Z13
+	VPBROADCASTD    2068(R11), Z12
+	VPBROADCASTD    2076(R11), Z13
 	VPDPBUSD        Z11, Z12, Z4
 	VPDPBUSD        Z13, Z11, Z5
-	VPBROADCASTD    3092(R9), Z12
-	VPBROADCASTD    3100(R9), Z13
+	VPBROADCASTD    3092(R11), Z12
+	VPBROADCASTD    3100(R11), Z13
 	VPDPBUSD        Z11, Z12, Z6
 	VPDPBUSD        Z13, Z11, Z7
-	VBROADCASTI64X4 32(SI), Z11
-	VINSERTI64X4    $0x01, 32(SI)(DI*1), Z11, Z11
+	VBROADCASTI64X4 32(R9), Z11
+	VINSERTI64X4    $0x01, 32(R9)(R10*1), Z11, Z11
 	VPSHUFB         spread1<>+0(SB), Z10, Z10
 	VPSRLW          $0x04, Z10, Z12
 	VPTERNLOGD.BCST $0xe4, evenBytes<>+0(SB), Z12, Z10
@@ -12893,100 +13749,116 @@ slots_40:
 	VMOVDQA32       Z11, Z12
 	VPTERNLOGD      $0xe2, Z13, Z9, Z12
 	VPANDD          Z8, Z12, Z12
-	VPBROADCASTD    32(R9), Z13
-	VPBROADCASTD    40(R9), Z14
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    32(R11), Z13
+	VPBROADCASTD    40(R11), Z14
 	VPDPBUSD        Z12, Z13, Z0
 	VPDPBUSD        Z14, Z12, Z1
-	VPBROADCASTD    1056(R9), Z13
-	VPBROADCASTD    1064(R9), Z14
+	VPBROADCASTD    1056(R11), Z13
+	VPBROADCASTD    1064(R11), Z14
 	VPDPBUSD        Z12, Z13, Z2
 	VPDPBUSD        Z14, Z12, Z3
-	VPBROADCASTD    2080(R9), Z13
-	VPBROADCASTD    2088(R9), Z14
+	VPBROADCASTD    2080(R11), Z13
+	VPBROADCASTD    2088(R11), Z14
 	VPDPBUSD        Z12, Z13, Z4
 	VPDPBUSD        Z14, Z12, Z5
-	VPBROADCASTD    3104(R9), Z13
-	VPBROADCASTD    3112(R9), Z14
+	VPBROADCASTD    3104(R11), Z13
+	VPBROADCASTD    3112(R11), Z14
 	VPDPBUSD        Z12, Z13, Z6
 	VPDPBUSD        Z14, Z12, Z7
 	VPSLLD          $0x01, Z10, Z13
 	VPSRLD          $0x02, Z11, Z12
 	VPTERNLOGD      $0xe2, Z13, Z9, Z12
 	VPANDD          Z8, Z12, Z12
-	VPBROADCASTD    36(R9), Z13
-	VPBROADCASTD    44(R9), Z14
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    36(R11), Z13
+	VPBROADCASTD    44(R11), Z14
 	VPDPBUSD        Z12, Z13, Z0
 	VPDPBUSD        Z14, Z12, Z1
-	VPBROADCASTD    1060(R9), Z13
-	VPBROADCASTD    1068(R9), Z14
+	VPBROADCASTD    1060(R11), Z13
+	VPBROADCASTD    1068(R11), Z14
 	VPDPBUSD        Z12, Z13, Z2
 	VPDPBUSD        Z14, Z12, Z3
-	VPBROADCASTD    2084(R9), Z13
-	VPBROADCASTD    2092(R9), Z14
+	VPBROADCASTD    2084(R11), Z13
+	VPBROADCASTD    2092(R11), Z14
 	VPDPBUSD        Z12, Z13, Z4
 	VPDPBUSD        Z14, Z12, Z5
-	VPBROADCASTD    3108(R9), Z13
-	VPBROADCASTD    3116(R9), Z14
+	VPBROADCASTD    3108(R11), Z13
+	VPBROADCASTD    3116(R11), Z14
 	VPDPBUSD        Z12, Z13, Z6
 	VPDPBUSD        Z14, Z12, Z7
 	VPSRLD          $0x04, Z11, Z12
 	VPTERNLOGD      $0xe2, Z10, Z9, Z12
 	VPANDD          Z8, Z12, Z12
-	VPBROADCASTD    48(R9), Z13
-	VPBROADCASTD    56(R9), Z14
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    48(R11), Z13
+	VPBROADCASTD    56(R11), Z14
 	VPDPBUSD        Z12, Z13, Z0
 	VPDPBUSD        Z14, Z12, Z1
-	VPBROADCASTD    1072(R9), Z13
-	VPBROADCASTD    1080(R9), Z14
+	VPBROADCASTD    1072(R11), Z13
+	VPBROADCASTD    1080(R11), Z14
 	VPDPBUSD        Z12, Z13, Z2
 	VPDPBUSD        Z14, Z12, Z3
-	VPBROADCASTD    2096(R9), Z13
-	VPBROADCASTD    2104(R9), Z14
+	VPBROADCASTD    2096(R11), Z13
+	VPBROADCASTD    2104(R11), Z14
 	VPDPBUSD        Z12, Z13, Z4
 	VPDPBUSD        Z14, Z12, Z5
-	VPBROADCASTD    3120(R9), Z13
-	VPBROADCASTD    3128(R9), Z14
+	VPBROADCASTD    3120(R11), Z13
+	VPBROADCASTD    3128(R11), Z14
 	VPDPBUSD        Z12, Z13, Z6
 	VPDPBUSD        Z14, Z12, Z7
 	VPSRLD          $0x01, Z10, Z10
 	VPSRLD          $0x06, Z11, Z11
 	VPTERNLOGD      $0xe2, Z10, Z9, Z11
 	VPANDD          Z8, Z11, Z11
-	VPBROADCASTD    52(R9), Z10
-	VPBROADCASTD    60(R9), Z12
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    52(R11), Z10
+	VPBROADCASTD    60(R11), Z12
 	VPDPBUSD        Z11, Z10, Z0
 	VPDPBUSD        Z12, Z11, Z1
-	VPBROADCASTD    1076(R9), Z10
-	VPBROADCASTD    1084(R9), Z12
+	VPBROADCASTD    1076(R11), Z10
+	VPBROADCASTD    1084(R11), Z12
 	VPDPBUSD        Z11, Z10, Z2
 	VPDPBUSD        Z12, Z11, Z3
-	VPBROADCASTD    2100(R9), Z10
-	VPBROADCASTD    2108(R9), Z12
+	VPBROADCASTD    2100(R11), Z10
+	VPBROADCASTD    2108(R11), Z12
 	VPDPBUSD        Z11, Z10, Z4
 	VPDPBUSD        Z12, Z11, Z5
-	VPBROADCASTD    3124(R9), Z10
-	VPBROADCASTD    3132(R9), Z12
+	VPBROADCASTD    3124(R11), Z10
+	VPBROADCASTD    3132(R11), Z12
 	VPDPBUSD        Z11, Z10, Z6
 	VPDPBUSD        Z12, Z11, Z7
-	ADDQ            $0x00000040, R9
-	ADDQ            $0x00000060, SI
-	SUBQ            $0x00000020, R10
+	ADDQ            $0x00000040, R11
+	ADDQ            $0x00000060, R9
+	SUBQ            $0x00000020, R12
 	JMP             slots_40
 
 slots_40_done:
-	MOVQ        dstStride+8(FP), SI
-	LEAQ        (SI)(SI*2), DI
-	MOVQ        add+64(FP), R9
-	MOVQ        CX, R10
-	MOVL        $0x0000ffff, R11
-	BZHIL       R10, R11, R11
-	KMOVW       R11, K1
+	MOVQ        dstStride+8(FP), R9
+	LEAQ        (R9)(R9*2), R10
+	MOVQ        add+64(FP), R11
+	MOVQ        CX, R12
+	MOVL        $0x0000ffff, R13
+	BZHIL       R12, R13, R13
+	KMOVW       R13, K1
 	VPSLLD      $0x08, Z1, Z1
 	VPADDD      Z1, Z0, Z0
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(R8), Z0, Z0
 	VADDPS.BCST -60(R8), Z0, Z0
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_147
 	VMOVUPS.Z   (AX), K1, Z1
 	VADDPS      Z0, Z1, Z0
@@ -12998,40 +13870,40 @@ store_147:
 	VCVTDQ2PS   Z2, Z2
 	VMULPS.BCST -56(R8), Z2, Z2
 	VADDPS.BCST -52(R8), Z2, Z2
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_148
-	VMOVUPS.Z   (AX)(SI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R9*1), K1, Z0
 	VADDPS      Z2, Z0, Z2
 
 store_148:
-	VMOVUPS     Z2, K1, (AX)(SI*1)
+	VMOVUPS     Z2, K1, (AX)(R9*1)
 	VPSLLD      $0x08, Z5, Z5
 	VPADDD      Z5, Z4, Z4
 	VCVTDQ2PS   Z4, Z4
 	VMULPS.BCST -48(R8), Z4, Z4
 	VADDPS.BCST -44(R8), Z4, Z4
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_149
-	VMOVUPS.Z   (AX)(SI*2), K1, Z0
+	VMOVUPS.Z   (AX)(R9*2), K1, Z0
 	VADDPS      Z4, Z0, Z4
 
 store_149:
-	VMOVUPS     Z4, K1, (AX)(SI*2)
+	VMOVUPS     Z4, K1, (AX)(R9*2)
 	VPSLLD      $0x08, Z7, Z7
 	VPADDD      Z7, Z6, Z6
 	VCVTDQ2PS   Z6, Z6
 	VMULPS.BCST -40(R8), Z6, Z6
 	VADDPS.BCST -36(R8), Z6, Z6
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_150
-	VMOVUPS.Z   (AX)(DI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R10*1), K1, Z0
 	VADDPS      Z6, Z0, Z6
 
 store_150:
-	VMOVUPS Z6, K1, (AX)(DI*1)
+	VMOVUPS Z6, K1, (AX)(R10*1)
 	ADDQ    $0x00000040, AX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
+	ADDQ    SI, DI
+	ADDQ    SI, DI
 	SUBQ    $0x00000010, CX
 	JMP     octets_40
 
@@ -13039,9 +13911,9 @@ octets_40_done:
 	VZEROUPPER
 	RET
 
-// func groupBlock4x1VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
-// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, CMOV
-TEXT ·groupBlock4x1VNNI(SB), $1152-72
+// func groupBlock4x1VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, CMOV, MMX+
+TEXT ·groupBlock4x1VNNI(SB), $1152-88
 	MOVQ         x+16(FP), AX
 	MOVQ         xStride+24(FP), CX
 	MOVQ         live+32(FP), CX
@@ -13165,39 +14037,45 @@ nothing_21:
 nothing_done_21:
 	MOVQ   dst+0(FP), AX
 	MOVQ   lanes+56(FP), CX
+	MOVQ   ahead+72(FP), DI
+	MOVQ   step+80(FP), R8
 	LEAQ   (BX)(DX*4), BX
 	IMUL3Q $0x00000004, DX, DX
 
 octets_41:
 	CMPQ         CX, $0x00000011
 	JLT          octets_41_done
-	MOVQ         BX, DI
-	MOVQ         DX, R8
-	XORQ         R9, R9
-	LEAQ         (DX)(DX*2), R8
-	LEAQ         (DX)(DX*1), R9
+	MOVQ         BX, R9
+	MOVQ         DX, R10
+	XORQ         R11, R11
+	LEAQ         (DX)(DX*2), R10
+	LEAQ         (DX)(DX*1), R11
 	CMPQ         CX, $0x00000019
-	CMOVQLT      R9, R8
+	CMOVQLT      R11, R10
 	VPXORD       Z7, Z7, Z7
 	VMOVDQA32    Z7, Z0
 	VMOVDQA32    Z7, Z1
 	VMOVDQA32    Z7, Z2
 	VMOVDQA32    Z7, Z3
-	MOVQ         SI, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         SI, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codesf0f0f0f<>+0(SB), Z4
 
 slots_41:
-	CMPQ            R10, $0x00000008
+	CMPQ            R12, $0x00000008
 	JLT             slots_41_done
-	VBROADCASTI64X4 (DI), Z5
-	VINSERTI64X4    $0x01, (DI)(DX*1), Z5, Z5
-	VBROADCASTI64X4 (DI)(DX*2), Z6
-	VINSERTI64X4    $0x01, (DI)(R8*1), Z6, Z6
+	VBROADCASTI64X4 (R9), Z5
+	VINSERTI64X4    $0x01, (R9)(DX*1), Z5, Z5
+	VBROADCASTI64X4 (R9)(DX*2), Z6
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z6, Z6
 	VPANDD          Z4, Z5, Z9
 	VPANDD          Z4, Z6, Z10
-	VPBROADCASTD    (R9), Z11
-	VPBROADCASTD    8(R9), Z12
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    (R11), Z11
+	VPBROADCASTD    8(R11), Z12
 	VPDPBUSD        Z9, Z11, Z0
 	VPDPBUSD        Z12, Z9, Z1
 	VPDPBUSD        Z10, Z11, Z2
@@ -13206,47 +14084,51 @@ slots_41:
 	VPANDD          Z4, Z5, Z5
 	VPSRLD          $0x04, Z6, Z6
 	VPANDD          Z4, Z6, Z6
-	VPBROADCASTD    4(R9), Z9
-	VPBROADCASTD    12(R9), Z10
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    4(R11), Z9
+	VPBROADCASTD    12(R11), Z10
 	VPDPBUSD        Z5, Z9, Z0
 	VPDPBUSD        Z10, Z5, Z1
 	VPDPBUSD        Z6, Z9, Z2
 	VPDPBUSD        Z10, Z6, Z3
-	ADDQ            $0x00000010, R9
-	ADDQ            $0x00000020, DI
-	SUBQ            $0x00000008, R10
+	ADDQ            $0x00000010, R11
+	ADDQ            $0x00000020, R9
+	SUBQ            $0x00000008, R12
 	JMP             slots_41
 
 slots_41_done:
-	MOVQ        dstStride+8(FP), DI
-	MOVQ        add+64(FP), DI
-	MOVQ        CX, R8
-	MOVL        $0x0000ffff, R9
-	BZHIL       R8, R9, R9
-	KMOVW       R9, K1
+	MOVQ        dstStride+8(FP), R9
+	MOVQ        add+64(FP), R9
+	MOVQ        CX, R10
+	MOVL        $0x0000ffff, R11
+	BZHIL       R10, R11, R11
+	KMOVW       R11, K1
 	VPSLLD      $0x08, Z1, Z1
 	VPADDD      Z1, Z0, Z0
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(SI), Z0, Z0
 	VADDPS.BCST -60(SI), Z0, Z0
-	TESTQ       DI, DI
+	TESTQ       R9, R9
 	JE          store_151
 	VMOVUPS.Z   (AX), K1, Z1
 	VADDPS      Z0, Z1, Z0
 
 store_151:
 	VMOVUPS     Z0, K1, (AX)
-	MOVQ        CX, R8
-	SUBQ        $0x00000010, R8
-	MOVL        $0x0000ffff, R9
-	BZHIL       R8, R9, R9
-	KMOVW       R9, K1
+	MOVQ        CX, R10
+	SUBQ        $0x00000010, R10
+	MOVL        $0x0000ffff, R11
+	BZHIL       R10, R11, R11
+	KMOVW       R11, K1
 	VPSLLD      $0x08, Z3, Z3
 	VPADDD      Z3, Z2, Z2
 	VCVTDQ2PS   Z2, Z2
 	VMULPS.BCST -64(SI), Z2, Z2
 	VADDPS.BCST -60(SI), Z2, Z2
-	TESTQ       DI, DI
+	TESTQ       R9, R9
 	JE          store_152
 	VMOVUPS.Z   64(AX), K1, Z0
 	VADDPS      Z2, Z0, Z2
@@ -13265,52 +14147,60 @@ octets_41_done:
 octets_42:
 	CMPQ         CX, $0x00000001
 	JLT          octets_42_done
-	MOVQ         BX, DI
-	MOVQ         DX, R8
-	XORQ         R9, R9
+	MOVQ         BX, R9
+	MOVQ         DX, R10
+	XORQ         R11, R11
 	CMPQ         CX, $0x00000009
-	CMOVQLT      R9, R8
+	CMOVQLT      R11, R10
 	VPXORD       Z8, Z8, Z8
 	VMOVDQA32    Z8, Z0
 	VMOVDQA32    Z8, Z1
-	MOVQ         SI, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         SI, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codesf0f0f0f<>+0(SB), Z2
 
 slots_42:
-	CMPQ            R10, $0x00000008
+	CMPQ            R12, $0x00000008
 	JLT             slots_42_done
-	VBROADCASTI64X4 (DI), Z3
-	VINSERTI64X4    $0x01, (DI)(R8*1), Z3, Z3
+	VBROADCASTI64X4 (R9), Z3
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z3, Z3
 	VPANDD          Z2, Z3, Z4
-	VPBROADCASTD    (R9), Z5
-	VPBROADCASTD    8(R9), Z6
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    (R11), Z5
+	VPBROADCASTD    8(R11), Z6
 	VPDPBUSD        Z4, Z5, Z0
 	VPDPBUSD        Z6, Z4, Z1
 	VPSRLD          $0x04, Z3, Z3
 	VPANDD          Z2, Z3, Z3
-	VPBROADCASTD    4(R9), Z4
-	VPBROADCASTD    12(R9), Z5
+	PREFETCHT0      (DI)
+	PREFETCHT0      64(DI)
+	PREFETCHT0      128(DI)
+	ADDQ            R8, DI
+	VPBROADCASTD    4(R11), Z4
+	VPBROADCASTD    12(R11), Z5
 	VPDPBUSD        Z3, Z4, Z0
 	VPDPBUSD        Z5, Z3, Z1
-	ADDQ            $0x00000010, R9
-	ADDQ            $0x00000020, DI
-	SUBQ            $0x00000008, R10
+	ADDQ            $0x00000010, R11
+	ADDQ            $0x00000020, R9
+	SUBQ            $0x00000008, R12
 	JMP             slots_42
 
 slots_42_done:
-	MOVQ        dstStride+8(FP), DI
-	MOVQ        add+64(FP), DI
-	MOVQ        CX, R8
-	MOVL        $0x0000ffff, R9
-	BZHIL       R8, R9, R9
-	KMOVW       R9, K1
+	MOVQ        dstStride+8(FP), R9
+	MOVQ        add+64(FP), R9
+	MOVQ        CX, R10
+	MOVL        $0x0000ffff, R11
+	BZHIL       R10, R11, R11
+	KMOVW       R11, K1
 	VPSLLD      $0x08, Z1, Z1
 	VPADDD      Z1, Z0, Z0
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(SI), Z0, Z0
 	VADDPS.BCST -60(SI), Z0, Z0
-	TESTQ       DI, DI
+	TESTQ       R9, R9
 	JE          store_153
 	VMOVUPS.Z   (AX), K1, Z1
 	VADDPS      Z0, Z1, Z0
@@ -13330,9 +14220,9 @@ octets_42_done:
 DATA codesf0f0f0f<>+0(SB)/4, $0x0f0f0f0f
 GLOBL codesf0f0f0f<>(SB), RODATA|NOPTR, $4
 
-// func groupBlock4x2VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
-// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, CMOV
-TEXT ·groupBlock4x2VNNI(SB), $2176-72
+// func groupBlock4x2VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, CMOV, MMX+
+TEXT ·groupBlock4x2VNNI(SB), $2176-88
 	MOVQ         x+16(FP), AX
 	MOVQ         xStride+24(FP), CX
 	MOVQ         live+32(FP), DX
@@ -13509,19 +14399,21 @@ nothing_22:
 nothing_done_22:
 	MOVQ   dst+0(FP), AX
 	MOVQ   lanes+56(FP), CX
-	LEAQ   (SI)(BX*4), DX
+	MOVQ   ahead+72(FP), DX
+	MOVQ   step+80(FP), R8
+	LEAQ   (SI)(BX*4), SI
 	IMUL3Q $0x00000004, BX, BX
 
 octets_43:
 	CMPQ         CX, $0x00000011
 	JLT          octets_43_done
-	MOVQ         DX, SI
-	MOVQ         BX, R8
-	XORQ         R9, R9
-	LEAQ         (BX)(BX*2), R8
-	LEAQ         (BX)(BX*1), R9
+	MOVQ         SI, R9
+	MOVQ         BX, R10
+	XORQ         R11, R11
+	LEAQ         (BX)(BX*2), R10
+	LEAQ         (BX)(BX*1), R11
 	CMPQ         CX, $0x00000019
-	CMOVQLT      R9, R8
+	CMOVQLT      R11, R10
 	VPXORD       Z10, Z10, Z10
 	VMOVDQA32    Z10, Z0
 	VMOVDQA32    Z10, Z1
@@ -13531,27 +14423,31 @@ octets_43:
 	VMOVDQA32    Z10, Z5
 	VMOVDQA32    Z10, Z6
 	VMOVDQA32    Z10, Z7
-	MOVQ         DI, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         DI, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codesf0f0f0f<>+0(SB), Z8
 
 slots_43:
-	CMPQ            R10, $0x00000008
+	CMPQ            R12, $0x00000008
 	JLT             slots_43_done
-	VBROADCASTI64X4 (SI), Z9
-	VINSERTI64X4    $0x01, (SI)(BX*1), Z9, Z9
-	VBROADCASTI64X4 (SI)(BX*2), Z12
-	VINSERTI64X4    $0x01, (SI)(R8*1), Z12, Z12
+	VBROADCASTI64X4 (R9), Z9
+	VINSERTI64X4    $0x01, (R9)(BX*1), Z9, Z9
+	VBROADCASTI64X4 (R9)(BX*2), Z12
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z12, Z12
 	VPANDD          Z8, Z9, Z13
 	VPANDD          Z8, Z12, Z14
-	VPBROADCASTD    (R9), Z15
-	VPBROADCASTD    8(R9), Z16
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    (R11), Z15
+	VPBROADCASTD    8(R11), Z16
 	VPDPBUSD        Z13, Z15, Z0
 	VPDPBUSD        Z16, Z13, Z1
 	VPDPBUSD        Z14, Z15, Z4
 	VPDPBUSD        Z16, Z14, Z5
-	VPBROADCASTD    1024(R9), Z15
-	VPBROADCASTD    1032(R9), Z16
+	VPBROADCASTD    1024(R11), Z15
+	VPBROADCASTD    1032(R11), Z16
 	VPDPBUSD        Z13, Z15, Z2
 	VPDPBUSD        Z16, Z13, Z3
 	VPDPBUSD        Z14, Z15, Z6
@@ -13560,36 +14456,40 @@ slots_43:
 	VPANDD          Z8, Z9, Z9
 	VPSRLD          $0x04, Z12, Z12
 	VPANDD          Z8, Z12, Z12
-	VPBROADCASTD    4(R9), Z13
-	VPBROADCASTD    12(R9), Z14
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    4(R11), Z13
+	VPBROADCASTD    12(R11), Z14
 	VPDPBUSD        Z9, Z13, Z0
 	VPDPBUSD        Z14, Z9, Z1
 	VPDPBUSD        Z12, Z13, Z4
 	VPDPBUSD        Z14, Z12, Z5
-	VPBROADCASTD    1028(R9), Z13
-	VPBROADCASTD    1036(R9), Z14
+	VPBROADCASTD    1028(R11), Z13
+	VPBROADCASTD    1036(R11), Z14
 	VPDPBUSD        Z9, Z13, Z2
 	VPDPBUSD        Z14, Z9, Z3
 	VPDPBUSD        Z12, Z13, Z6
 	VPDPBUSD        Z14, Z12, Z7
-	ADDQ            $0x00000010, R9
-	ADDQ            $0x00000020, SI
-	SUBQ            $0x00000008, R10
+	ADDQ            $0x00000010, R11
+	ADDQ            $0x00000020, R9
+	SUBQ            $0x00000008, R12
 	JMP             slots_43
 
 slots_43_done:
-	MOVQ        dstStride+8(FP), SI
-	MOVQ        add+64(FP), R8
-	MOVQ        CX, R9
-	MOVL        $0x0000ffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
+	MOVQ        dstStride+8(FP), R9
+	MOVQ        add+64(FP), R10
+	MOVQ        CX, R11
+	MOVL        $0x0000ffff, R12
+	BZHIL       R11, R12, R12
+	KMOVW       R12, K1
 	VPSLLD      $0x08, Z1, Z1
 	VPADDD      Z1, Z0, Z0
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(DI), Z0, Z0
 	VADDPS.BCST -60(DI), Z0, Z0
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_154
 	VMOVUPS.Z   (AX), K1, Z1
 	VADDPS      Z0, Z1, Z0
@@ -13601,24 +14501,24 @@ store_154:
 	VCVTDQ2PS   Z2, Z2
 	VMULPS.BCST -56(DI), Z2, Z2
 	VADDPS.BCST -52(DI), Z2, Z2
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_155
-	VMOVUPS.Z   (AX)(SI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R9*1), K1, Z0
 	VADDPS      Z2, Z0, Z2
 
 store_155:
-	VMOVUPS     Z2, K1, (AX)(SI*1)
-	MOVQ        CX, R9
-	SUBQ        $0x00000010, R9
-	MOVL        $0x0000ffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
+	VMOVUPS     Z2, K1, (AX)(R9*1)
+	MOVQ        CX, R11
+	SUBQ        $0x00000010, R11
+	MOVL        $0x0000ffff, R12
+	BZHIL       R11, R12, R12
+	KMOVW       R12, K1
 	VPSLLD      $0x08, Z5, Z5
 	VPADDD      Z5, Z4, Z4
 	VCVTDQ2PS   Z4, Z4
 	VMULPS.BCST -64(DI), Z4, Z4
 	VADDPS.BCST -60(DI), Z4, Z4
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_156
 	VMOVUPS.Z   64(AX), K1, Z0
 	VADDPS      Z4, Z0, Z4
@@ -13630,18 +14530,18 @@ store_156:
 	VCVTDQ2PS   Z6, Z6
 	VMULPS.BCST -56(DI), Z6, Z6
 	VADDPS.BCST -52(DI), Z6, Z6
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_157
-	VMOVUPS.Z   64(AX)(SI*1), K1, Z0
+	VMOVUPS.Z   64(AX)(R9*1), K1, Z0
 	VADDPS      Z6, Z0, Z6
 
 store_157:
-	VMOVUPS Z6, K1, 64(AX)(SI*1)
+	VMOVUPS Z6, K1, 64(AX)(R9*1)
 	ADDQ    $0x00000080, AX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
+	ADDQ    BX, SI
+	ADDQ    BX, SI
+	ADDQ    BX, SI
+	ADDQ    BX, SI
 	SUBQ    $0x00000020, CX
 	JMP     octets_43
 
@@ -13649,62 +14549,70 @@ octets_43_done:
 octets_44:
 	CMPQ         CX, $0x00000001
 	JLT          octets_44_done
-	MOVQ         DX, SI
-	MOVQ         BX, R8
-	XORQ         R9, R9
+	MOVQ         SI, R9
+	MOVQ         BX, R10
+	XORQ         R11, R11
 	CMPQ         CX, $0x00000009
-	CMOVQLT      R9, R8
+	CMOVQLT      R11, R10
 	VPXORD       Z11, Z11, Z11
 	VMOVDQA32    Z11, Z0
 	VMOVDQA32    Z11, Z1
 	VMOVDQA32    Z11, Z2
 	VMOVDQA32    Z11, Z3
-	MOVQ         DI, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         DI, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codesf0f0f0f<>+0(SB), Z4
 
 slots_44:
-	CMPQ            R10, $0x00000008
+	CMPQ            R12, $0x00000008
 	JLT             slots_44_done
-	VBROADCASTI64X4 (SI), Z5
-	VINSERTI64X4    $0x01, (SI)(R8*1), Z5, Z5
+	VBROADCASTI64X4 (R9), Z5
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z5, Z5
 	VPANDD          Z4, Z5, Z6
-	VPBROADCASTD    (R9), Z7
-	VPBROADCASTD    8(R9), Z8
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    (R11), Z7
+	VPBROADCASTD    8(R11), Z8
 	VPDPBUSD        Z6, Z7, Z0
 	VPDPBUSD        Z8, Z6, Z1
-	VPBROADCASTD    1024(R9), Z7
-	VPBROADCASTD    1032(R9), Z8
+	VPBROADCASTD    1024(R11), Z7
+	VPBROADCASTD    1032(R11), Z8
 	VPDPBUSD        Z6, Z7, Z2
 	VPDPBUSD        Z8, Z6, Z3
 	VPSRLD          $0x04, Z5, Z5
 	VPANDD          Z4, Z5, Z5
-	VPBROADCASTD    4(R9), Z6
-	VPBROADCASTD    12(R9), Z7
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    4(R11), Z6
+	VPBROADCASTD    12(R11), Z7
 	VPDPBUSD        Z5, Z6, Z0
 	VPDPBUSD        Z7, Z5, Z1
-	VPBROADCASTD    1028(R9), Z6
-	VPBROADCASTD    1036(R9), Z7
+	VPBROADCASTD    1028(R11), Z6
+	VPBROADCASTD    1036(R11), Z7
 	VPDPBUSD        Z5, Z6, Z2
 	VPDPBUSD        Z7, Z5, Z3
-	ADDQ            $0x00000010, R9
-	ADDQ            $0x00000020, SI
-	SUBQ            $0x00000008, R10
+	ADDQ            $0x00000010, R11
+	ADDQ            $0x00000020, R9
+	SUBQ            $0x00000008, R12
 	JMP             slots_44
 
 slots_44_done:
-	MOVQ        dstStride+8(FP), SI
-	MOVQ        add+64(FP), R8
-	MOVQ        CX, R9
-	MOVL        $0x0000ffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
+	MOVQ        dstStride+8(FP), R9
+	MOVQ        add+64(FP), R10
+	MOVQ        CX, R11
+	MOVL        $0x0000ffff, R12
+	BZHIL       R11, R12, R12
+	KMOVW       R12, K1
 	VPSLLD      $0x08, Z1, Z1
 	VPADDD      Z1, Z0, Z0
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(DI), Z0, Z0
 	VADDPS.BCST -60(DI), Z0, Z0
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_158
 	VMOVUPS.Z   (AX), K1, Z1
 	VADDPS      Z0, Z1, Z0
@@ -13716,16 +14624,16 @@ store_158:
 	VCVTDQ2PS   Z2, Z2
 	VMULPS.BCST -56(DI), Z2, Z2
 	VADDPS.BCST -52(DI), Z2, Z2
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_159
-	VMOVUPS.Z   (AX)(SI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R9*1), K1, Z0
 	VADDPS      Z2, Z0, Z2
 
 store_159:
-	VMOVUPS Z2, K1, (AX)(SI*1)
+	VMOVUPS Z2, K1, (AX)(R9*1)
 	ADDQ    $0x00000040, AX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
+	ADDQ    BX, SI
+	ADDQ    BX, SI
 	SUBQ    $0x00000010, CX
 	JMP     octets_44
 
@@ -13733,9 +14641,9 @@ octets_44_done:
 	VZEROUPPER
 	RET
 
-// func groupBlock4x3VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
-// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, CMOV
-TEXT ·groupBlock4x3VNNI(SB), $3200-72
+// func groupBlock4x3VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, CMOV, MMX+
+TEXT ·groupBlock4x3VNNI(SB), $3200-88
 	MOVQ         x+16(FP), AX
 	MOVQ         xStride+24(FP), CX
 	MOVQ         live+32(FP), DX
@@ -13965,19 +14873,21 @@ nothing_23:
 nothing_done_23:
 	MOVQ   dst+0(FP), AX
 	MOVQ   lanes+56(FP), CX
-	LEAQ   (SI)(BX*4), DX
+	MOVQ   ahead+72(FP), DX
+	MOVQ   step+80(FP), R8
+	LEAQ   (SI)(BX*4), SI
 	IMUL3Q $0x00000004, BX, BX
 
 octets_45:
 	CMPQ         CX, $0x00000011
 	JLT          octets_45_done
-	MOVQ         DX, SI
-	MOVQ         BX, R8
-	XORQ         R9, R9
-	LEAQ         (BX)(BX*2), R8
-	LEAQ         (BX)(BX*1), R9
+	MOVQ         SI, R9
+	MOVQ         BX, R10
+	XORQ         R11, R11
+	LEAQ         (BX)(BX*2), R10
+	LEAQ         (BX)(BX*1), R11
 	CMPQ         CX, $0x00000019
-	CMOVQLT      R9, R8
+	CMOVQLT      R11, R10
 	VPXORD       Z12, Z12, Z12
 	VMOVDQA32    Z12, Z0
 	VMOVDQA32    Z12, Z1
@@ -13991,33 +14901,37 @@ octets_45:
 	VMOVDQA32    Z12, Z9
 	VMOVDQA32    Z12, Z10
 	VMOVDQA32    Z12, Z11
-	MOVQ         DI, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         DI, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codesf0f0f0f<>+0(SB), Z14
 
 slots_45:
-	CMPQ            R10, $0x00000008
+	CMPQ            R12, $0x00000008
 	JLT             slots_45_done
-	VBROADCASTI64X4 (SI), Z15
-	VINSERTI64X4    $0x01, (SI)(BX*1), Z15, Z15
-	VBROADCASTI64X4 (SI)(BX*2), Z16
-	VINSERTI64X4    $0x01, (SI)(R8*1), Z16, Z16
+	VBROADCASTI64X4 (R9), Z15
+	VINSERTI64X4    $0x01, (R9)(BX*1), Z15, Z15
+	VBROADCASTI64X4 (R9)(BX*2), Z16
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z16, Z16
 	VPANDD          Z14, Z15, Z17
 	VPANDD          Z14, Z16, Z18
-	VPBROADCASTD    (R9), Z19
-	VPBROADCASTD    8(R9), Z20
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    (R11), Z19
+	VPBROADCASTD    8(R11), Z20
 	VPDPBUSD        Z17, Z19, Z0
 	VPDPBUSD        Z20, Z17, Z1
 	VPDPBUSD        Z18, Z19, Z6
 	VPDPBUSD        Z20, Z18, Z7
-	VPBROADCASTD    1024(R9), Z19
-	VPBROADCASTD    1032(R9), Z20
+	VPBROADCASTD    1024(R11), Z19
+	VPBROADCASTD    1032(R11), Z20
 	VPDPBUSD        Z17, Z19, Z2
 	VPDPBUSD        Z20, Z17, Z3
 	VPDPBUSD        Z18, Z19, Z8
 	VPDPBUSD        Z20, Z18, Z9
-	VPBROADCASTD    2048(R9), Z19
-	VPBROADCASTD    2056(R9), Z20
+	VPBROADCASTD    2048(R11), Z19
+	VPBROADCASTD    2056(R11), Z20
 	VPDPBUSD        Z17, Z19, Z4
 	VPDPBUSD        Z20, Z17, Z5
 	VPDPBUSD        Z18, Z19, Z10
@@ -14026,42 +14940,46 @@ slots_45:
 	VPANDD          Z14, Z15, Z15
 	VPSRLD          $0x04, Z16, Z16
 	VPANDD          Z14, Z16, Z16
-	VPBROADCASTD    4(R9), Z17
-	VPBROADCASTD    12(R9), Z18
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    4(R11), Z17
+	VPBROADCASTD    12(R11), Z18
 	VPDPBUSD        Z15, Z17, Z0
 	VPDPBUSD        Z18, Z15, Z1
 	VPDPBUSD        Z16, Z17, Z6
 	VPDPBUSD        Z18, Z16, Z7
-	VPBROADCASTD    1028(R9), Z17
-	VPBROADCASTD    1036(R9), Z18
+	VPBROADCASTD    1028(R11), Z17
+	VPBROADCASTD    1036(R11), Z18
 	VPDPBUSD        Z15, Z17, Z2
 	VPDPBUSD        Z18, Z15, Z3
 	VPDPBUSD        Z16, Z17, Z8
 	VPDPBUSD        Z18, Z16, Z9
-	VPBROADCASTD    2052(R9), Z17
-	VPBROADCASTD    2060(R9), Z18
+	VPBROADCASTD    2052(R11), Z17
+	VPBROADCASTD    2060(R11), Z18
 	VPDPBUSD        Z15, Z17, Z4
 	VPDPBUSD        Z18, Z15, Z5
 	VPDPBUSD        Z16, Z17, Z10
 	VPDPBUSD        Z18, Z16, Z11
-	ADDQ            $0x00000010, R9
-	ADDQ            $0x00000020, SI
-	SUBQ            $0x00000008, R10
+	ADDQ            $0x00000010, R11
+	ADDQ            $0x00000020, R9
+	SUBQ            $0x00000008, R12
 	JMP             slots_45
 
 slots_45_done:
-	MOVQ        dstStride+8(FP), SI
-	MOVQ        add+64(FP), R8
-	MOVQ        CX, R9
-	MOVL        $0x0000ffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
+	MOVQ        dstStride+8(FP), R9
+	MOVQ        add+64(FP), R10
+	MOVQ        CX, R11
+	MOVL        $0x0000ffff, R12
+	BZHIL       R11, R12, R12
+	KMOVW       R12, K1
 	VPSLLD      $0x08, Z1, Z1
 	VPADDD      Z1, Z0, Z0
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(DI), Z0, Z0
 	VADDPS.BCST -60(DI), Z0, Z0
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_160
 	VMOVUPS.Z   (AX), K1, Z1
 	VADDPS      Z0, Z1, Z0
@@ -14073,36 +14991,36 @@ store_160:
 	VCVTDQ2PS   Z2, Z2
 	VMULPS.BCST -56(DI), Z2, Z2
 	VADDPS.BCST -52(DI), Z2, Z2
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_161
-	VMOVUPS.Z   (AX)(SI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R9*1), K1, Z0
 	VADDPS      Z2, Z0, Z2
 
 store_161:
-	VMOVUPS     Z2, K1, (AX)(SI*1)
+	VMOVUPS     Z2, K1, (AX)(R9*1)
 	VPSLLD      $0x08, Z5, Z5
 	VPADDD      Z5, Z4, Z4
 	VCVTDQ2PS   Z4, Z4
 	VMULPS.BCST -48(DI), Z4, Z4
 	VADDPS.BCST -44(DI), Z4, Z4
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_162
-	VMOVUPS.Z   (AX)(SI*2), K1, Z0
+	VMOVUPS.Z   (AX)(R9*2), K1, Z0
 	VADDPS      Z4, Z0, Z4
 
 store_162:
-	VMOVUPS     Z4, K1, (AX)(SI*2)
-	MOVQ        CX, R9
-	SUBQ        $0x00000010, R9
-	MOVL        $0x0000ffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
+	VMOVUPS     Z4, K1, (AX)(R9*2)
+	MOVQ        CX, R11
+	SUBQ        $0x00000010, R11
+	MOVL        $0x0000ffff, R12
+	BZHIL       R11, R12, R12
+	KMOVW       R12, K1
 	VPSLLD      $0x08, Z7, Z7
 	VPADDD      Z7, Z6, Z6
 	VCVTDQ2PS   Z6, Z6
 	VMULPS.BCST -64(DI), Z6, Z6
 	VADDPS.BCST -60(DI), Z6, Z6
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_163
 	VMOVUPS.Z   64(AX), K1, Z0
 	VADDPS      Z6, Z0, Z6
@@ -14114,30 +15032,30 @@ store_163:
 	VCVTDQ2PS   Z8, Z8
 	VMULPS.BCST -56(DI), Z8, Z8
 	VADDPS.BCST -52(DI), Z8, Z8
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_164
-	VMOVUPS.Z   64(AX)(SI*1), K1, Z0
+	VMOVUPS.Z   64(AX)(R9*1), K1, Z0
 	VADDPS      Z8, Z0, Z8
 
 store_164:
-	VMOVUPS     Z8, K1, 64(AX)(SI*1)
+	VMOVUPS     Z8, K1, 64(AX)(R9*1)
 	VPSLLD      $0x08, Z11, Z11
 	VPADDD      Z11, Z10, Z10
 	VCVTDQ2PS   Z10, Z10
 	VMULPS.BCST -48(DI), Z10, Z10
 	VADDPS.BCST -44(DI), Z10, Z10
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_165
-	VMOVUPS.Z   64(AX)(SI*2), K1, Z0
+	VMOVUPS.Z   64(AX)(R9*2), K1, Z0
 	VADDPS      Z10, Z0, Z10
 
 store_165:
-	VMOVUPS Z10, K1, 64(AX)(SI*2)
+	VMOVUPS Z10, K1, 64(AX)(R9*2)
 	ADDQ    $0x00000080, AX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
+	ADDQ    BX, SI
+	ADDQ    BX, SI
+	ADDQ    BX, SI
+	ADDQ    BX, SI
 	SUBQ    $0x00000020, CX
 	JMP     octets_45
 
@@ -14145,11 +15063,11 @@ octets_45_done:
 octets_46:
 	CMPQ         CX, $0x00000001
 	JLT          octets_46_done
-	MOVQ         DX, SI
-	MOVQ         BX, R8
-	XORQ         R9, R9
+	MOVQ         SI, R9
+	MOVQ         BX, R10
+	XORQ         R11, R11
 	CMPQ         CX, $0x00000009
-	CMOVQLT      R9, R8
+	CMOVQLT      R11, R10
 	VPXORD       Z13, Z13, Z13
 	VMOVDQA32    Z13, Z0
 	VMOVDQA32    Z13, Z1
@@ -14157,60 +15075,68 @@ octets_46:
 	VMOVDQA32    Z13, Z3
 	VMOVDQA32    Z13, Z4
 	VMOVDQA32    Z13, Z5
-	MOVQ         DI, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         DI, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codesf0f0f0f<>+0(SB), Z6
 
 slots_46:
-	CMPQ            R10, $0x00000008
+	CMPQ            R12, $0x00000008
 	JLT             slots_46_done
-	VBROADCASTI64X4 (SI), Z7
-	VINSERTI64X4    $0x01, (SI)(R8*1), Z7, Z7
+	VBROADCASTI64X4 (R9), Z7
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z7, Z7
 	VPANDD          Z6, Z7, Z8
-	VPBROADCASTD    (R9), Z9
-	VPBROADCASTD    8(R9), Z10
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    (R11), Z9
+	VPBROADCASTD    8(R11), Z10
 	VPDPBUSD        Z8, Z9, Z0
 	VPDPBUSD        Z10, Z8, Z1
-	VPBROADCASTD    1024(R9), Z9
-	VPBROADCASTD    1032(R9), Z10
+	VPBROADCASTD    1024(R11), Z9
+	VPBROADCASTD    1032(R11), Z10
 	VPDPBUSD        Z8, Z9, Z2
 	VPDPBUSD        Z10, Z8, Z3
-	VPBROADCASTD    2048(R9), Z9
-	VPBROADCASTD    2056(R9), Z10
+	VPBROADCASTD    2048(R11), Z9
+	VPBROADCASTD    2056(R11), Z10
 	VPDPBUSD        Z8, Z9, Z4
 	VPDPBUSD        Z10, Z8, Z5
 	VPSRLD          $0x04, Z7, Z7
 	VPANDD          Z6, Z7, Z7
-	VPBROADCASTD    4(R9), Z8
-	VPBROADCASTD    12(R9), Z9
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            R8, DX
+	VPBROADCASTD    4(R11), Z8
+	VPBROADCASTD    12(R11), Z9
 	VPDPBUSD        Z7, Z8, Z0
 	VPDPBUSD        Z9, Z7, Z1
-	VPBROADCASTD    1028(R9), Z8
-	VPBROADCASTD    1036(R9), Z9
+	VPBROADCASTD    1028(R11), Z8
+	VPBROADCASTD    1036(R11), Z9
 	VPDPBUSD        Z7, Z8, Z2
 	VPDPBUSD        Z9, Z7, Z3
-	VPBROADCASTD    2052(R9), Z8
-	VPBROADCASTD    2060(R9), Z9
+	VPBROADCASTD    2052(R11), Z8
+	VPBROADCASTD    2060(R11), Z9
 	VPDPBUSD        Z7, Z8, Z4
 	VPDPBUSD        Z9, Z7, Z5
-	ADDQ            $0x00000010, R9
-	ADDQ            $0x00000020, SI
-	SUBQ            $0x00000008, R10
+	ADDQ            $0x00000010, R11
+	ADDQ            $0x00000020, R9
+	SUBQ            $0x00000008, R12
 	JMP             slots_46
 
 slots_46_done:
-	MOVQ        dstStride+8(FP), SI
-	MOVQ        add+64(FP), R8
-	MOVQ        CX, R9
-	MOVL        $0x0000ffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
+	MOVQ        dstStride+8(FP), R9
+	MOVQ        add+64(FP), R10
+	MOVQ        CX, R11
+	MOVL        $0x0000ffff, R12
+	BZHIL       R11, R12, R12
+	KMOVW       R12, K1
 	VPSLLD      $0x08, Z1, Z1
 	VPADDD      Z1, Z0, Z0
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(DI), Z0, Z0
 	VADDPS.BCST -60(DI), Z0, Z0
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_166
 	VMOVUPS.Z   (AX), K1, Z1
 	VADDPS      Z0, Z1, Z0
@@ -14222,28 +15148,28 @@ store_166:
 	VCVTDQ2PS   Z2, Z2
 	VMULPS.BCST -56(DI), Z2, Z2
 	VADDPS.BCST -52(DI), Z2, Z2
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_167
-	VMOVUPS.Z   (AX)(SI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R9*1), K1, Z0
 	VADDPS      Z2, Z0, Z2
 
 store_167:
-	VMOVUPS     Z2, K1, (AX)(SI*1)
+	VMOVUPS     Z2, K1, (AX)(R9*1)
 	VPSLLD      $0x08, Z5, Z5
 	VPADDD      Z5, Z4, Z4
 	VCVTDQ2PS   Z4, Z4
 	VMULPS.BCST -48(DI), Z4, Z4
 	VADDPS.BCST -44(DI), Z4, Z4
-	TESTQ       R8, R8
+	TESTQ       R10, R10
 	JE          store_168
-	VMOVUPS.Z   (AX)(SI*2), K1, Z0
+	VMOVUPS.Z   (AX)(R9*2), K1, Z0
 	VADDPS      Z4, Z0, Z4
 
 store_168:
-	VMOVUPS Z4, K1, (AX)(SI*2)
+	VMOVUPS Z4, K1, (AX)(R9*2)
 	ADDQ    $0x00000040, AX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
+	ADDQ    BX, SI
+	ADDQ    BX, SI
 	SUBQ    $0x00000010, CX
 	JMP     octets_46
 
@@ -14251,9 +15177,9 @@ octets_46_done:
 	VZEROUPPER
 	RET
 
-// func groupBlock4x4VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
-// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, CMOV
-TEXT ·groupBlock4x4VNNI(SB), $4224-72
+// func groupBlock4x4VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, CMOV, MMX+
+TEXT ·groupBlock4x4VNNI(SB), $4224-88
 	MOVQ         x+16(FP), AX
 	MOVQ         xStride+24(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -14537,19 +15463,21 @@ nothing_24:
 nothing_done_24:
 	MOVQ   dst+0(FP), AX
 	MOVQ   lanes+56(FP), CX
-	LEAQ   (DI)(SI*4), DX
-	IMUL3Q $0x00000004, SI, BX
+	MOVQ   ahead+72(FP), DX
+	MOVQ   step+80(FP), BX
+	LEAQ   (DI)(SI*4), DI
+	IMUL3Q $0x00000004, SI, SI
 
 octets_47:
 	CMPQ         CX, $0x00000011
 	JLT          octets_47_done
-	MOVQ         DX, SI
-	MOVQ         BX, DI
-	XORQ         R9, R9
-	LEAQ         (BX)(BX*2), DI
-	LEAQ         (BX)(BX*1), R9
+	MOVQ         DI, R9
+	MOVQ         SI, R10
+	XORQ         R11, R11
+	LEAQ         (SI)(SI*2), R10
+	LEAQ         (SI)(SI*1), R11
 	CMPQ         CX, $0x00000019
-	CMOVQLT      R9, DI
+	CMOVQLT      R11, R10
 	VPXORD       Z14, Z14, Z14
 	VMOVDQA32    Z14, Z0
 	VMOVDQA32    Z14, Z1
@@ -14567,39 +15495,43 @@ octets_47:
 	VMOVDQA32    Z14, Z13
 	VMOVDQA32    Z14, Z16
 	VMOVDQA32    Z14, Z17
-	MOVQ         R8, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         R8, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codesf0f0f0f<>+0(SB), Z18
 
 slots_47:
-	CMPQ            R10, $0x00000008
+	CMPQ            R12, $0x00000008
 	JLT             slots_47_done
-	VBROADCASTI64X4 (SI), Z19
-	VINSERTI64X4    $0x01, (SI)(BX*1), Z19, Z19
-	VBROADCASTI64X4 (SI)(BX*2), Z20
-	VINSERTI64X4    $0x01, (SI)(DI*1), Z20, Z20
+	VBROADCASTI64X4 (R9), Z19
+	VINSERTI64X4    $0x01, (R9)(SI*1), Z19, Z19
+	VBROADCASTI64X4 (R9)(SI*2), Z20
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z20, Z20
 	VPANDD          Z18, Z19, Z21
 	VPANDD          Z18, Z20, Z22
-	VPBROADCASTD    (R9), Z23
-	VPBROADCASTD    8(R9), Z24
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    (R11), Z23
+	VPBROADCASTD    8(R11), Z24
 	VPDPBUSD        Z21, Z23, Z0
 	VPDPBUSD        Z24, Z21, Z1
 	VPDPBUSD        Z22, Z23, Z8
 	VPDPBUSD        Z24, Z22, Z9
-	VPBROADCASTD    1024(R9), Z23
-	VPBROADCASTD    1032(R9), Z24
+	VPBROADCASTD    1024(R11), Z23
+	VPBROADCASTD    1032(R11), Z24
 	VPDPBUSD        Z21, Z23, Z2
 	VPDPBUSD        Z24, Z21, Z3
 	VPDPBUSD        Z22, Z23, Z10
 	VPDPBUSD        Z24, Z22, Z11
-	VPBROADCASTD    2048(R9), Z23
-	VPBROADCASTD    2056(R9), Z24
+	VPBROADCASTD    2048(R11), Z23
+	VPBROADCASTD    2056(R11), Z24
 	VPDPBUSD        Z21, Z23, Z4
 	VPDPBUSD        Z24, Z21, Z5
 	VPDPBUSD        Z22, Z23, Z12
 	VPDPBUSD        Z24, Z22, Z13
-	VPBROADCASTD    3072(R9), Z23
-	VPBROADCASTD    3080(R9), Z24
+	VPBROADCASTD    3072(R11), Z23
+	VPBROADCASTD    3080(R11), Z24
 	VPDPBUSD        Z21, Z23, Z6
 	VPDPBUSD        Z24, Z21, Z7
 	VPDPBUSD        Z22, Z23, Z16
@@ -14608,49 +15540,53 @@ slots_47:
 	VPANDD          Z18, Z19, Z19
 	VPSRLD          $0x04, Z20, Z20
 	VPANDD          Z18, Z20, Z20
-	VPBROADCASTD    4(R9), Z21
-	VPBROADCASTD    12(R9), Z22
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    4(R11), Z21
+	VPBROADCASTD    12(R11), Z22
 	VPDPBUSD        Z19, Z21, Z0
 	VPDPBUSD        Z22, Z19, Z1
 	VPDPBUSD        Z20, Z21, Z8
 	VPDPBUSD        Z22, Z20, Z9
-	VPBROADCASTD    1028(R9), Z21
-	VPBROADCASTD    1036(R9), Z22
+	VPBROADCASTD    1028(R11), Z21
+	VPBROADCASTD    1036(R11), Z22
 	VPDPBUSD        Z19, Z21, Z2
 	VPDPBUSD        Z22, Z19, Z3
 	VPDPBUSD        Z20, Z21, Z10
 	VPDPBUSD        Z22, Z20, Z11
-	VPBROADCASTD    2052(R9), Z21
-	VPBROADCASTD    2060(R9), Z22
+	VPBROADCASTD    2052(R11), Z21
+	VPBROADCASTD    2060(R11), Z22
 	VPDPBUSD        Z19, Z21, Z4
 	VPDPBUSD        Z22, Z19, Z5
 	VPDPBUSD        Z20, Z21, Z12
 	VPDPBUSD        Z22, Z20, Z13
-	VPBROADCASTD    3076(R9), Z21
-	VPBROADCASTD    3084(R9), Z22
+	VPBROADCASTD    3076(R11), Z21
+	VPBROADCASTD    3084(R11), Z22
 	VPDPBUSD        Z19, Z21, Z6
 	VPDPBUSD        Z22, Z19, Z7
 	VPDPBUSD        Z20, Z21, Z16
 	VPDPBUSD        Z22, Z20, Z17
-	ADDQ            $0x00000010, R9
-	ADDQ            $0x00000020, SI
-	SUBQ            $0x00000008, R10
+	ADDQ            $0x00000010, R11
+	ADDQ            $0x00000020, R9
+	SUBQ            $0x00000008, R12
 	JMP             slots_47
 
 slots_47_done:
-	MOVQ        dstStride+8(FP), SI
-	LEAQ        (SI)(SI*2), DI
-	MOVQ        add+64(FP), R9
-	MOVQ        CX, R10
-	MOVL        $0x0000ffff, R11
-	BZHIL       R10, R11, R11
-	KMOVW       R11, K1
+	MOVQ        dstStride+8(FP), R9
+	LEAQ        (R9)(R9*2), R10
+	MOVQ        add+64(FP), R11
+	MOVQ        CX, R12
+	MOVL        $0x0000ffff, R13
+	BZHIL       R12, R13, R13
+	KMOVW       R13, K1
 	VPSLLD      $0x08, Z1, Z1
 	VPADDD      Z1, Z0, Z0
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(R8), Z0, Z0
 	VADDPS.BCST -60(R8), Z0, Z0
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_169
 	VMOVUPS.Z   (AX), K1, Z1
 	VADDPS      Z0, Z1, Z0
@@ -14662,48 +15598,48 @@ store_169:
 	VCVTDQ2PS   Z2, Z2
 	VMULPS.BCST -56(R8), Z2, Z2
 	VADDPS.BCST -52(R8), Z2, Z2
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_170
-	VMOVUPS.Z   (AX)(SI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R9*1), K1, Z0
 	VADDPS      Z2, Z0, Z2
 
 store_170:
-	VMOVUPS     Z2, K1, (AX)(SI*1)
+	VMOVUPS     Z2, K1, (AX)(R9*1)
 	VPSLLD      $0x08, Z5, Z5
 	VPADDD      Z5, Z4, Z4
 	VCVTDQ2PS   Z4, Z4
 	VMULPS.BCST -48(R8), Z4, Z4
 	VADDPS.BCST -44(R8), Z4, Z4
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_171
-	VMOVUPS.Z   (AX)(SI*2), K1, Z0
+	VMOVUPS.Z   (AX)(R9*2), K1, Z0
 	VADDPS      Z4, Z0, Z4
 
 store_171:
-	VMOVUPS     Z4, K1, (AX)(SI*2)
+	VMOVUPS     Z4, K1, (AX)(R9*2)
 	VPSLLD      $0x08, Z7, Z7
 	VPADDD      Z7, Z6, Z6
 	VCVTDQ2PS   Z6, Z6
 	VMULPS.BCST -40(R8), Z6, Z6
 	VADDPS.BCST -36(R8), Z6, Z6
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_172
-	VMOVUPS.Z   (AX)(DI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R10*1), K1, Z0
 	VADDPS      Z6, Z0, Z6
 
 store_172:
-	VMOVUPS     Z6, K1, (AX)(DI*1)
-	MOVQ        CX, R10
-	SUBQ        $0x00000010, R10
-	MOVL        $0x0000ffff, R11
-	BZHIL       R10, R11, R11
-	KMOVW       R11, K1
+	VMOVUPS     Z6, K1, (AX)(R10*1)
+	MOVQ        CX, R12
+	SUBQ        $0x00000010, R12
+	MOVL        $0x0000ffff, R13
+	BZHIL       R12, R13, R13
+	KMOVW       R13, K1
 	VPSLLD      $0x08, Z9, Z9
 	VPADDD      Z9, Z8, Z8
 	VCVTDQ2PS   Z8, Z8
 	VMULPS.BCST -64(R8), Z8, Z8
 	VADDPS.BCST -60(R8), Z8, Z8
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_173
 	VMOVUPS.Z   64(AX), K1, Z0
 	VADDPS      Z8, Z0, Z8
@@ -14715,42 +15651,42 @@ store_173:
 	VCVTDQ2PS   Z10, Z10
 	VMULPS.BCST -56(R8), Z10, Z10
 	VADDPS.BCST -52(R8), Z10, Z10
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_174
-	VMOVUPS.Z   64(AX)(SI*1), K1, Z0
+	VMOVUPS.Z   64(AX)(R9*1), K1, Z0
 	VADDPS      Z10, Z0, Z10
 
 store_174:
-	VMOVUPS     Z10, K1, 64(AX)(SI*1)
+	VMOVUPS     Z10, K1, 64(AX)(R9*1)
 	VPSLLD      $0x08, Z13, Z13
 	VPADDD      Z13, Z12, Z12
 	VCVTDQ2PS   Z12, Z12
 	VMULPS.BCST -48(R8), Z12, Z12
 	VADDPS.BCST -44(R8), Z12, Z12
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_175
-	VMOVUPS.Z   64(AX)(SI*2), K1, Z0
+	VMOVUPS.Z   64(AX)(R9*2), K1, Z0
 	VADDPS      Z12, Z0, Z12
 
 store_175:
-	VMOVUPS     Z12, K1, 64(AX)(SI*2)
+	VMOVUPS     Z12, K1, 64(AX)(R9*2)
 	VPSLLD      $0x08, Z17, Z17
 	VPADDD      Z17, Z16, Z16
 	VCVTDQ2PS   Z16, Z16
 	VMULPS.BCST -40(R8), Z16, Z16
 	VADDPS.BCST -36(R8), Z16, Z16
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_176
-	VMOVUPS.Z   64(AX)(DI*1), K1, Z0
+	VMOVUPS.Z   64(AX)(R10*1), K1, Z0
 	VADDPS      Z16, Z0, Z16
 
 store_176:
-	VMOVUPS Z16, K1, 64(AX)(DI*1)
+	VMOVUPS Z16, K1, 64(AX)(R10*1)
 	ADDQ    $0x00000080, AX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
+	ADDQ    SI, DI
+	ADDQ    SI, DI
+	ADDQ    SI, DI
+	ADDQ    SI, DI
 	SUBQ    $0x00000020, CX
 	JMP     octets_47
 
@@ -14758,11 +15694,11 @@ octets_47_done:
 octets_48:
 	CMPQ         CX, $0x00000001
 	JLT          octets_48_done
-	MOVQ         DX, SI
-	MOVQ         BX, DI
-	XORQ         R9, R9
+	MOVQ         DI, R9
+	MOVQ         SI, R10
+	XORQ         R11, R11
 	CMPQ         CX, $0x00000009
-	CMOVQLT      R9, DI
+	CMOVQLT      R11, R10
 	VPXORD       Z15, Z15, Z15
 	VMOVDQA32    Z15, Z0
 	VMOVDQA32    Z15, Z1
@@ -14772,69 +15708,77 @@ octets_48:
 	VMOVDQA32    Z15, Z5
 	VMOVDQA32    Z15, Z6
 	VMOVDQA32    Z15, Z7
-	MOVQ         R8, R9
-	MOVQ         slots+48(FP), R10
+	MOVQ         R8, R11
+	MOVQ         slots+48(FP), R12
 	VBROADCASTSS codesf0f0f0f<>+0(SB), Z8
 
 slots_48:
-	CMPQ            R10, $0x00000008
+	CMPQ            R12, $0x00000008
 	JLT             slots_48_done
-	VBROADCASTI64X4 (SI), Z9
-	VINSERTI64X4    $0x01, (SI)(DI*1), Z9, Z9
+	VBROADCASTI64X4 (R9), Z9
+	VINSERTI64X4    $0x01, (R9)(R10*1), Z9, Z9
 	VPANDD          Z8, Z9, Z10
-	VPBROADCASTD    (R9), Z11
-	VPBROADCASTD    8(R9), Z12
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    (R11), Z11
+	VPBROADCASTD    8(R11), Z12
 	VPDPBUSD        Z10, Z11, Z0
 	VPDPBUSD        Z12, Z10, Z1
-	VPBROADCASTD    1024(R9), Z11
-	VPBROADCASTD    1032(R9), Z12
+	VPBROADCASTD    1024(R11), Z11
+	VPBROADCASTD    1032(R11), Z12
 	VPDPBUSD        Z10, Z11, Z2
 	VPDPBUSD        Z12, Z10, Z3
-	VPBROADCASTD    2048(R9), Z11
-	VPBROADCASTD    2056(R9), Z12
+	VPBROADCASTD    2048(R11), Z11
+	VPBROADCASTD    2056(R11), Z12
 	VPDPBUSD        Z10, Z11, Z4
 	VPDPBUSD        Z12, Z10, Z5
-	VPBROADCASTD    3072(R9), Z11
-	VPBROADCASTD    3080(R9), Z12
+	VPBROADCASTD    3072(R11), Z11
+	VPBROADCASTD    3080(R11), Z12
 	VPDPBUSD        Z10, Z11, Z6
 	VPDPBUSD        Z12, Z10, Z7
 	VPSRLD          $0x04, Z9, Z9
 	VPANDD          Z8, Z9, Z9
-	VPBROADCASTD    4(R9), Z10
-	VPBROADCASTD    12(R9), Z11
+	PREFETCHT0      (DX)
+	PREFETCHT0      64(DX)
+	PREFETCHT0      128(DX)
+	ADDQ            BX, DX
+	VPBROADCASTD    4(R11), Z10
+	VPBROADCASTD    12(R11), Z11
 	VPDPBUSD        Z9, Z10, Z0
 	VPDPBUSD        Z11, Z9, Z1
-	VPBROADCASTD    1028(R9), Z10
-	VPBROADCASTD    1036(R9), Z11
+	VPBROADCASTD    1028(R11), Z10
+	VPBROADCASTD    1036(R11), Z11
 	VPDPBUSD        Z9, Z10, Z2
 	VPDPBUSD        Z11, Z9, Z3
-	VPBROADCASTD    2052(R9), Z10
-	VPBROADCASTD    2060(R9), Z11
+	VPBROADCASTD    2052(R11), Z10
+	VPBROADCASTD    2060(R11), Z11
 	VPDPBUSD        Z9, Z10, Z4
 	VPDPBUSD        Z11, Z9, Z5
-	VPBROADCASTD    3076(R9), Z10
-	VPBROADCASTD    3084(R9), Z11
+	VPBROADCASTD    3076(R11), Z10
+	VPBROADCASTD    3084(R11), Z11
 	VPDPBUSD        Z9, Z10, Z6
 	VPDPBUSD        Z11, Z9, Z7
-	ADDQ            $0x00000010, R9
-	ADDQ            $0x00000020, SI
-	SUBQ            $0x00000008, R10
+	ADDQ            $0x00000010, R11
+	ADDQ            $0x00000020, R9
+	SUBQ            $0x00000008, R12
 	JMP             slots_48
 
 slots_48_done:
-	MOVQ        dstStride+8(FP), SI
-	LEAQ        (SI)(SI*2), DI
-	MOVQ        add+64(FP), R9
-	MOVQ        CX, R10
-	MOVL        $0x0000ffff, R11
-	BZHIL       R10, R11, R11
-	KMOVW       R11, K1
+	MOVQ        dstStride+8(FP), R9
+	LEAQ        (R9)(R9*2), R10
+	MOVQ        add+64(FP), R11
+	MOVQ        CX, R12
+	MOVL        $0x0000ffff, R13
+	BZHIL       R12, R13, R13
+	KMOVW       R13, K1
 	VPSLLD      $0x08, Z1, Z1
 	VPADDD      Z1, Z0, Z0
 	VCVTDQ2PS   Z0, Z0
 	VMULPS.BCST -64(R8), Z0, Z0
 	VADDPS.BCST -60(R8), Z0, Z0
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_177
 	VMOVUPS.Z   (AX), K1, Z1
 	VADDPS      Z0, Z1, Z0
@@ -14846,40 +15790,40 @@ store_177:
 	VCVTDQ2PS   Z2, Z2
 	VMULPS.BCST -56(R8), Z2, Z2
 	VADDPS.BCST -52(R8), Z2, Z2
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_178
-	VMOVUPS.Z   (AX)(SI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R9*1), K1, Z0
 	VADDPS      Z2, Z0, Z2
 
 store_178:
-	VMOVUPS     Z2, K1, (AX)(SI*1)
+	VMOVUPS     Z2, K1, (AX)(R9*1)
 	VPSLLD      $0x08, Z5, Z5
 	VPADDD      Z5, Z4, Z4
 	VCVTDQ2PS   Z4, Z4
 	VMULPS.BCST -48(R8), Z4, Z4
 	VADDPS.BCST -44(R8), Z4, Z4
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_179
-	VMOVUPS.Z   (AX)(SI*2), K1, Z0
+	VMOVUPS.Z   (AX)(R9*2), K1, Z0
 	VADDPS      Z4, Z0, Z4
 
 store_179:
-	VMOVUPS     Z4, K1, (AX)(SI*2)
+	VMOVUPS     Z4, K1, (AX)(R9*2)
 	VPSLLD      $0x08, Z7, Z7
 	VPADDD      Z7, Z6, Z6
 	VCVTDQ2PS   Z6, Z6
 	VMULPS.BCST -40(R8), Z6, Z6
 	VADDPS.BCST -36(R8), Z6, Z6
-	TESTQ       R9, R9
+	TESTQ       R11, R11
 	JE          store_180
-	VMOVUPS.Z   (AX)(DI*1), K1, Z0
+	VMOVUPS.Z   (AX)(R10*1), K1, Z0
 	VADDPS      Z6, Z0, Z6
 
 store_180:
-	VMOVUPS Z6, K1, (AX)(DI*1)
+	VMOVUPS Z6, K1, (AX)(R10*1)
 	ADDQ    $0x00000040, AX
-	ADDQ    BX, DX
-	ADDQ    BX, DX
+	ADDQ    SI, DI
+	ADDQ    SI, DI
 	SUBQ    $0x00000010, CX
 	JMP     octets_48
 

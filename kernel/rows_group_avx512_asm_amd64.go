@@ -4,122 +4,122 @@
 
 package kernel
 
-// groupBlock2x1AVX512 multiplies 1 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0.
+// groupBlock2x1AVX512 multiplies 1 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
 //
 //go:noescape
-func groupBlock2x1AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
+func groupBlock2x1AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
 
-// groupBlock2x2AVX512 multiplies 2 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0.
+// groupBlock2x2AVX512 multiplies 2 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
 //
 //go:noescape
-func groupBlock2x2AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
+func groupBlock2x2AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
 
-// groupBlock2x3AVX512 multiplies 3 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0.
+// groupBlock2x3AVX512 multiplies 3 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
 //
 //go:noescape
-func groupBlock2x3AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
+func groupBlock2x3AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
 
-// groupBlock2x4AVX512 multiplies 4 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0.
+// groupBlock2x4AVX512 multiplies 4 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
 //
 //go:noescape
-func groupBlock2x4AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
+func groupBlock2x4AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
 
-// groupBlock3x1AVX512 multiplies 1 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0.
+// groupBlock3x1AVX512 multiplies 1 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
 //
 //go:noescape
-func groupBlock3x1AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
+func groupBlock3x1AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
 
-// groupBlock3x2AVX512 multiplies 2 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0.
+// groupBlock3x2AVX512 multiplies 2 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
 //
 //go:noescape
-func groupBlock3x2AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
+func groupBlock3x2AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
 
-// groupBlock3x3AVX512 multiplies 3 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0.
+// groupBlock3x3AVX512 multiplies 3 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
 //
 //go:noescape
-func groupBlock3x3AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
+func groupBlock3x3AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
 
-// groupBlock3x4AVX512 multiplies 4 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0.
+// groupBlock3x4AVX512 multiplies 4 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
 //
 //go:noescape
-func groupBlock3x4AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
+func groupBlock3x4AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
 
-// groupBlock4x1AVX512 multiplies 1 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0.
+// groupBlock4x1AVX512 multiplies 1 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
 //
 //go:noescape
-func groupBlock4x1AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
+func groupBlock4x1AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
 
-// groupBlock4x2AVX512 multiplies 2 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0.
+// groupBlock4x2AVX512 multiplies 2 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
 //
 //go:noescape
-func groupBlock4x2AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
+func groupBlock4x2AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
 
-// groupBlock4x3AVX512 multiplies 3 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0.
+// groupBlock4x3AVX512 multiplies 3 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
 //
 //go:noescape
-func groupBlock4x3AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
+func groupBlock4x3AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
 
-// groupBlock4x4AVX512 multiplies 4 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0.
+// groupBlock4x4AVX512 multiplies 4 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
 //
 //go:noescape
-func groupBlock4x4AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
+func groupBlock4x4AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
 
-// groupBlock2x1VNNI multiplies 1 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0.
+// groupBlock2x1VNNI multiplies 1 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
 //
 //go:noescape
-func groupBlock2x1VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
+func groupBlock2x1VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
 
-// groupBlock2x2VNNI multiplies 2 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0.
+// groupBlock2x2VNNI multiplies 2 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
 //
 //go:noescape
-func groupBlock2x2VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
+func groupBlock2x2VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
 
-// groupBlock2x3VNNI multiplies 3 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0.
+// groupBlock2x3VNNI multiplies 3 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
 //
 //go:noescape
-func groupBlock2x3VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
+func groupBlock2x3VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
 
-// groupBlock2x4VNNI multiplies 4 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0.
+// groupBlock2x4VNNI multiplies 4 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
 //
 //go:noescape
-func groupBlock2x4VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
+func groupBlock2x4VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
 
-// groupBlock3x1VNNI multiplies 1 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0.
+// groupBlock3x1VNNI multiplies 1 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
 //
 //go:noescape
-func groupBlock3x1VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
+func groupBlock3x1VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
 
-// groupBlock3x2VNNI multiplies 2 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0.
+// groupBlock3x2VNNI multiplies 2 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
 //
 //go:noescape
-func groupBlock3x2VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
+func groupBlock3x2VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
 
-// groupBlock3x3VNNI multiplies 3 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0.
+// groupBlock3x3VNNI multiplies 3 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
 //
 //go:noescape
-func groupBlock3x3VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
+func groupBlock3x3VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
 
-// groupBlock3x4VNNI multiplies 4 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0.
+// groupBlock3x4VNNI multiplies 4 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
 //
 //go:noescape
-func groupBlock3x4VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
+func groupBlock3x4VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
 
-// groupBlock4x1VNNI multiplies 1 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0.
+// groupBlock4x1VNNI multiplies 1 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
 //
 //go:noescape
-func groupBlock4x1VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
+func groupBlock4x1VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
 
-// groupBlock4x2VNNI multiplies 2 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0.
+// groupBlock4x2VNNI multiplies 2 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
 //
 //go:noescape
-func groupBlock4x2VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
+func groupBlock4x2VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
 
-// groupBlock4x3VNNI multiplies 3 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0.
+// groupBlock4x3VNNI multiplies 3 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
 //
 //go:noescape
-func groupBlock4x3VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
+func groupBlock4x3VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
 
-// groupBlock4x4VNNI multiplies 4 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0.
+// groupBlock4x4VNNI multiplies 4 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
 //
 //go:noescape
-func groupBlock4x4VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int)
+func groupBlock4x4VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)

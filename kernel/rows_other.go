@@ -11,7 +11,7 @@ func accumulateRows(acc, weights []float32, stride int, rows, _ []byte, g, n, d 
 	accumulateRowsGeneric(acc, weights, stride, rows, g, n, d, f)
 }
 
-func dotBlockK(dst []float32, stride int, q []float32, block []byte, g, n, d int, f GroupFormat) {
+func dotBlockK(dst []float32, stride int, q []float32, block, _ []byte, g, n, d int, f GroupFormat) {
 	dotBlockKGeneric(dst, stride, q, block, g, n, d, f)
 }
 

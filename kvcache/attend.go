@@ -237,8 +237,10 @@ func (l *Lane) scores(dst []float32, lo, hi int, q *Query, packed bool, sc *Atte
 			return
 		}
 		for c := s.keys.from(l.cache.pool, from, &sc.keys); c.slot < to; {
-			r, slot, _ := c.next(to - c.slot)
-			dotRun(&s.keys.layout, &r, dst[at+slot-from:], PieceSlots, x, tmp, g)
+			var r run
+			slot := c.slot
+			next := c.block(&r, to-slot)
+			dotRun(&s.keys.layout, &r, next, dst[at+slot-from:], PieceSlots, x, tmp, g)
 		}
 	})
 }
@@ -258,7 +260,9 @@ func (l *Lane) accumulate(acc, weights []float32, lo, hi int, q *Query, packed b
 			return
 		}
 		for c := s.valuesFrom(l.cache.pool, from, &sc.values); c.slot < to; {
-			r, slot, _ := c.next(to - c.slot)
+			var r run
+			slot := c.slot
+			c.block(&r, to-slot)
 			accumulateRun(&s.values.layout, &r, acc, weights[at+slot-from:], PieceSlots, tmp, g)
 		}
 	})

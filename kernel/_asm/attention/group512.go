@@ -25,6 +25,8 @@ const (
 	maxSlots = 512
 	// planeBytes is the distance of the heads' folded operands in the frame.
 	planeBytes = 2 * maxSlots
+	// aheadLines of 64 bytes are asked for at a time.
+	aheadLines = 3
 )
 
 // groupBlock is one routine. With VNNI an operand is two bytes, which VPDPBUSD takes apart: the upper, signed, times codes as unsigned
@@ -36,6 +38,7 @@ type groupBlock struct {
 	x           *strided
 	live, slots reg.GPVirtual
 	block       reg.GPVirtual
+	ahead, step reg.GPVirtual
 	operands    reg.GPVirtual // frame: folded operands [heads][planeBytes]; 64 bytes before them unit and bias [heads][2]
 }
 
@@ -45,10 +48,11 @@ func (b groupBlock) make() {
 		tier = "VNNI"
 	}
 	name := "groupBlock" + itoa(b.bits) + "x" + itoa(b.heads) + tier
-	TEXT(name, 0, "func(dst *float32, dstStride int, x *float32, xStride, live int, block *byte, slots, lanes, add int)")
+	TEXT(name, 0, "func(dst *float32, dstStride int, x *float32, xStride, live int, block *byte, slots, lanes, add int, ahead *byte, step int)")
 	Pragma("noescape")
 	Doc(name + " multiplies " + itoa(b.heads) + " operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima " +
-		"and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0.")
+		"and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of " +
+		"four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.")
 	frame := AllocLocal(b.heads*planeBytes + 64 + 64)
 	x, xs := ptr("x"), ptr("xStride")
 	b.x = newStrided(x, xs, b.heads)
@@ -219,6 +223,7 @@ func splitTable() operand.Mem {
 func (b *groupBlock) panel() {
 	dst, lanes := ptr("dst"), ptr("lanes")
 	codes, octet := GP64(), GP64()
+	b.ahead, b.step = ptr("ahead"), ptr("step")
 	LEAQ(indexed(b.block, b.slots, 4, 0), codes)
 	IMUL3Q(operand.U32(uint32(b.bits)), b.slots, octet)
 	for _, pairs := range []int{2, 1} {
@@ -324,6 +329,12 @@ func (b *groupBlock) octets(pairs int, lanes, codes, octetBytes reg.GPVirtual) [
 	}
 	// take multiplies the k-th codes of a unit: of two slots, with VNNI of four.
 	take := func(c []reg.VecVirtual, k int) {
+		if b.vnni || k%2 == 0 {
+			for i := range aheadLines {
+				PREFETCHT0(at(b.ahead, 64*i))
+			}
+			ADDQ(b.step, b.ahead)
+		}
 		for h := range b.heads {
 			at := func(disp int) operand.Mem { return at(x, planeBytes*h+disp) }
 			if !b.vnni {
