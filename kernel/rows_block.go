@@ -25,6 +25,36 @@ func DotBlockKNext(dst []float32, stride int, q []float32, block, next []byte, g
 	}
 }
 
+// DotBlocksK is DotBlockK for count whole blocks that lie step bytes apart. It asks meanwhile for what lies between them and behind the last, up to
+// a step and a block, which later calls read: those bytes need not exist.
+func DotBlocksK(dst []float32, stride int, q []float32, blocks []byte, step, count, g, d int, f GroupFormat) {
+	if g > 0 && count > 0 {
+		dotBlocksK(dst[:(g-1)*stride+count*f.Group], stride, q[:g*d], blocks[:(count-1)*step+f.KeyBytes(d)], step, count, g, d, f)
+	}
+}
+
+func dotBlocksKEach(dst []float32, stride int, q []float32, blocks []byte, step, count, g, d int, f GroupFormat) {
+	size := f.KeyBytes(d)
+	for i := range count {
+		block := blocks[i*step:]
+		dotBlockK(dst[i*f.Group:], stride, q, block[:size], block[size:min(step+size, len(block))], g, f.Group, d, f)
+	}
+}
+
+// AccumulateBlocksV adds the weighted sums of count whole blocks of values that lie step bytes apart to acc [g, d], as AccumulateGroupV does.
+func AccumulateBlocksV(acc, weights []float32, stride int, blocks []byte, step, count, g, d int, f GroupFormat) {
+	if g > 0 && count > 0 {
+		accumulateBlocksV(acc[:g*d], weights[:(g-1)*stride+count*f.slots()], stride, blocks[:(count-1)*step+f.ValueBytes(d)], step, count, g, d, f)
+	}
+}
+
+func accumulateBlocksVEach(acc, weights []float32, stride int, blocks []byte, step, count, g, d int, f GroupFormat) {
+	size := f.ValueBytes(d)
+	for i := range count {
+		accumulateBlockV(acc, weights[i*f.slots():], stride, blocks[i*step:i*step+size], g, f.slots(), d, f)
+	}
+}
+
 // prefetchAll asks for all of b at once.
 func prefetchAll(b []byte) {
 	for len(b) > 0 {

@@ -1,5 +1,7 @@
 package kernel
 
+import "unsafe"
+
 // Products with grouped codes in assembly; see rows_group_generic.go for the reference, whose bits they have.
 
 // smallSlots is the number of slots up to which the folded operands stay in a small array: clearing a large one on every
@@ -12,7 +14,11 @@ func dotBlockK(dst []float32, stride int, q []float32, block, next []byte, g, n,
 		return
 	}
 	if CPU() >= AVX512 {
-		dotBlockKAVX512(dst, stride, q, block, next, g, n, d, f)
+		ahead := 0
+		if len(next) > 0 {
+			ahead = int(uintptr(unsafe.Pointer(&next[0])) - uintptr(unsafe.Pointer(&block[0])))
+		}
+		dotBlocksKAVX512(dst, stride, q, block, 0, 1, ahead, len(next), g, n, d, f)
 		return
 	}
 	prefetchAll(next)
@@ -42,13 +48,37 @@ func dotBlockKAVX2(dst []float32, stride int, q []float32, block []byte, g, n, d
 	}
 }
 
+func dotBlocksK(dst []float32, stride int, q []float32, blocks []byte, step, count, g, d int, f GroupFormat) {
+	if CPU() < AVX512 || d > manySlots {
+		dotBlocksKEach(dst, stride, q, blocks, step, count, g, d, f)
+		return
+	}
+	// The steps and minima of a block are read while the one before is multiplied: what is asked for meanwhile begins behind them.
+	ahead := step + 4*f.round(d)
+	for i := 0; i < count; i += blocksPerCall {
+		m := min(blocksPerCall, count-i)
+		dotBlocksKAVX512(dst[i*f.Group:], stride, q, blocks[i*step:], step, m, ahead, step, g, f.Group, d, f)
+	}
+}
+
+func accumulateBlocksV(acc, weights []float32, stride int, blocks []byte, step, count, g, d int, f GroupFormat) {
+	if CPU() < AVX512 {
+		accumulateBlocksVEach(acc, weights, stride, blocks, step, count, g, d, f)
+		return
+	}
+	for i := 0; i < count; i += blocksPerCall {
+		m := min(blocksPerCall, count-i)
+		accumulateBlocksVAVX512(acc, weights[i*f.slots():], stride, blocks[i*step:], step, m, g, f.slots(), d, f)
+	}
+}
+
 func accumulateBlockV(acc, weights []float32, stride int, block []byte, g, n, d int, f GroupFormat) {
 	if CPU() < AVX2 {
 		accumulateBlockVGeneric(acc, weights, stride, block, g, n, d, f)
 		return
 	}
 	if CPU() >= AVX512 {
-		accumulateBlockVAVX512(acc, weights, stride, block, g, n, d, f)
+		accumulateBlocksVAVX512(acc, weights, stride, block, 0, 1, g, n, d, f)
 		return
 	}
 	var x [4 * 64]int16

@@ -4,122 +4,122 @@
 
 package kernel
 
-// groupBlock2x1AVX512 multiplies 1 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
+// groupBlocks2x1AVX512 multiplies 1 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. Then the same for further blocks, with each of which dst, x and block move on by steps in bytes; slots are at most 256 if there are several. For every four slots of four octets, or of what there is, 192 bytes are asked for, ahead bytes behind block and each time aheadStep further on.
 //
 //go:noescape
-func groupBlock2x1AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+func groupBlocks2x1AVX512(dst *float32, dstStride int, dstStep int, x *float32, xStride int, xStep int, live int, block *byte, blockStep int, blocks int, slots int, lanes int, add int, ahead int, aheadStep int)
 
-// groupBlock2x2AVX512 multiplies 2 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
+// groupBlocks2x2AVX512 multiplies 2 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. Then the same for further blocks, with each of which dst, x and block move on by steps in bytes; slots are at most 256 if there are several. For every four slots of four octets, or of what there is, 192 bytes are asked for, ahead bytes behind block and each time aheadStep further on.
 //
 //go:noescape
-func groupBlock2x2AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+func groupBlocks2x2AVX512(dst *float32, dstStride int, dstStep int, x *float32, xStride int, xStep int, live int, block *byte, blockStep int, blocks int, slots int, lanes int, add int, ahead int, aheadStep int)
 
-// groupBlock2x3AVX512 multiplies 3 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
+// groupBlocks2x3AVX512 multiplies 3 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. Then the same for further blocks, with each of which dst, x and block move on by steps in bytes; slots are at most 256 if there are several. For every four slots of four octets, or of what there is, 192 bytes are asked for, ahead bytes behind block and each time aheadStep further on.
 //
 //go:noescape
-func groupBlock2x3AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+func groupBlocks2x3AVX512(dst *float32, dstStride int, dstStep int, x *float32, xStride int, xStep int, live int, block *byte, blockStep int, blocks int, slots int, lanes int, add int, ahead int, aheadStep int)
 
-// groupBlock2x4AVX512 multiplies 4 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
+// groupBlocks2x4AVX512 multiplies 4 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. Then the same for further blocks, with each of which dst, x and block move on by steps in bytes; slots are at most 256 if there are several. For every four slots of four octets, or of what there is, 192 bytes are asked for, ahead bytes behind block and each time aheadStep further on.
 //
 //go:noescape
-func groupBlock2x4AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+func groupBlocks2x4AVX512(dst *float32, dstStride int, dstStep int, x *float32, xStride int, xStep int, live int, block *byte, blockStep int, blocks int, slots int, lanes int, add int, ahead int, aheadStep int)
 
-// groupBlock3x1AVX512 multiplies 1 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
+// groupBlocks3x1AVX512 multiplies 1 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. Then the same for further blocks, with each of which dst, x and block move on by steps in bytes; slots are at most 256 if there are several. For every four slots of four octets, or of what there is, 192 bytes are asked for, ahead bytes behind block and each time aheadStep further on.
 //
 //go:noescape
-func groupBlock3x1AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+func groupBlocks3x1AVX512(dst *float32, dstStride int, dstStep int, x *float32, xStride int, xStep int, live int, block *byte, blockStep int, blocks int, slots int, lanes int, add int, ahead int, aheadStep int)
 
-// groupBlock3x2AVX512 multiplies 2 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
+// groupBlocks3x2AVX512 multiplies 2 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. Then the same for further blocks, with each of which dst, x and block move on by steps in bytes; slots are at most 256 if there are several. For every four slots of four octets, or of what there is, 192 bytes are asked for, ahead bytes behind block and each time aheadStep further on.
 //
 //go:noescape
-func groupBlock3x2AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+func groupBlocks3x2AVX512(dst *float32, dstStride int, dstStep int, x *float32, xStride int, xStep int, live int, block *byte, blockStep int, blocks int, slots int, lanes int, add int, ahead int, aheadStep int)
 
-// groupBlock3x3AVX512 multiplies 3 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
+// groupBlocks3x3AVX512 multiplies 3 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. Then the same for further blocks, with each of which dst, x and block move on by steps in bytes; slots are at most 256 if there are several. For every four slots of four octets, or of what there is, 192 bytes are asked for, ahead bytes behind block and each time aheadStep further on.
 //
 //go:noescape
-func groupBlock3x3AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+func groupBlocks3x3AVX512(dst *float32, dstStride int, dstStep int, x *float32, xStride int, xStep int, live int, block *byte, blockStep int, blocks int, slots int, lanes int, add int, ahead int, aheadStep int)
 
-// groupBlock3x4AVX512 multiplies 4 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
+// groupBlocks3x4AVX512 multiplies 4 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. Then the same for further blocks, with each of which dst, x and block move on by steps in bytes; slots are at most 256 if there are several. For every four slots of four octets, or of what there is, 192 bytes are asked for, ahead bytes behind block and each time aheadStep further on.
 //
 //go:noescape
-func groupBlock3x4AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+func groupBlocks3x4AVX512(dst *float32, dstStride int, dstStep int, x *float32, xStride int, xStep int, live int, block *byte, blockStep int, blocks int, slots int, lanes int, add int, ahead int, aheadStep int)
 
-// groupBlock4x1AVX512 multiplies 1 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
+// groupBlocks4x1AVX512 multiplies 1 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. Then the same for further blocks, with each of which dst, x and block move on by steps in bytes; slots are at most 256 if there are several. For every four slots of four octets, or of what there is, 192 bytes are asked for, ahead bytes behind block and each time aheadStep further on.
 //
 //go:noescape
-func groupBlock4x1AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+func groupBlocks4x1AVX512(dst *float32, dstStride int, dstStep int, x *float32, xStride int, xStep int, live int, block *byte, blockStep int, blocks int, slots int, lanes int, add int, ahead int, aheadStep int)
 
-// groupBlock4x2AVX512 multiplies 2 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
+// groupBlocks4x2AVX512 multiplies 2 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. Then the same for further blocks, with each of which dst, x and block move on by steps in bytes; slots are at most 256 if there are several. For every four slots of four octets, or of what there is, 192 bytes are asked for, ahead bytes behind block and each time aheadStep further on.
 //
 //go:noescape
-func groupBlock4x2AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+func groupBlocks4x2AVX512(dst *float32, dstStride int, dstStep int, x *float32, xStride int, xStep int, live int, block *byte, blockStep int, blocks int, slots int, lanes int, add int, ahead int, aheadStep int)
 
-// groupBlock4x3AVX512 multiplies 3 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
+// groupBlocks4x3AVX512 multiplies 3 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. Then the same for further blocks, with each of which dst, x and block move on by steps in bytes; slots are at most 256 if there are several. For every four slots of four octets, or of what there is, 192 bytes are asked for, ahead bytes behind block and each time aheadStep further on.
 //
 //go:noescape
-func groupBlock4x3AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+func groupBlocks4x3AVX512(dst *float32, dstStride int, dstStep int, x *float32, xStride int, xStep int, live int, block *byte, blockStep int, blocks int, slots int, lanes int, add int, ahead int, aheadStep int)
 
-// groupBlock4x4AVX512 multiplies 4 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
+// groupBlocks4x4AVX512 multiplies 4 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. Then the same for further blocks, with each of which dst, x and block move on by steps in bytes; slots are at most 256 if there are several. For every four slots of four octets, or of what there is, 192 bytes are asked for, ahead bytes behind block and each time aheadStep further on.
 //
 //go:noescape
-func groupBlock4x4AVX512(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+func groupBlocks4x4AVX512(dst *float32, dstStride int, dstStep int, x *float32, xStride int, xStep int, live int, block *byte, blockStep int, blocks int, slots int, lanes int, add int, ahead int, aheadStep int)
 
-// groupBlock2x1VNNI multiplies 1 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
+// groupBlocks2x1VNNI multiplies 1 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. Then the same for further blocks, with each of which dst, x and block move on by steps in bytes; slots are at most 256 if there are several. For every four slots of four octets, or of what there is, 192 bytes are asked for, ahead bytes behind block and each time aheadStep further on.
 //
 //go:noescape
-func groupBlock2x1VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+func groupBlocks2x1VNNI(dst *float32, dstStride int, dstStep int, x *float32, xStride int, xStep int, live int, block *byte, blockStep int, blocks int, slots int, lanes int, add int, ahead int, aheadStep int)
 
-// groupBlock2x2VNNI multiplies 2 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
+// groupBlocks2x2VNNI multiplies 2 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. Then the same for further blocks, with each of which dst, x and block move on by steps in bytes; slots are at most 256 if there are several. For every four slots of four octets, or of what there is, 192 bytes are asked for, ahead bytes behind block and each time aheadStep further on.
 //
 //go:noescape
-func groupBlock2x2VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+func groupBlocks2x2VNNI(dst *float32, dstStride int, dstStep int, x *float32, xStride int, xStep int, live int, block *byte, blockStep int, blocks int, slots int, lanes int, add int, ahead int, aheadStep int)
 
-// groupBlock2x3VNNI multiplies 3 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
+// groupBlocks2x3VNNI multiplies 3 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. Then the same for further blocks, with each of which dst, x and block move on by steps in bytes; slots are at most 256 if there are several. For every four slots of four octets, or of what there is, 192 bytes are asked for, ahead bytes behind block and each time aheadStep further on.
 //
 //go:noescape
-func groupBlock2x3VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+func groupBlocks2x3VNNI(dst *float32, dstStride int, dstStep int, x *float32, xStride int, xStep int, live int, block *byte, blockStep int, blocks int, slots int, lanes int, add int, ahead int, aheadStep int)
 
-// groupBlock2x4VNNI multiplies 4 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
+// groupBlocks2x4VNNI multiplies 4 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. Then the same for further blocks, with each of which dst, x and block move on by steps in bytes; slots are at most 256 if there are several. For every four slots of four octets, or of what there is, 192 bytes are asked for, ahead bytes behind block and each time aheadStep further on.
 //
 //go:noescape
-func groupBlock2x4VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+func groupBlocks2x4VNNI(dst *float32, dstStride int, dstStep int, x *float32, xStride int, xStep int, live int, block *byte, blockStep int, blocks int, slots int, lanes int, add int, ahead int, aheadStep int)
 
-// groupBlock3x1VNNI multiplies 1 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
+// groupBlocks3x1VNNI multiplies 1 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. Then the same for further blocks, with each of which dst, x and block move on by steps in bytes; slots are at most 256 if there are several. For every four slots of four octets, or of what there is, 192 bytes are asked for, ahead bytes behind block and each time aheadStep further on.
 //
 //go:noescape
-func groupBlock3x1VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+func groupBlocks3x1VNNI(dst *float32, dstStride int, dstStep int, x *float32, xStride int, xStep int, live int, block *byte, blockStep int, blocks int, slots int, lanes int, add int, ahead int, aheadStep int)
 
-// groupBlock3x2VNNI multiplies 2 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
+// groupBlocks3x2VNNI multiplies 2 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. Then the same for further blocks, with each of which dst, x and block move on by steps in bytes; slots are at most 256 if there are several. For every four slots of four octets, or of what there is, 192 bytes are asked for, ahead bytes behind block and each time aheadStep further on.
 //
 //go:noescape
-func groupBlock3x2VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+func groupBlocks3x2VNNI(dst *float32, dstStride int, dstStep int, x *float32, xStride int, xStep int, live int, block *byte, blockStep int, blocks int, slots int, lanes int, add int, ahead int, aheadStep int)
 
-// groupBlock3x3VNNI multiplies 3 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
+// groupBlocks3x3VNNI multiplies 3 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. Then the same for further blocks, with each of which dst, x and block move on by steps in bytes; slots are at most 256 if there are several. For every four slots of four octets, or of what there is, 192 bytes are asked for, ahead bytes behind block and each time aheadStep further on.
 //
 //go:noescape
-func groupBlock3x3VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+func groupBlocks3x3VNNI(dst *float32, dstStride int, dstStep int, x *float32, xStride int, xStep int, live int, block *byte, blockStep int, blocks int, slots int, lanes int, add int, ahead int, aheadStep int)
 
-// groupBlock3x4VNNI multiplies 4 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
+// groupBlocks3x4VNNI multiplies 4 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. Then the same for further blocks, with each of which dst, x and block move on by steps in bytes; slots are at most 256 if there are several. For every four slots of four octets, or of what there is, 192 bytes are asked for, ahead bytes behind block and each time aheadStep further on.
 //
 //go:noescape
-func groupBlock3x4VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+func groupBlocks3x4VNNI(dst *float32, dstStride int, dstStep int, x *float32, xStride int, xStep int, live int, block *byte, blockStep int, blocks int, slots int, lanes int, add int, ahead int, aheadStep int)
 
-// groupBlock4x1VNNI multiplies 1 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
+// groupBlocks4x1VNNI multiplies 1 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. Then the same for further blocks, with each of which dst, x and block move on by steps in bytes; slots are at most 256 if there are several. For every four slots of four octets, or of what there is, 192 bytes are asked for, ahead bytes behind block and each time aheadStep further on.
 //
 //go:noescape
-func groupBlock4x1VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+func groupBlocks4x1VNNI(dst *float32, dstStride int, dstStep int, x *float32, xStride int, xStep int, live int, block *byte, blockStep int, blocks int, slots int, lanes int, add int, ahead int, aheadStep int)
 
-// groupBlock4x2VNNI multiplies 2 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
+// groupBlocks4x2VNNI multiplies 2 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. Then the same for further blocks, with each of which dst, x and block move on by steps in bytes; slots are at most 256 if there are several. For every four slots of four octets, or of what there is, 192 bytes are asked for, ahead bytes behind block and each time aheadStep further on.
 //
 //go:noescape
-func groupBlock4x2VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+func groupBlocks4x2VNNI(dst *float32, dstStride int, dstStep int, x *float32, xStride int, xStep int, live int, block *byte, blockStep int, blocks int, slots int, lanes int, add int, ahead int, aheadStep int)
 
-// groupBlock4x3VNNI multiplies 3 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
+// groupBlocks4x3VNNI multiplies 3 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. Then the same for further blocks, with each of which dst, x and block move on by steps in bytes; slots are at most 256 if there are several. For every four slots of four octets, or of what there is, 192 bytes are asked for, ahead bytes behind block and each time aheadStep further on.
 //
 //go:noescape
-func groupBlock4x3VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+func groupBlocks4x3VNNI(dst *float32, dstStride int, dstStep int, x *float32, xStride int, xStep int, live int, block *byte, blockStep int, blocks int, slots int, lanes int, add int, ahead int, aheadStep int)
 
-// groupBlock4x4VNNI multiplies 4 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.
+// groupBlocks4x4VNNI multiplies 4 operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. Then the same for further blocks, with each of which dst, x and block move on by steps in bytes; slots are at most 256 if there are several. For every four slots of four octets, or of what there is, 192 bytes are asked for, ahead bytes behind block and each time aheadStep further on.
 //
 //go:noescape
-func groupBlock4x4VNNI(dst *float32, dstStride int, x *float32, xStride int, live int, block *byte, slots int, lanes int, add int, ahead *byte, step int)
+func groupBlocks4x4VNNI(dst *float32, dstStride int, dstStep int, x *float32, xStride int, xStep int, live int, block *byte, blockStep int, blocks int, slots int, lanes int, add int, ahead int, aheadStep int)

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// BenchmarkGroup reports stored bytes a second, and the time for an entry, of products with one grouped block after the other.
+// BenchmarkGroup reports stored bytes a second, and the time for an entry, of products with grouped blocks.
 func BenchmarkGroup(b *testing.B) {
 	for _, shape := range []struct{ d, g int }{{64, 3}, {128, 4}} {
 		for _, f := range []GroupFormat{{Bits: 4, Group: 64}, {Bits: 3, Group: 64}, {Bits: 2, Group: 32}} {
@@ -25,8 +25,8 @@ func BenchmarkGroup(b *testing.B) {
 					b.ReportMetric(float64(b.Elapsed())/float64(b.N*n), "ns/entry")
 				})
 			}
-			bench("dot", len(keys), func() { DotGroupK(dst, n, q, keys, g, n, d, f) })
-			bench("add", len(values), func() { AccumulateGroupV(acc, dst, n, values, g, n, d, f) })
+			bench("dot", len(keys), func() { DotBlocksK(dst, n, q, keys, f.KeyBytes(d), blocks, g, d, f) })
+			bench("add", len(values), func() { AccumulateBlocksV(acc, dst, n, values, f.ValueBytes(d), blocks, g, d, f) })
 		}
 	}
 }

@@ -172,8 +172,49 @@ func (c *cursor) block(r *run, limit int) (next []byte) {
 	return next
 }
 
+// blocks is the memory of whole records at the cursor that lie together, count of them and step bytes apart: their keys or their values, the first
+// record's at the start. The cursor moves on behind them, but not beyond limit entries.
+func (c *cursor) blocks(limit int) (mem []byte, step, count int) {
+	s := c.s
+	if !s.grouped || !s.keys {
+		return nil, 0, 0
+	}
+	group := s.format.GroupTokens()
+	p := &s.whole
+	step = p.codes + p.meta + p.values
+	first := s.recs[c.rec]
+	if int(first.slot) != c.slot || limit < group || s.recordLen(c.rec) != group {
+		return nil, 0, 0
+	}
+	at, size := int(first.off), p.codes
+	if c.vals {
+		at, size = at+p.codes+p.meta, p.values
+	}
+	mem = c.view(at, size)
+	at -= c.base
+	if at < 0 || at+size > len(c.mem) {
+		return mem, step, c.pass(1, group) // a copy
+	}
+	mem = c.mem[at:]
+	most := min(limit/group, (len(mem)-size)/step+1)
+	for count = 1; count < most; count++ {
+		r := s.recs[c.rec+count]
+		if int(r.slot) != c.slot+count*group || int(r.off) != int(first.off)+count*step || s.recordLen(c.rec+count) != group {
+			break
+		}
+	}
+	return mem, step, c.pass(count, group)
+}
+
+// pass moves on by count whole records.
+func (c *cursor) pass(count, group int) int {
+	c.rec += count
+	c.slot += count * group
+	return count
+}
+
 // togetherPages is how many pages ahead a cursor looks for memory that lies together.
-const togetherPages = 16
+const togetherPages = 32
 
 // view is that of the stream, which it asks only where a stretch of memory that lies together ends.
 func (c *cursor) view(off, n int) []byte {

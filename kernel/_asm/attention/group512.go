@@ -15,7 +15,7 @@ func group512File() {
 	for _, vnni := range []bool{false, true} {
 		for bits := 2; bits <= 4; bits++ {
 			for heads := 1; heads <= 4; heads++ {
-				groupBlock{bits: bits, heads: heads, vnni: vnni}.make()
+				(&groupBlock{bits: bits, heads: heads, vnni: vnni}).make()
 			}
 		}
 	}
@@ -35,54 +35,147 @@ type groupBlock struct {
 	bits, heads int
 	vnni        bool
 
-	x           *strided
-	live, slots reg.GPVirtual
-	block       reg.GPVirtual
-	ahead, step reg.GPVirtual
-	operands    reg.GPVirtual // frame: folded operands [heads][planeBytes]; 64 bytes before them unit and bias [heads][2]
+	operands reg.GPVirtual // of the block that is multiplied, see frame
+	ahead    reg.GPVirtual
+	zero     reg.VecVirtual
+	frame    operand.Mem
 }
 
-func (b groupBlock) make() {
+// The frame: state, then, at an address divisible by planeBytes, folded operands [heads][planeBytes], then scalars. Where blocks follow each other,
+// those of one lie in the lower halves and those of the next in the upper ones.
+const (
+	stateX = 8 * iota
+	stateBlock
+	stateDst
+	stateTo
+	stateCodes
+	stateLanes
+	stateBlocks  // left to fold
+	statePending // there is a block between first and second pass
+	stateBytes
+)
+
+func (b *groupBlock) state(at int) operand.Mem { return b.frame.Offset(at) }
+
+// scalar is the place of a head's unit, bias or factor, i being 0, 1, 2.
+func (b *groupBlock) scalar(operands reg.Register, head, i int) operand.Mem {
+	return at(operands, planeBytes*b.heads+16*head+4*i)
+}
+
+// make interleaves blocks: the first pass over the operands of the next one comes before the panel of this one, and the second pass between its
+// parts, so that products hide the latency of both.
+func (b *groupBlock) make() {
 	tier := "AVX512"
 	if b.vnni {
 		tier = "VNNI"
 	}
-	name := "groupBlock" + itoa(b.bits) + "x" + itoa(b.heads) + tier
-	TEXT(name, 0, "func(dst *float32, dstStride int, x *float32, xStride, live int, block *byte, slots, lanes, add int, ahead *byte, step int)")
+	name := "groupBlocks" + itoa(b.bits) + "x" + itoa(b.heads) + tier
+	TEXT(name, 0, "func(dst *float32, dstStride, dstStep int, x *float32, xStride, xStep, live int, block *byte, blockStep, blocks, slots, lanes, add, ahead, aheadStep int)")
 	Pragma("noescape")
 	Doc(name + " multiplies " + itoa(b.heads) + " operands x, of live numbers and xStride bytes apart, with lanes lanes of a block, whose steps, minima " +
-		"and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. For every four slots of " +
-		"four octets, or of what there is, 192 bytes at ahead are asked for, and ahead moves on by step.")
-	frame := AllocLocal(b.heads*planeBytes + 64 + 64)
-	x, xs := ptr("x"), ptr("xStride")
-	b.x = newStrided(x, xs, b.heads)
-	b.live, b.slots, b.block = ptr("live"), ptr("slots"), ptr("block")
+		"and panel have the given number of slots. The products go to dst, whose heads are dstStride bytes apart, or are added if add is not 0. Then the same for " +
+		"further blocks, with each of which dst, x and block move on by steps in bytes; slots are at most 256 if there are several. For every four slots of " +
+		"four octets, or of what there is, 192 bytes are asked for, ahead bytes behind block and each time aheadStep further on.")
+	b.frame = AllocLocal(stateBytes + planeBytes - 8 + (b.heads+1)*planeBytes)
 	b.operands = GP64()
-	LEAQ(frame.Offset(64+63), b.operands)
-	ANDQ(operand.I8(-64), b.operands)
+	LEAQ(b.frame.Offset(stateBytes+planeBytes-8), b.operands)
+	ANDQ(operand.I32(-planeBytes), b.operands)
+	for _, v := range []struct {
+		name  string
+		state int
+	}{{"x", stateX}, {"block", stateBlock}, {"dst", stateDst}, {"blocks", stateBlocks}} {
+		MOVQ(ptr(v.name), b.state(v.state))
+	}
+	b.ahead = ptr("ahead")
+	ADDQ(param("block"), b.ahead)
+	b.zero = ZMM() // avo takes VPXORD to read its operand: a register cleared where it is needed would be live all along
+	VPXORD(b.zero, b.zero, b.zero)
+	MOVQ(operand.U32(0), b.state(stateLanes))
+
+	Label("next")
+	CMPQ(b.state(stateBlocks), operand.U32(0))
+	JE(operand.LabelRef("part"))
+	b.measure()
+	MOVQ(operand.U32(1), b.state(statePending))
+	Label("part")
+	lanes := GP64()
+	MOVQ(b.state(stateLanes), lanes)
+	CMPQ(lanes, operand.U32(0))
+	JLE(operand.LabelRef("fold"))
+	CMPQ(lanes, operand.U32(16))
+	JG(operand.LabelRef("wide"))
+	b.panel(1)
+	JMP(operand.LabelRef("fold"))
+	Label("wide")
+	b.panel(2)
+	Label("fold")
+	CMPQ(b.state(statePending), operand.U32(0))
+	JE(operand.LabelRef("folded"))
 	b.fold()
-	b.panel()
+	MOVQ(operand.U32(0), b.state(statePending))
+	Label("folded")
+	CMPQ(b.state(stateLanes), operand.U32(0))
+	JG(operand.LabelRef("part"))
+
+	// This block is done, the next one is folded, if there is one.
+	CMPQ(b.state(stateBlocks), operand.U32(0))
+	JE(operand.LabelRef("done"))
+	DECQ(b.state(stateBlocks))
+	XORQ(operand.U32(planeBytes/2), b.operands)
+	t, block := GP64(), GP64()
+	MOVQ(ptr("lanes"), b.state(stateLanes))
+	MOVQ(b.state(stateDst), t)
+	MOVQ(t, b.state(stateTo))
+	ADDQ(param("dstStep"), t)
+	MOVQ(t, b.state(stateDst))
+	MOVQ(b.state(stateBlock), block)
+	MOVQ(ptr("slots"), t)
+	LEAQ(indexed(block, t, 4, 0), t)
+	MOVQ(t, b.state(stateCodes))
+	ADDQ(param("blockStep"), block)
+	MOVQ(block, b.state(stateBlock))
+	MOVQ(b.state(stateX), t)
+	ADDQ(param("xStep"), t)
+	MOVQ(t, b.state(stateX))
+	JMP(operand.LabelRef("next"))
+	Label("done")
 	ret()
 }
 
-// scalar is the place of a head's unit, or, i being 1, its bias.
-func (b *groupBlock) scalar(head, i int) operand.Mem { return at(b.operands, 8*head+4*i-64) }
+// param is the memory of a parameter.
+func param(name string) operand.Mem {
+	m, err := Param(name).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	return m.Addr
+}
 
-// fold is foldGeneric for all heads.
-func (b *groupBlock) fold() {
+// operandsOfNext is where the next block's operands belong.
+func (b *groupBlock) operandsOfNext() reg.GPVirtual {
+	r := GP64()
+	MOVQ(b.operands, r)
+	XORQ(operand.U32(planeBytes/2), r)
+	return r
+}
+
+// measure is the first half of foldGeneric for all heads: units, biases and factors.
+func (b *groupBlock) measure() {
 	heads := b.heads
 	top, part := avx512.regs(heads), make([]reg.VecVirtual, heads)
 	for h := range heads {
 		part[h] = YMM()
-		VPXORD(top[h], top[h], top[h])
-		VPXORD(part[h], part[h], part[h])
+		VMOVDQA32(b.zero, top[h])
+		VMOVDQA32(b.zero.(reg.Vec).AsY(), part[h])
 	}
 	abs := avx512.bits("magnitude1", 1<<31-1)
-	xs, steps, mins, left := b.x.clone(), GP64(), GP64(), GP64()
-	MOVQ(b.block, steps)
-	LEAQ(indexed(b.block, b.slots, 2, 0), mins)
-	MOVQ(b.live, left)
-	each := func(load func(op func(...operand.Op), masked func(m, k, r operand.Op), m operand.Mem) reg.VecVirtual) {
+	x, steps, mins, left := GP64(), GP64(), GP64(), ptr("live")
+	MOVQ(b.state(stateX), x)
+	xs := newStrided(x, ptr("xStride"), heads)
+	MOVQ(b.state(stateBlock), steps)
+	MOVQ(ptr("slots"), mins)
+	LEAQ(indexed(steps, mins, 2, 0), mins)
+	each := func(load loader) {
 		s := load(VCVTPH2PS, VCVTPH2PS_Z, at(steps, 0))
 		m := load(VCVTPH2PS, VCVTPH2PS_Z, at(mins, 0))
 		for h := range heads {
@@ -96,62 +189,75 @@ func (b *groupBlock) fold() {
 			VADDPS(t, part[h], part[h])
 		}
 	}
-	whole := func(op func(...operand.Op), _ func(m, k, r operand.Op), m operand.Mem) reg.VecVirtual {
-		r := ZMM()
-		op(m, r)
-		return r
-	}
 	loop("largest", left, 16, func() {
 		each(whole)
 		xs.advance(64)
 		ADDQ(operand.U32(32), steps)
 		ADDQ(operand.U32(32), mins)
 	})
-	mask := K()
-	masked := func(_ func(...operand.Op), op func(m, k, r operand.Op), m operand.Mem) reg.VecVirtual {
-		r := ZMM()
-		op(m, mask, r)
-		return r
-	}
 	done := unique("largest_all")
 	TESTQ(left, left)
 	JE(operand.LabelRef(done))
+	mask := K()
 	lowMask(left, mask)
-	each(masked)
+	each(masked(mask))
 	Label(done)
 
+	to := b.operandsOfNext()
 	limit, lowest := XMM(), XMM()
 	VMOVSS(constant("foldLimit", math.Float32bits(foldLimit)), limit)
 	VMOVSS(constant("foldLowest", math.Float32bits(foldLowest)), lowest)
-	inv := make([]reg.VecVirtual, heads)
 	for h := range heads {
 		x := XMM()
 		VEXTRACTF32X4(operand.Imm(1), part[h], x)
 		VADDPS(part[h].(reg.Vec).AsX(), x, x)
 		foldToLane(x, VADDPS)
-		VMOVSS(x, b.scalar(h, 1))
+		VMOVSS(x, b.scalar(to, h, 1))
 		t, u := avx512.foldTo128(top[h], VMAXPS), XMM()
 		foldToLane(t, VMAXPS)
 		VMAXSS(lowest, t, t)
 		VDIVSS(limit, t, u)
-		VMOVSS(u, b.scalar(h, 0))
+		VMOVSS(u, b.scalar(to, h, 0))
 		VDIVSS(t, limit, u)
-		inv[h] = ZMM()
-		VBROADCASTSS(u, inv[h])
+		VMOVSS(u, b.scalar(to, h, 2))
 	}
+}
 
-	// The operands, in the order in which the panel takes them.
-	out := GP64()
-	MOVQ(b.operands, out)
-	MOVQ(b.block, steps)
-	MOVQ(b.live, left)
-	xs = b.x // its last use
+// loader loads a vector of sixteen, or what a mask leaves of it.
+type loader func(op func(...operand.Op), masked func(m, k, r operand.Op), m operand.Mem) reg.VecVirtual
+
+func whole(op func(...operand.Op), _ func(m, k, r operand.Op), m operand.Mem) reg.VecVirtual {
+	r := ZMM()
+	op(m, r)
+	return r
+}
+
+func masked(mask reg.Register) loader {
+	return func(_ func(...operand.Op), op func(m, k, r operand.Op), m operand.Mem) reg.VecVirtual {
+		r := ZMM()
+		op(m, mask, r)
+		return r
+	}
+}
+
+// fold is the second half: the operands, in the order in which the panel takes them.
+func (b *groupBlock) fold() {
+	heads := b.heads
+	to, out, x, steps, left := b.operandsOfNext(), GP64(), GP64(), GP64(), ptr("live")
+	MOVQ(to, out)
+	MOVQ(b.state(stateX), x)
+	xs := newStrided(x, ptr("xStride"), heads)
+	MOVQ(b.state(stateBlock), steps)
+	inv := avx512.regs(heads)
+	for h := range heads {
+		VBROADCASTSS(b.scalar(to, h, 2), inv[h])
+	}
 	var split reg.VecVirtual
 	if b.vnni {
 		split = YMM()
 		VMOVDQU32(splitTable(), split)
 	}
-	each = func(load func(op func(...operand.Op), masked func(m, k, r operand.Op), m operand.Mem) reg.VecVirtual) {
+	each := func(load loader) {
 		s := load(VCVTPH2PS, VCVTPH2PS_Z, at(steps, 0))
 		for h := range heads {
 			v, y := load(VMOVUPS, VMOVUPS_Z, xs.at(h, 0)), YMM()
@@ -174,21 +280,23 @@ func (b *groupBlock) fold() {
 		xs.advance(64)
 		ADDQ(operand.U32(32), steps)
 	})
-	done = unique("round_all")
+	done := unique("round_all")
 	TESTQ(left, left)
 	JE(operand.LabelRef(done))
-	each(masked)
+	mask := K()
+	lowMask(left, mask)
+	each(masked(mask))
 	Label(done)
 	// What is left of the slots has no operand.
-	end, zero := GP64(), YMM()
-	LEAQ(indexed(b.operands, b.slots, 2, 0), end)
-	VPXORD(zero, zero, zero)
+	end := GP64()
+	MOVQ(ptr("slots"), end)
+	LEAQ(indexed(to, end, 2, 0), end)
 	next, rest := unique("nothing"), unique("nothing_done")
 	Label(next)
 	CMPQ(out, end)
 	JAE(operand.LabelRef(rest))
 	for h := range heads {
-		VMOVDQU32(zero, at(out, planeBytes*h))
+		VMOVDQU32(b.zero.(reg.Vec).AsY(), at(out, planeBytes*h))
 	}
 	ADDQ(operand.U32(32), out)
 	JMP(operand.LabelRef(next))
@@ -218,70 +326,53 @@ func splitTable() operand.Mem {
 	return m
 }
 
-// panel: accumulators [two octets][head] of 16 lanes of int32, with VNNI one for the lower and one for the upper bytes; four octets at a time
-// while there are three, then two. Where there is no second of a pair the first is taken twice and its lanes are not stored.
-func (b *groupBlock) panel() {
-	dst, lanes := ptr("dst"), ptr("lanes")
-	codes, octet := GP64(), GP64()
-	b.ahead, b.step = ptr("ahead"), ptr("step")
-	LEAQ(indexed(b.block, b.slots, 4, 0), codes)
-	IMUL3Q(operand.U32(uint32(b.bits)), b.slots, octet)
-	for _, pairs := range []int{2, 1} {
-		least := 16*pairs - 15 // lanes
-		loopDown("octets", lanes, least, 16*pairs, func() {
-			acc := b.octets(pairs, lanes, codes, octet)
-			outs := newStrided(dst, ptr("dstStride"), b.heads)
-			add := ptr("add")
-			for o := range acc {
-				mask, n := K(), GP64()
-				MOVQ(lanes, n)
-				if o > 0 {
-					SUBQ(operand.U32(uint32(16*o)), n)
-				}
-				lowMask(n, mask)
-				for h, a := range acc[o] {
-					sums := a[0]
-					if b.vnni {
-						VPSLLD(operand.Imm(8), a[1], a[1])
-						VPADDD(a[1], sums, sums)
-					}
-					VCVTDQ2PS(sums, sums)
-					VMULPS_BCST(b.scalar(h, 0), sums, sums)
-					VADDPS_BCST(b.scalar(h, 1), sums, sums)
-					to, store := outs.at(h, 64*o), unique("store")
-					TESTQ(add, add)
-					JE(operand.LabelRef(store))
-					have := ZMM()
-					VMOVUPS_Z(to, mask, have)
-					VADDPS(sums, have, sums)
-					Label(store)
-					VMOVUPS(sums, mask, to)
-				}
+// panel multiplies two octets, or four, with two pairs, if there are three: accumulators [two octets][head] of 16 lanes of int32, with VNNI one for the lower
+// and one for the upper bytes. Where there is no second of a pair the first is taken twice and its lanes are not stored.
+func (b *groupBlock) panel(pairs int) {
+	lanes, octet := GP64(), ptr("slots")
+	MOVQ(b.state(stateLanes), lanes)
+	IMUL3Q(operand.U32(uint32(b.bits)), octet, octet)
+	acc := b.octets(pairs, lanes, octet)
+	dst := GP64()
+	MOVQ(b.state(stateTo), dst)
+	outs := newStrided(dst, ptr("dstStride"), b.heads)
+	add := ptr("add")
+	for o := range acc {
+		mask, n := K(), GP64()
+		MOVQ(lanes, n)
+		if o > 0 {
+			SUBQ(operand.U32(uint32(16*o)), n)
+		}
+		lowMask(n, mask)
+		for h, a := range acc[o] {
+			sums := a[0]
+			if b.vnni {
+				VPSLLD(operand.Imm(8), a[1], a[1])
+				VPADDD(a[1], sums, sums)
 			}
-			ADDQ(operand.U32(uint32(64*pairs)), dst)
-			for range 2 * pairs {
-				ADDQ(octet, codes)
-			}
-		})
+			VCVTDQ2PS(sums, sums)
+			VMULPS_BCST(b.scalar(b.operands, h, 0), sums, sums)
+			VADDPS_BCST(b.scalar(b.operands, h, 1), sums, sums)
+			to, store := outs.at(h, 64*o), unique("store")
+			TESTQ(add, add)
+			JE(operand.LabelRef(store))
+			have := ZMM()
+			VMOVUPS_Z(to, mask, have)
+			VADDPS(sums, have, sums)
+			Label(store)
+			VMOVUPS(sums, mask, to)
+		}
 	}
-}
-
-// loopDown is loop with a step larger than the least that n must be; n ends at or below 0.
-func loopDown(label string, n reg.GPVirtual, least, step int, body func()) {
-	label = unique(label)
-	Label(label)
-	CMPQ(n, operand.U32(uint32(least)))
-	JLT(operand.LabelRef(label + "_done"))
-	body()
-	SUBQ(operand.U32(uint32(step)), n)
-	JMP(operand.LabelRef(label))
-	Label(label + "_done")
+	ADDQ(operand.U32(uint32(64*pairs)), b.state(stateTo))
+	SUBQ(operand.U32(uint32(16*pairs)), b.state(stateLanes))
+	SHLQ(operand.Imm(uint64(pairs)), octet) // 2*pairs octets
+	ADDQ(octet, b.state(stateCodes))
 }
 
 // octets multiplies 2*pairs octets at codes with the operands; the sums are [pair][head][1, or with VNNI lower and upper byte].
-func (b *groupBlock) octets(pairs int, lanes, codes, octetBytes reg.GPVirtual) [][][]reg.VecVirtual {
+func (b *groupBlock) octets(pairs int, lanes, octetBytes reg.GPVirtual) [][][]reg.VecVirtual {
 	from, last, missing := GP64(), GP64(), GP64()
-	MOVQ(codes, from)
+	MOVQ(b.state(stateCodes), from)
 	MOVQ(octetBytes, last)
 	XORQ(missing, missing)
 	if pairs == 2 {
@@ -308,15 +399,13 @@ func (b *groupBlock) octets(pairs int, lanes, codes, octetBytes reg.GPVirtual) [
 	if b.vnni {
 		products = 2
 	}
-	zero := ZMM()
-	VPXORD(zero, zero, zero)
 	acc := make([][][]reg.VecVirtual, pairs)
 	for o := range acc {
 		acc[o] = make([][]reg.VecVirtual, b.heads)
 		for h := range acc[o] {
 			acc[o][h] = avx512.regs(products)
 			for _, r := range acc[o][h] {
-				VMOVDQA32(zero, r) // avo takes VPXORD to read its operand, which then would be live through everything before
+				VMOVDQA32(b.zero, r)
 			}
 		}
 	}
@@ -333,7 +422,7 @@ func (b *groupBlock) octets(pairs int, lanes, codes, octetBytes reg.GPVirtual) [
 			for i := range aheadLines {
 				PREFETCHT0(at(b.ahead, 64*i))
 			}
-			ADDQ(b.step, b.ahead)
+			ADDQ(param("aheadStep"), b.ahead)
 		}
 		for h := range b.heads {
 			at := func(disp int) operand.Mem { return at(x, planeBytes*h+disp) }
