@@ -8,21 +8,64 @@ import "encoding/binary"
 
 // KeyBlockBytes returns the bytes that the first n tokens of a block of keys take, n up to Group.
 func (f GroupFormat) KeyBlockBytes(n, d int) int {
-	p := roundUp(d, f.unit())
+	p := f.round(d)
 	return 4*p + f.panelBytes(n, p)
 }
 
 // DotBlockK writes the products of g queries q [g, d] with the first n keys of one block, of which only
 // KeyBlockBytes(n, d) bytes are read, to dst[h*stride+i].
 func DotBlockK(dst []float32, stride int, q []float32, block []byte, g, n, d int, f GroupFormat) {
+	DotBlockKNext(dst, stride, q, block, nil, g, n, d, f)
+}
+
+// DotBlockKNext is DotBlockK that asks meanwhile for next, bytes that later calls read.
+func DotBlockKNext(dst []float32, stride int, q []float32, block, next []byte, g, n, d int, f GroupFormat) {
 	if g > 0 && n > 0 {
-		dotBlockK(dst[:(g-1)*stride+n], stride, q[:g*d], block[:f.KeyBlockBytes(n, d)], g, n, d, f)
+		dotBlockK(dst[:(g-1)*stride+n], stride, q[:g*d], block[:f.KeyBlockBytes(n, d)], next, g, n, d, f)
+	}
+}
+
+// DotBlocksK is DotBlockK for count whole blocks that lie step bytes apart. It asks meanwhile for what lies between them and behind the last, up to
+// a step and a block, which later calls read: those bytes need not exist.
+func DotBlocksK(dst []float32, stride int, q []float32, blocks []byte, step, count, g, d int, f GroupFormat) {
+	if g > 0 && count > 0 {
+		dotBlocksK(dst[:(g-1)*stride+count*f.Group], stride, q[:g*d], blocks[:(count-1)*step+f.KeyBytes(d)], step, count, g, d, f)
+	}
+}
+
+func dotBlocksKEach(dst []float32, stride int, q []float32, blocks []byte, step, count, g, d int, f GroupFormat) {
+	size := f.KeyBytes(d)
+	for i := range count {
+		block := blocks[i*step:]
+		dotBlockK(dst[i*f.Group:], stride, q, block[:size], block[size:min(step+size, len(block))], g, f.Group, d, f)
+	}
+}
+
+// AccumulateBlocksV adds the weighted sums of count whole blocks of values that lie step bytes apart to acc [g, d], as AccumulateGroupV does.
+func AccumulateBlocksV(acc, weights []float32, stride int, blocks []byte, step, count, g, d int, f GroupFormat) {
+	if g > 0 && count > 0 {
+		accumulateBlocksV(acc[:g*d], weights[:(g-1)*stride+count*f.slots()], stride, blocks[:(count-1)*step+f.ValueBytes(d)], step, count, g, d, f)
+	}
+}
+
+func accumulateBlocksVEach(acc, weights []float32, stride int, blocks []byte, step, count, g, d int, f GroupFormat) {
+	size := f.ValueBytes(d)
+	for i := range count {
+		accumulateBlockV(acc, weights[i*f.slots():], stride, blocks[i*step:i*step+size], g, f.slots(), d, f)
+	}
+}
+
+// prefetchAll asks for all of b at once.
+func prefetchAll(b []byte) {
+	for len(b) > 0 {
+		prefetch(b)
+		b = b[min(len(b), 4096):]
 	}
 }
 
 // DecodeBlockK writes the first n keys of one block, of which only KeyBlockBytes(n, d) bytes are read, to dst [n, d].
 func DecodeBlockK(dst []float32, block []byte, n, d int, f GroupFormat) {
-	p := roundUp(d, f.unit())
+	p := f.round(d)
 	panel := block[4*p : f.KeyBlockBytes(n, d)]
 	for c := range d {
 		step, low := loadHalf(block[2*c:]), loadHalf(block[2*(p+c):])
@@ -35,7 +78,7 @@ func DecodeBlockK(dst []float32, block []byte, n, d int, f GroupFormat) {
 // PickBlockK writes the block that holds tokens pick, ascending, of the block src to the first KeyBlockBytes(len(pick), d)
 // bytes of dst. Their codes, steps and minima are unchanged. The blocks must not overlap.
 func PickBlockK(dst, src []byte, pick []int32, d int, f GroupFormat) {
-	p := roundUp(d, f.unit())
+	p := f.round(d)
 	size := f.KeyBlockBytes(len(pick), d)
 	clear(dst[4*p : size])
 	copy(dst[:4*p], src)

@@ -52,7 +52,13 @@ func (f GroupFormat) slots() int {
 }
 
 // SlotsFor is the smallest value of Slots that holds n tokens.
-func (f GroupFormat) SlotsFor(n int) int { return roundUp(n, f.unit()) }
+func (f GroupFormat) SlotsFor(n int) int { return f.round(n) }
+
+// round rounds n up to whole units of slots.
+func (f GroupFormat) round(n int) int {
+	unit := f.unit()
+	return (n + unit - 1) &^ (unit - 1) // a power of two: no division
+}
 
 // unit is the number of slots that are packed together.
 func (f GroupFormat) unit() int {
@@ -70,7 +76,7 @@ func (f GroupFormat) panelBytes(lanes, slots int) int { return roundUp(lanes, 8)
 
 // KeyBytes returns the bytes of a block of keys of d channels.
 func (f GroupFormat) KeyBytes(d int) int {
-	p := roundUp(d, f.unit())
+	p := f.round(d)
 	return 4*p + f.panelBytes(f.Group, p)
 }
 
@@ -130,7 +136,7 @@ func DecodeGroupV(dst []float32, src []byte, n, d int, f GroupFormat) {
 func DotGroupK(dst []float32, stride int, q []float32, blocks []byte, g, n, d int, f GroupFormat) {
 	size := f.KeyBytes(d)
 	for i := 0; i < n; i += f.Group {
-		dotBlockK(dst[i:], stride, q, blocks[:size], g, min(f.Group, n-i), d, f)
+		dotBlockK(dst[i:], stride, q, blocks[:size], nil, g, min(f.Group, n-i), d, f)
 		blocks = blocks[size:]
 	}
 }

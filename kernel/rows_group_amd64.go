@@ -1,17 +1,28 @@
 package kernel
 
+import "unsafe"
+
 // Products with grouped codes in assembly; see rows_group_generic.go for the reference, whose bits they have.
 
 // smallSlots is the number of slots up to which the folded operands stay in a small array: clearing a large one on every
 // block would cost as much as the block.
 const smallSlots = 128
 
-func dotBlockK(dst []float32, stride int, q []float32, block []byte, g, n, d int, f GroupFormat) {
+func dotBlockK(dst []float32, stride int, q []float32, block, next []byte, g, n, d int, f GroupFormat) {
 	if CPU() < AVX2 {
 		dotBlockKGeneric(dst, stride, q, block, g, n, d, f)
 		return
 	}
-	p := roundUp(d, f.unit())
+	if CPU() >= AVX512 {
+		ahead := 0
+		if len(next) > 0 {
+			ahead = int(uintptr(unsafe.Pointer(&next[0])) - uintptr(unsafe.Pointer(&block[0])))
+		}
+		dotBlocksKAVX512(dst, stride, q, block, 0, 1, ahead, len(next), g, n, d, f)
+		return
+	}
+	prefetchAll(next)
+	p := f.round(d)
 	if p <= smallSlots {
 		var x [4 * smallSlots]int16
 		dotBlockKAVX2(dst, stride, q, block, g, n, d, p, f, x[:])
@@ -37,9 +48,37 @@ func dotBlockKAVX2(dst []float32, stride int, q []float32, block []byte, g, n, d
 	}
 }
 
+func dotBlocksK(dst []float32, stride int, q []float32, blocks []byte, step, count, g, d int, f GroupFormat) {
+	if CPU() < AVX512 || d > manySlots {
+		dotBlocksKEach(dst, stride, q, blocks, step, count, g, d, f)
+		return
+	}
+	// The steps and minima of a block are read while the one before is multiplied: what is asked for meanwhile begins behind them.
+	ahead := step + 4*f.round(d)
+	for i := 0; i < count; i += blocksPerCall {
+		m := min(blocksPerCall, count-i)
+		dotBlocksKAVX512(dst[i*f.Group:], stride, q, blocks[i*step:], step, m, ahead, step, g, f.Group, d, f)
+	}
+}
+
+func accumulateBlocksV(acc, weights []float32, stride int, blocks []byte, step, count, g, d int, f GroupFormat) {
+	if CPU() < AVX512 {
+		accumulateBlocksVEach(acc, weights, stride, blocks, step, count, g, d, f)
+		return
+	}
+	for i := 0; i < count; i += blocksPerCall {
+		m := min(blocksPerCall, count-i)
+		accumulateBlocksVAVX512(acc, weights[i*f.slots():], stride, blocks[i*step:], step, m, g, f.slots(), d, f)
+	}
+}
+
 func accumulateBlockV(acc, weights []float32, stride int, block []byte, g, n, d int, f GroupFormat) {
 	if CPU() < AVX2 {
 		accumulateBlockVGeneric(acc, weights, stride, block, g, n, d, f)
+		return
+	}
+	if CPU() >= AVX512 {
+		accumulateBlocksVAVX512(acc, weights, stride, block, 0, 1, g, n, d, f)
 		return
 	}
 	var x [4 * 64]int16

@@ -6,12 +6,13 @@ package kernel
 // block would cost as much as the block.
 const smallSlots = 128
 
-func dotBlockK(dst []float32, stride int, q []float32, block []byte, g, n, d int, f GroupFormat) {
+func dotBlockK(dst []float32, stride int, q []float32, block, next []byte, g, n, d int, f GroupFormat) {
 	if CPU() < NEON {
 		dotBlockKGeneric(dst, stride, q, block, g, n, d, f)
 		return
 	}
-	p := roundUp(d, f.unit())
+	prefetchAll(next)
+	p := f.round(d)
 	if p <= smallSlots {
 		var x [4 * smallSlots]int16
 		dotBlockKNEON(dst, stride, q, block, g, n, d, p, f, x[:])
@@ -35,6 +36,14 @@ func dotBlockKNEON(dst []float32, stride int, q []float32, block []byte, g, n, d
 			copy(dst[(h+k)*stride:(h+k)*stride+n], out[k][:])
 		}
 	}
+}
+
+func dotBlocksK(dst []float32, stride int, q []float32, blocks []byte, step, count, g, d int, f GroupFormat) {
+	dotBlocksKEach(dst, stride, q, blocks, step, count, g, d, f)
+}
+
+func accumulateBlocksV(acc, weights []float32, stride int, blocks []byte, step, count, g, d int, f GroupFormat) {
+	accumulateBlocksVEach(acc, weights, stride, blocks, step, count, g, d, f)
 }
 
 func accumulateBlockV(acc, weights []float32, stride int, block []byte, g, n, d int, f GroupFormat) {

@@ -140,7 +140,7 @@ func (f GroupFormat) decodePanel(dst []float32, panel []byte, lanes, n, slots, l
 }
 
 func encodeBlockK(dst []byte, src []float32, n, d int, f GroupFormat) (overflow int) {
-	p := roundUp(d, f.unit())
+	p := f.round(d)
 	var s groupScales
 	s.reset(d)
 	for t := range n {
@@ -175,7 +175,7 @@ func encodeBlockV(dst []byte, src []float32, n, d int, f GroupFormat) (overflow 
 }
 
 func decodeBlockK(dst []float32, src []byte, n, d int, f GroupFormat) {
-	p := roundUp(d, f.unit())
+	p := f.round(d)
 	var s groupScales
 	s.load(src, d, p)
 	f.decodePanel(dst, src[4*p:], n, d, p, d, 1, &s)

@@ -49,7 +49,7 @@ func dotPanelGeneric(dst []int32, x []int16, panel []byte, lanes, slots int, f G
 }
 
 func dotBlockKGeneric(dst []float32, stride int, q []float32, block []byte, g, n, d int, f GroupFormat) {
-	p := roundUp(d, f.unit())
+	p := f.round(d)
 	var x [maxSlots]int16
 	var sums [64]int32
 	for h := range g {

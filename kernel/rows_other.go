@@ -11,8 +11,16 @@ func accumulateRows(acc, weights []float32, stride int, rows, _ []byte, g, n, d 
 	accumulateRowsGeneric(acc, weights, stride, rows, g, n, d, f)
 }
 
-func dotBlockK(dst []float32, stride int, q []float32, block []byte, g, n, d int, f GroupFormat) {
+func dotBlockK(dst []float32, stride int, q []float32, block, _ []byte, g, n, d int, f GroupFormat) {
 	dotBlockKGeneric(dst, stride, q, block, g, n, d, f)
+}
+
+func dotBlocksK(dst []float32, stride int, q []float32, blocks []byte, step, count, g, d int, f GroupFormat) {
+	dotBlocksKEach(dst, stride, q, blocks, step, count, g, d, f)
+}
+
+func accumulateBlocksV(acc, weights []float32, stride int, blocks []byte, step, count, g, d int, f GroupFormat) {
+	accumulateBlocksVEach(acc, weights, stride, blocks, step, count, g, d, f)
 }
 
 func accumulateBlockV(acc, weights []float32, stride int, block []byte, g, n, d int, f GroupFormat) {

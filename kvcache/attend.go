@@ -232,8 +232,15 @@ func (l *Lane) scores(dst []float32, lo, hi int, q *Query, packed bool, sc *Atte
 			return
 		}
 		for c := s.keys.from(l.cache.pool, from, &sc.keys); c.slot < to; {
-			r, slot, _ := c.next(to - c.slot)
-			dotRun(&s.keys.layout, &r, dst[at+slot-from:], PieceSlots, x, tmp, g)
+			slot := c.slot
+			if mem, step, count := c.blocks(to - slot); count > 0 {
+				f := groupFormat(s.keys.format)
+				kernel.DotBlocksK(dst[at+slot-from:], PieceSlots, x, mem, step, count, g, s.keys.dims, f)
+				continue
+			}
+			var r run
+			next := c.block(&r, to-slot)
+			dotRun(&s.keys.layout, &r, next, dst[at+slot-from:], PieceSlots, x, tmp, g)
 		}
 	})
 }
@@ -253,7 +260,14 @@ func (l *Lane) accumulate(acc, weights []float32, lo, hi int, q *Query, packed b
 			return
 		}
 		for c := s.valuesFrom(l.cache.pool, from, &sc.values); c.slot < to; {
-			r, slot, _ := c.next(to - c.slot)
+			slot := c.slot
+			if mem, step, count := c.blocks(to - slot); count > 0 {
+				f := blockFormat(s.values.format, s.keys.format.GroupTokens())
+				kernel.AccumulateBlocksV(acc, weights[at+slot-from:], PieceSlots, mem, step, count, g, s.values.dims, f)
+				continue
+			}
+			var r run
+			c.block(&r, to-slot)
 			accumulateRun(&s.values.layout, &r, acc, weights[at+slot-from:], PieceSlots, tmp, g)
 		}
 	})

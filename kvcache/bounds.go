@@ -203,7 +203,7 @@ func (l *Lane) Bound(dst []float32, stride, level int, q *Query, sc *AttendScrat
 		}
 		for c := b.from(l.cache.pool, 0, &sc.keys); c.slot < b.n; {
 			r, slot, _ := c.next(b.n)
-			dotRun(&b.layout, &r, dst[at+slot:], stride, signs, nil, g)
+			dotRun(&b.layout, &r, nil, dst[at+slot:], stride, signs, nil, g)
 		}
 		at += b.n
 	}

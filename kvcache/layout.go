@@ -35,6 +35,7 @@ type layout struct {
 	rowBytes  int    // rows: one encoded row
 	per       int    // rows: entries of a page
 	rowsAt    int    // rows: where they begin in a page
+	whole     parts  // grouped keys: bytes of a record of a whole group
 	span      int    // bounds: slots of a block
 	block     int    // grouped values: bytes of a block
 }
@@ -50,7 +51,10 @@ func newLayouts(pageBytes int, st Storage, dims, headDim int, widths []int) (key
 	if values.grouped {
 		values.block = blockFormat(st.Values, blockTokens).ValueBytes(headDim)
 	}
-	if !keys.grouped {
+	if keys.grouped {
+		n := st.Keys.GroupTokens()
+		keys.whole = parts{keys.codeBytes(n), keys.metaBytes(n), keys.valueBytes(n)}
+	} else {
 		keys.setRows()
 	}
 	if !values.grouped {
@@ -105,8 +109,22 @@ func (y *layout) valueBytes(n int) int {
 	return blockFormat(y.values, n).ValueBytes(y.valueDims)
 }
 
+// parts are the bytes of a record's key block, of its positions and columns, and of its value block.
+type parts struct{ codes, meta, values int }
+
+// parts returns those of a record of n entries.
+func (y *layout) parts(n int) parts {
+	if n == y.format.GroupTokens() {
+		return y.whole
+	}
+	return parts{y.codeBytes(n), y.metaBytes(n), y.valueBytes(n)}
+}
+
 // recordBytes is the size of a record of n entries.
-func (y *layout) recordBytes(n int) int { return y.codeBytes(n) + y.metaBytes(n) + y.valueBytes(n) }
+func (y *layout) recordBytes(n int) int {
+	p := y.parts(n)
+	return p.codes + p.meta + p.values
+}
 
 // bytes is what n entries take when appended at once to an empty grouped stream.
 func (y *layout) bytes(n int) int {
@@ -180,8 +198,8 @@ func (y *layout) pageRun(page []byte, n int) run {
 
 // recordRun is a record of n entries.
 func (y *layout) recordRun(record []byte, n int) run {
-	at := y.codeBytes(n)
-	return run{n: n, data: record[:at], meta: record[at:][:y.metaBytes(n)], metaN: n}
+	p := y.parts(n)
+	return run{n: n, data: record[:p.codes], meta: record[p.codes : p.codes+p.meta], metaN: n}
 }
 
 // valuePart is the value block of a joint record of n entries.

@@ -26,15 +26,15 @@ func blockFormat(f Format, n int) kernel.GroupFormat {
 // maxGroup bounds the query heads that share a KV head.
 const maxGroup = 64
 
-// dotRun writes the scores of g queries with the entries of a key run to dst[h*stride+i]; tmp has g*64 floats.
-func dotRun(y *layout, r *run, dst []float32, stride int, q, tmp []float32, g int) {
+// dotRun writes the scores of g queries with the entries of a key run to dst[h*stride+i]; tmp has g*64 floats. next is what will be read then.
+func dotRun(y *layout, r *run, next []byte, dst []float32, stride int, q, tmp []float32, g int) {
 	if !y.grouped {
 		kernel.DotRowsGroup(dst, stride, q, r.data, g, r.n, y.dims, rowFormat(y.format))
 		return
 	}
 	f := groupFormat(y.format)
 	if r.lo == 0 {
-		kernel.DotBlockK(dst, stride, q, r.data, g, r.n, y.dims, f)
+		kernel.DotBlockKNext(dst, stride, q, r.data, next, g, r.n, y.dims, f)
 		return
 	}
 	// A piece that begins inside a group, as may happen after Keep: a key's score does not depend on its neighbours.

@@ -86,6 +86,9 @@ type cursor struct {
 	slot int     // of the next entry
 	rec  int     // grouped keys: the record that holds it
 	vals bool    // joint records: walk the values
+
+	mem  []byte // bytes of the stream that lie together, …
+	base int    // … from this offset on
 }
 
 // from returns a cursor at slot: O(1), in grouped keys O(log n). buf may serve one cursor at a time; what next
@@ -115,13 +118,13 @@ func (c *cursor) next(limit int) (r run, slot int, ok bool) {
 	case s.keys:
 		rec, n := s.recs[c.rec], s.recordLen(c.rec)
 		lo = slot - int(rec.slot)
-		keyPart := s.codeBytes(n) + s.metaBytes(n)
-		if c.vals {
-			r = run{n: n, held: n, data: s.view(c.pool, int(rec.off)+keyPart, s.valueBytes(n), c.buf)}
-			s.ahead(c.pool, int(rec.off)+2*keyPart+s.valueBytes(n), s.valueBytes(n))
+		p := s.parts(n)
+		if keyPart := p.codes + p.meta; c.vals {
+			r = run{n: n, held: n, data: s.view(c.pool, int(rec.off)+keyPart, p.values, c.buf)}
+			s.ahead(c.pool, int(rec.off)+2*keyPart+p.values, p.values)
 		} else {
 			r = s.recordRun(s.view(c.pool, int(rec.off), keyPart, c.buf), n)
-			s.ahead(c.pool, int(rec.off)+keyPart+s.valueBytes(n), keyPart)
+			s.ahead(c.pool, int(rec.off)+keyPart+p.values, keyPart)
 		}
 	default:
 		block := slot / blockTokens
@@ -136,6 +139,99 @@ func (c *cursor) next(limit int) (r run, slot int, ok bool) {
 	r = r.slice(&s.layout, lo, hi)
 	c.slot += r.n
 	return r, slot, true
+}
+
+// block is next for attention, which wants no positions, at a slot before limit: it fills r but for those, and returns what lies behind in
+// memory as far as the next record's keys. Reading them in this order, the values for a later pass, is reading memory front to back.
+func (c *cursor) block(r *run, limit int) (next []byte) {
+	s := c.s
+	if !s.grouped || !s.keys {
+		*r, _, _ = c.next(limit)
+		return nil
+	}
+	rec, n := s.recs[c.rec], s.recordLen(c.rec)
+	p := s.parts(n)
+	off, size := int(rec.off), p.codes
+	if c.vals {
+		off, size = off+p.codes+p.meta, p.values
+	}
+	r.data = c.view(off, size)
+	r.lo = c.slot - int(rec.slot)
+	r.n = min(n-r.lo, limit)
+	r.held = n
+	if !c.vals {
+		from := off + p.codes + p.meta - c.base
+		if to := min(len(c.mem), from+p.values+p.codes); from >= 0 && from < to {
+			next = c.mem[from:to]
+		}
+	}
+	c.slot += r.n
+	if r.lo+r.n == n {
+		c.rec++
+	}
+	return next
+}
+
+// blocks is the memory of whole records at the cursor that lie together, count of them and step bytes apart: their keys or their values, the first
+// record's at the start. The cursor moves on behind them, but not beyond limit entries.
+func (c *cursor) blocks(limit int) (mem []byte, step, count int) {
+	s := c.s
+	if !s.grouped || !s.keys {
+		return nil, 0, 0
+	}
+	group := s.format.GroupTokens()
+	p := &s.whole
+	step = p.codes + p.meta + p.values
+	first := s.recs[c.rec]
+	if int(first.slot) != c.slot || limit < group || s.recordLen(c.rec) != group {
+		return nil, 0, 0
+	}
+	at, size := int(first.off), p.codes
+	if c.vals {
+		at, size = at+p.codes+p.meta, p.values
+	}
+	mem = c.view(at, size)
+	at -= c.base
+	if at < 0 || at+size > len(c.mem) {
+		return mem, step, c.pass(1, group) // a copy
+	}
+	mem = c.mem[at:]
+	most := min(limit/group, (len(mem)-size)/step+1)
+	for count = 1; count < most; count++ {
+		r := s.recs[c.rec+count]
+		if int(r.slot) != c.slot+count*group || int(r.off) != int(first.off)+count*step || s.recordLen(c.rec+count) != group {
+			break
+		}
+	}
+	return mem, step, c.pass(count, group)
+}
+
+// pass moves on by count whole records.
+func (c *cursor) pass(count, group int) int {
+	c.rec += count
+	c.slot += count * group
+	return count
+}
+
+// togetherPages is how many pages ahead a cursor looks for memory that lies together.
+const togetherPages = 32
+
+// view is that of the stream, which it asks only where a stretch of memory that lies together ends.
+func (c *cursor) view(off, n int) []byte {
+	if at := off - c.base; at >= 0 && at+n <= len(c.mem) {
+		return c.mem[at : at+n]
+	}
+	s := c.s
+	page := off / s.pageBytes
+	end := min(len(s.ids), page+togetherPages)
+	for c.mem = nil; c.mem == nil; end = page + (end-page)/2 {
+		c.mem = c.pool.pages(s.ids[page:end])
+	}
+	c.base = page * s.pageBytes
+	if at := off - c.base; at+n <= len(c.mem) {
+		return c.mem[at : at+n]
+	}
+	return s.view(c.pool, off, n, c.buf)
 }
 
 // rows is the memory of the entries of a row stream from slot on that lie together, n of them, none from limit on; next is that of the

@@ -12,6 +12,7 @@ make attention attention
 make convert rows_convert
 make elementwise elementwise
 make group rows_group
+make group512 rows_group_avx512
 make peak peak
 make rows rows
 make rows512 rows_avx512

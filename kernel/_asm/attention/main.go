@@ -20,6 +20,7 @@ var parts = map[string]func(){
 	"convert":     convertFile,
 	"elementwise": elementwiseFile,
 	"group":       groupFile,
+	"group512":    group512File,
 	"peak":        peakFile,
 	"rows":        func() { rowsFile(avx2) },
 	"rows512":     func() { rowsFile(avx512) },
