@@ -118,3 +118,11 @@ func nearestEven(v float32) int32 {
 	const magic = 12582912
 	return int32(math.Float32bits(v+magic)) - int32(math.Float32bits(magic))
 }
+
+// spreadGroups returns how many groups to leave behind a row of activations where many rows are used together, so that their codes do not meet in
+// a few sets of the first cache: with an odd multiple of 128 bytes between them, sixteen rows lie in sixteen sets. It also makes a row's groups whole
+// fours, for interleave.
+func spreadGroups(groups int) int {
+	const odd = 4
+	return (odd - groups) & 7
+}

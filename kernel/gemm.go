@@ -3,13 +3,14 @@ package kernel
 import "pith/quant"
 
 // Products of many rows go through panels: sixteen rows of weights, taken apart and interleaved so that a register
-// holds one step of all sixteen outputs. A piece of work is one panel times all rows of the chunk, so a panel is made
-// once, stays in the first cache and needs no second copy of the weights.
+// holds one step of all sixteen outputs. A piece of work is a few panels times all rows of the chunk, so a panel is made
+// once, stays in the nearest caches and needs no second copy of the weights.
 
 const (
 	panelRows    = 16
 	panelCols    = 1024 // columns of a panel of codes: 16 KiB, beside four rows of activations and the scales
 	panelColsF32 = 256  // columns of an f32 panel: 16 KiB
+	panelsAtOnce = 4    // panels that a strip of activations meets before the next
 )
 
 // integerStrip writes to rows of dst[..][16] what rows of from hold plus the product of rows of 8-bit activations and a panel:
@@ -75,40 +76,58 @@ func columnBlock(cols, limit int) int {
 	return ((cols+n-1)/n + 255) &^ 255
 }
 
-// integerPanels computes output rows [lo, hi) of a part from 8-bit activations, a panel at a time.
+// integerPanels computes output rows [lo, hi) of a part from 8-bit activations, panelsAtOnce panels at a time: the activations of a chunk of a wide matrix
+// exceed the second cache, and a strip of them then serves as many panels.
 func (t *productTask) integerPanels(k *kernelSet, a *part, b *buffer, lo, hi int) {
-	kernel := k.integer[a.m.Type]
-	for ; lo < hi; lo += panelRows {
-		t.integerPanel(k, kernel, a, b, lo, min(hi, lo+panelRows))
+	for ; lo < hi; lo += panelsAtOnce * panelRows {
+		t.integerPanel(k, a, b, lo, min(hi, lo+panelsAtOnce*panelRows))
 	}
 }
 
-func (t *productTask) integerPanel(k *kernelSet, kernel strips[integerStrip], a *part, b *buffer, lo, hi int) {
+func (t *productTask) integerPanel(k *kernelSet, a *part, b *buffer, lo, hi int) {
 	m, f, act := a.m, a.m.format, &t.s.act
+	kernel := k.integer[m.Type]
 	full := k.amxStripsOf(t.rows)
-	dst, stride := t.target(a, b, lo, hi, full*amxRows)
 	sums := act.sumsFor(f)
 	block := columnBlock(m.Cols, panelCols)
+	var out [panelsAtOnce]struct {
+		dst    []float32
+		stride int
+	}
+	panels := (hi - lo + panelRows - 1) / panelRows
+	for p := range panels {
+		o := &out[p]
+		o.dst, o.stride = t.target(a, b, lo+p*panelRows, min(hi, lo+(p+1)*panelRows), full*amxRows)
+	}
 	for c := 0; c < m.Cols; c += block {
 		n := min(block, m.Cols-c)
-		b.packCodes(k, m, lo, hi, c, n)
+		for p := range panels {
+			b.packCodes(k, m, lo+p*panelRows, min(hi, lo+(p+1)*panelRows), c, n, p)
+		}
 		g := c / 32
 		for i := full * amxRows; i < t.rows; {
 			s := pick(kernel, t.rows-i)
-			from, fromStride := &zeros[0], 0
-			if c > 0 {
-				from, fromStride = &dst[i*stride], 4*stride
+			for p := range panels {
+				dst, stride := out[p].dst, out[p].stride
+				from, fromStride := &zeros[0], 0
+				if c > 0 {
+					from, fromStride = &dst[i*stride], 4*stride
+				}
+				s.run(&dst[i*stride], 4*stride, &b.panel[p][0], &b.scales[p][0], n/32,
+					&act.codes[i*act.stride+c], act.stride, &act.scale[i*act.groupStride+g], &sums[(i*act.groupStride+g)*(32/f.Group)], 4*act.groupStride,
+					from, fromStride)
 			}
-			s.run(&dst[i*stride], 4*stride, &b.panel[0], &b.scales[0], n/32,
-				&act.codes[i*act.stride+c], act.stride, &act.scale[i*act.groupStride+g], &sums[(i*act.groupStride+g)*(32/f.Group)], 4*act.groupStride,
-				from, fromStride)
 			i += s.rows
 		}
-		if full > 0 {
-			t.amxPanel(k, a, b, dst, stride, c, n, full)
+		for p := range panels {
+			if full > 0 {
+				t.amxPanel(k, a, b, p, out[p].dst, out[p].stride, c, n, full)
+			}
 		}
 	}
-	t.deliver(a, dst, lo, hi)
+	for p := range panels {
+		t.deliver(a, out[p].dst, lo+p*panelRows, min(hi, lo+(p+1)*panelRows))
+	}
 }
 
 // floatPanels computes output rows [lo, hi) of a part from f32 activations, a panel at a time.

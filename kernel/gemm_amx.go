@@ -55,10 +55,10 @@ func (k *kernelSet) amxStripsOf(rows int) int {
 }
 
 // amxPanel adds to the first strips of dst the columns [c, c+n) of a panel, whose codes it makes signed.
-func (t *productTask) amxPanel(k *kernelSet, a *part, b *buffer, dst []float32, stride, c, n, strips int) {
+func (t *productTask) amxPanel(k *kernelSet, a *part, b *buffer, p int, dst []float32, stride, c, n, strips int) {
 	f, act := a.m.format, &t.s.act
 	if f.Zero != 0 {
-		k.amx.centre(&b.panel[0], f.Zero, panelRows*n)
+		k.amx.centre(&b.panel[p][0], f.Zero, panelRows*n)
 	}
 	if b.spill == nil {
 		b.spill = alignedFloats(amxSpill)
@@ -72,7 +72,7 @@ func (t *productTask) amxPanel(k *kernelSet, a *part, b *buffer, dst []float32, 
 		offset = 1
 	}
 	g, row := c/block*amxRows, act.groupStride*amxRows
-	k.amx.strips[wide-1][offset](&dst[0], 4*stride, &b.panel[0], &b.scales[0], n/f.Group, &act.codes[c], act.stride,
+	k.amx.strips[wide-1][offset](&dst[0], 4*stride, &b.panel[p][0], &b.scales[p][0], n/f.Group, &act.codes[c], act.stride,
 		&act.stripScale[g], 4*row, &sums[g*wide], 4*row*wide, strips, &b.spill[0])
 }
 
@@ -83,12 +83,4 @@ func (a *activations) interleave(k *kernelSet, i int) {
 	k.transpose(word(a.stripScale[g:]), 4*amxRows, word(a.scale[g:]), 4*a.groupStride, n)
 	k.transpose(word(a.strip32[g:]), 4*amxRows, word(a.sum32[g:]), 4*a.groupStride, n)
 	k.transpose(word(a.strip16[2*g:]), 4*amxRows, word(a.sum16[2*g:]), 8*a.groupStride, 2*n)
-}
-
-// amxGroups returns how many groups to leave behind a row of activations, so that a row's groups are whole fours for
-// interleave, and sixteen rows of codes, read at once by a tile, do not meet in a few sets of the first cache: with an odd
-// multiple of 128 bytes between rows they lie in sixteen sets.
-func amxGroups(groups int) int {
-	const odd = 4
-	return (odd - groups) & 7
 }

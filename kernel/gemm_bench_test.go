@@ -36,9 +36,9 @@ func BenchmarkStrip(b *testing.B) {
 		kernel := k.integer[typ]
 		m := randomMatrix(b, r, typ, panelRows, cols)
 		var buf buffer
-		buf.packCodes(k, m, 0, panelRows, 0, cols)
+		buf.packCodes(k, m, 0, panelRows, 0, cols, 0)
 		b.Run(fmt.Sprintf("%s/pack", typ), func(b *testing.B) {
-			ns := best(b, 50, func() { buf.packCodes(k, m, 0, panelRows, 0, cols) })
+			ns := best(b, 50, func() { buf.packCodes(k, m, 0, panelRows, 0, cols, 0) })
 			b.ReportMetric(ns/(panelRows*cols), "ns/weight")
 		})
 		for _, s := range kernel {
@@ -53,7 +53,7 @@ func BenchmarkStrip(b *testing.B) {
 				peak := PeakFMA()
 				ns := best(b, 50, func() {
 					for i := 0; i+s.rows <= 16; i += s.rows {
-						s.run(&dst[i*panelRows], 4*panelRows, &buf.panel[0], &buf.scales[0], cols/32, &act.codes[i*cols], cols,
+						s.run(&dst[i*panelRows], 4*panelRows, &buf.panel[0][0], &buf.scales[0][0], cols/32, &act.codes[i*cols], cols,
 							&act.scale[i*act.groups], &sums[i*act.groups*32/m.format.Group], 4*act.groups,
 							&dst[i*panelRows], 4*panelRows)
 					}
@@ -104,7 +104,7 @@ func benchmarkAMX(b *testing.B, r *rand.Rand, k *kernelSet, m *Matrix, buf *buff
 	const strips, rows = 8, 8 * amxRows
 	t := &productTask{s: NewScratch(), rows: rows}
 	act := &t.s.act
-	act.resize(rows, m.Cols, amxGroups(m.Cols/block))
+	act.resize(rows, m.Cols, spreadGroups(m.Cols/block))
 	act.resizeStrips(strips)
 	for i := range rows {
 		act.encode(i, randomRows(r, m.Cols))
@@ -120,7 +120,7 @@ func benchmarkAMX(b *testing.B, r *rand.Rand, k *kernelSet, m *Matrix, buf *buff
 	dst := make([]float32, rows*panelRows)
 	b.Run(fmt.Sprintf("%s/amx", m.Type), func(b *testing.B) {
 		peak := PeakFMA()
-		ns := best(b, 50, func() { t.amxPanel(k, &part{m: m}, buf, dst, panelRows, 0, m.Cols, strips) })
+		ns := best(b, 50, func() { t.amxPanel(k, &part{m: m}, buf, 0, dst, panelRows, 0, m.Cols, strips) })
 		rate := 2 * float64(rows*panelRows*m.Cols) / ns
 		clock := max(peak, PeakFMA()) / (2 * 2 * 16)
 		b.ReportMetric(rate, "GFLOP/s")

@@ -8,12 +8,12 @@ import (
 
 // packCodes fills b.panel and b.scales from columns [c, c+n) of rows [lo, hi) of m. Outputs that the panel has beyond hi
 // keep what an earlier panel left; nobody reads their results.
-func (b *buffer) packCodes(k *kernelSet, m *Matrix, lo, hi, c, n int) {
+func (b *buffer) packCodes(k *kernelSet, m *Matrix, lo, hi, c, n, p int) {
 	f := m.format
 	groups := n / f.Group
 	if expand := k.packedFor(m).expand; expand != nil {
-		b.panel, b.scales = grow(b.panel, panelRows*n), grow(b.scales, 2*panelRows*groups)
-		expand(&b.panel[0], &b.scales[0], m.packedRows(lo, c), n/f.BlockElems)
+		b.panel[p], b.scales[p] = grow(b.panel[p], panelRows*n), grow(b.scales[p], 2*panelRows*groups)
+		expand(&b.panel[p][0], &b.scales[p][0], m.packedRows(lo, c), n/f.BlockElems)
 		return
 	}
 	padded := (groups + 3) &^ 3
@@ -23,16 +23,16 @@ func (b *buffer) packCodes(k *kernelSet, m *Matrix, lo, hi, c, n int) {
 		i := r - lo
 		k.unpackRow(f, b.codes[i*n:][:n], b.scale[i*padded:][:groups], b.offset[i*padded:][:groups], m.rows(r, 1)[f.Bytes(c):])
 	}
-	b.panel = grow(b.panel, panelRows*n)
-	k.transpose(word(b.panel), 4*panelRows, word(b.codes), n, n/4)
+	b.panel[p] = grow(b.panel[p], panelRows*n)
+	k.transpose(word(b.panel[p]), 4*panelRows, word(b.codes), n, n/4)
 	per := panelRows
 	if f.Zero == 0 {
 		per = 2 * panelRows
 	}
-	b.scales = grow(b.scales, per*padded)
-	k.transpose(word(b.scales), 4*per, word(b.scale), 4*padded, padded)
+	b.scales[p] = grow(b.scales[p], per*padded)
+	k.transpose(word(b.scales[p]), 4*per, word(b.scale), 4*padded, padded)
 	if f.Zero == 0 {
-		k.transpose(word(b.scales[panelRows:]), 4*per, word(b.offset), 4*padded, padded)
+		k.transpose(word(b.scales[p][panelRows:]), 4*per, word(b.offset), 4*padded, padded)
 	}
 }
 

@@ -83,8 +83,8 @@ func (s *Scratch) encodeRows(w *Workers, k *kernelSet, x []float32, rows, cols i
 	switch {
 	case tiles:
 		extra = tileGroups
-	case strips > 0:
-		extra = amxGroups(cols / block)
+	case rows > tileRows:
+		extra = spreadGroups(cols / block)
 	}
 	s.act.resize(rows, cols, extra)
 	s.act.resizeStrips(strips)
@@ -143,24 +143,25 @@ func (t *productTask) prepare(s *Scratch, tiles bool, x []float32, first, rows i
 // minPieceBytes is about the size of the weights in the smallest piece when few rows share them: some microseconds of reading.
 const minPieceBytes = 24 << 10
 
-// cut makes the pieces. With many rows a piece is a panel. With few, time goes into reading weights, and a thread reads fastest what
-// lies in a row: two threads that took turns at pieces of 24 KiB got 25 GB/s where two that read half each got 35. So a piece is as large as half of what is left
-// for each thread, the last ones small enough for the threads to end together.
+// cut makes the pieces. With many rows a piece is as many panels as go through a chunk together, fewer where threads would have less than four pieces each. With
+// few, time goes into reading weights, and a thread reads fastest what lies in a row: two threads that took turns at pieces of 24 KiB got 25 GB/s where two that
+// read half each got 35. So a piece is as large as half of what is left for each thread, the last ones small enough for the threads to end together.
 func (t *productTask) cut(threads int) {
 	t.pieces = t.pieces[:0]
-	left := 0
+	left, panels := 0, 0
 	for _, a := range t.parts[:t.n] {
 		left += a.m.Rows * a.m.rowBytes
+		panels += (a.m.Rows + panelRows - 1) / panelRows
 	}
 	for i, a := range t.parts[:t.n] {
 		for lo := 0; lo < a.m.Rows; {
-			step := panelRows
+			step := panelRows * max(1, min(panelsAtOnce, panels/(4*threads)))
 			switch {
 			case t.rows > tileRows:
 			case threads == 1:
 				step = a.m.Rows
 			default:
-				step *= max(1, max(minPieceBytes, left/(2*threads))/a.m.rowBytes/panelRows)
+				step = panelRows * max(1, max(minPieceBytes, left/(2*threads))/a.m.rowBytes/panelRows)
 			}
 			hi := min(a.m.Rows, lo+step)
 			t.pieces = append(t.pieces, piece{i, lo, hi})

@@ -12,7 +12,7 @@ import (
 )
 
 // Shapes of SmolLM2-135M (attention output, FFN up, FFN down) and of a 1B Llama (FFN down).
-var benchShapes = []struct{ rows, cols int }{{576, 576}, {1536, 576}, {576, 1536}, {2048, 8192}}
+var benchShapes = []struct{ rows, cols int }{{576, 576}, {1536, 576}, {576, 1536}, {2048, 2048}, {2048, 8192}}
 
 // BenchmarkPrefill multiplies 512 rows on one thread.
 func BenchmarkPrefill(b *testing.B) {

@@ -17,11 +17,11 @@ type buffer struct {
 	plain         plainRow
 	tail          [8]float32 // weights after the last whole register
 
-	panel    []uint8   // [columns/4][16][4]
-	scales   []float32 // [groups][16] or [groups][2][16]
-	panelF32 []float32 // [columns][16]
-	tile     []float32 // [rows][16], the result of a ragged panel
-	spill    []float32 // see amxStrips
+	panel    [panelsAtOnce][]uint8   // [columns/4][16][4]
+	scales   [panelsAtOnce][]float32 // [groups][16] or [groups][2][16]
+	panelF32 []float32               // [columns][16]
+	tile     []float32               // [rows][16], the result of a ragged panel
+	spill    []float32               // see amxStrips
 
 	terms, offsets []float32 // [8][weight groups], see integerTiles
 	_              [64]byte
