@@ -15,14 +15,11 @@ func detect() Tier {
 		return AVX512
 	case !x.HasAVX512BF16:
 		return VNNI
-	case !(x.HasAMXTile && x.HasAMXInt8 && x.HasAMXBF16 && enabledState()&tileState == tileState && permitTiles()):
+	case !hasTiles():
 		return BF16
 	}
 	return AMX
 }
-
-// tileState are the bits of XCR0 for the configuration and the data of tiles (Intel SDM volume 1, 13.3).
-const tileState = 1<<17 | 1<<18
 
 // enabledState returns XCR0. The processor must have AVX.
 //
