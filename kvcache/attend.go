@@ -77,6 +77,7 @@ type AttendScratch struct {
 	q, signs, tmp   []float32
 	scores, weights []float32
 	queries         kernel.Queries
+	pages           []kernel.RowPage
 	part, total     Partial
 	pieces          []Partial
 	keys, values    []byte
@@ -224,11 +225,19 @@ func (l *Lane) scores(dst []float32, lo, hi int, q *Query, packed bool, sc *Atte
 		}
 		if !s.keys.grouped {
 			sc.queries.Set(x, g, s.keys.dims, rowFormat(s.keys.format))
-			for slot := from; slot < to; {
-				rows, next, n := s.keys.rows(l.cache.pool, slot, to, q.Spans == nil)
-				sc.queries.Dot(dst[at+slot-from:], PieceSlots, rows, next, n)
-				slot += n
+			if kernel.PagesAhead() == 1 {
+				for slot := from; slot < to; {
+					rows, next, n := s.keys.rows(l.cache.pool, slot, to, q.Spans == nil)
+					sc.queries.Dot(dst[at+slot-from:], PieceSlots, rows, next, n)
+					slot += n
+				}
+				return
 			}
+			count := l.pages(sc, &s.keys, from, to)
+			if q.Spans == nil {
+				l.pagesBehind(sc, &s.values, from, &s.keys, to)
+			}
+			sc.queries.DotPages(dst[at:], PieceSlots, sc.pages, count)
 			return
 		}
 		for c := s.keys.from(l.cache.pool, from, &sc.keys); c.slot < to; {
@@ -252,11 +261,19 @@ func (l *Lane) accumulate(acc, weights []float32, lo, hi int, q *Query, packed b
 	l.visible(lo, hi, q, packed, func(s *segment, at, from, to int) {
 		if !s.values.grouped {
 			f := rowFormat(s.values.format)
-			for slot := from; slot < to; {
-				rows, next, n := s.values.rows(l.cache.pool, slot, to, q.Spans == nil)
-				kernel.AccumulateRowsNext(acc, weights[at+slot-from:], PieceSlots, rows, next, g, n, s.values.dims, f)
-				slot += n
+			if kernel.PagesAhead() == 1 {
+				for slot := from; slot < to; {
+					rows, next, n := s.values.rows(l.cache.pool, slot, to, q.Spans == nil)
+					kernel.AccumulateRowsNext(acc, weights[at+slot-from:], PieceSlots, rows, next, g, n, s.values.dims, f)
+					slot += n
+				}
+				return
 			}
+			count := l.pages(sc, &s.values, from, to)
+			if q.Spans == nil {
+				l.pagesBehind(sc, &s.keys, to, &s.values, to)
+			}
+			kernel.AccumulatePages(acc, weights[at:], PieceSlots, sc.pages, count, g, s.values.dims, f)
 			return
 		}
 		for c := s.valuesFrom(l.cache.pool, from, &sc.values); c.slot < to; {
@@ -271,6 +288,21 @@ func (l *Lane) accumulate(acc, weights []float32, lo, hi int, q *Query, packed b
 			accumulateRun(&s.values.layout, &r, acc, weights[at+slot-from:], PieceSlots, tmp, g)
 		}
 	})
+}
+
+// pages makes sc.pages those of a row stream's slots [from, to) and returns their number. Where a tier asks for one page only, the list gains nothing: f16
+// from memory is 4% faster page by page (AVX2).
+func (l *Lane) pages(sc *AttendScratch, s *stream, from, to int) int {
+	sc.pages = s.rowPages(l.cache.pool, sc.pages[:0], from, to, to-from)
+	return len(sc.pages)
+}
+
+// pagesBehind appends the pages that are read after those: of stream next from a slot on, or, if it is not of rows, of the same stream.
+func (l *Lane) pagesBehind(sc *AttendScratch, next *stream, from int, same *stream, to int) {
+	if next.grouped {
+		next, from = same, to
+	}
+	sc.pages = next.rowPages(l.cache.pool, sc.pages, from, next.n, kernel.PagesAhead())
 }
 
 // hide sets the scores of slots that the query may not see to minus infinity: after scale and cap, which would bring

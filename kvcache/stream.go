@@ -246,6 +246,16 @@ func (s *stream) rows(pool *Pool, slot, limit int, on bool) (rows, next []byte, 
 	return pool.page(s.ids[page])[s.rowsAt+lo*s.rowBytes : s.rowsAt+hi*s.rowBytes], next, hi - lo
 }
 
+// rowPages appends the memory of the entries of a row stream in slots [from, to), at most most pages of it.
+func (s *stream) rowPages(pool *Pool, dst []kernel.RowPage, from, to, most int) []kernel.RowPage {
+	for ; from < to && most > 0; most-- {
+		rows, _, n := s.rows(pool, from, to, false)
+		dst = append(dst, kernel.RowPage{Rows: rows, N: n})
+		from += n
+	}
+	return dst
+}
+
 // need is the number of pages that appending n entries takes.
 func (s *stream) need(n int) int {
 	switch {
