@@ -158,18 +158,22 @@ func (l *Lane) AttendPiece(p *Partial, i int, q *Query, s *AttendScratch, weight
 		}
 	}
 	l.scores(scores, lo, hi, q, packed, s)
-	for h := range g {
-		row := scores[h*PieceSlots : h*PieceSlots+n]
-		kernel.Scale(row, q.Scale)
-		if q.SoftCap > 0 {
-			kernel.SoftCap(row, q.SoftCap)
+	scale := q.Scale
+	if q.SoftCap > 0 || scale <= 0 { // what is hidden must stay below all others when it is scaled
+		for h := range g {
+			row := scores[h*PieceSlots : h*PieceSlots+n]
+			kernel.Scale(row, scale)
+			if q.SoftCap > 0 {
+				kernel.SoftCap(row, q.SoftCap)
+			}
 		}
+		scale = 1
 	}
 	if partly && !packed {
 		l.hide(scores, lo, hi, q)
 	}
 	for h := range g {
-		p.Max[h], p.Sum[h] = kernel.SoftmaxStats(scores[h*PieceSlots : h*PieceSlots+n])
+		p.Max[h], p.Sum[h] = kernel.SoftmaxScaled(scores[h*PieceSlots:h*PieceSlots+n], scale)
 	}
 	l.accumulate(p.Acc, scores, lo, hi, q, packed, s)
 }
@@ -305,8 +309,7 @@ func (l *Lane) pagesBehind(sc *AttendScratch, next *stream, from int, same *stre
 	sc.pages = next.rowPages(l.cache.pool, sc.pages, from, next.n, kernel.PagesAhead())
 }
 
-// hide sets the scores of slots that the query may not see to minus infinity: after scale and cap, which would bring
-// them back.
+// hide sets the scores of slots that the query may not see to minus infinity: after a cap, which would bring them back.
 func (l *Lane) hide(scores []float32, lo, hi int, q *Query) {
 	minus := float32(math.Inf(-1))
 	done := 0
