@@ -77,10 +77,10 @@ type AttendScratch struct {
 	q, signs, tmp   []float32
 	scores, weights []float32
 	queries         kernel.Queries
-	pages           []kernel.RowPage
 	part, total     Partial
 	pieces          []Partial
 	keys, values    []byte
+	pages           []kernel.RowPage
 }
 
 // Attend writes softmax(scale * q·k) v of g query heads, q [g, HeadDim], over the lane's entries to out [g, HeadDim]. Entries
@@ -229,19 +229,15 @@ func (l *Lane) scores(dst []float32, lo, hi int, q *Query, packed bool, sc *Atte
 		}
 		if !s.keys.grouped {
 			sc.queries.Set(x, g, s.keys.dims, rowFormat(s.keys.format))
-			if kernel.PagesAhead() == 1 {
-				for slot := from; slot < to; {
-					rows, next, n := s.keys.rows(l.cache.pool, slot, to, q.Spans == nil)
-					sc.queries.Dot(dst[at+slot-from:], PieceSlots, rows, next, n)
-					slot += n
-				}
+			if kernel.PagesAhead() > 1 {
+				l.dotPages(dst[at:], s, from, to, q, sc)
 				return
 			}
-			count := l.pages(sc, &s.keys, from, to)
-			if q.Spans == nil {
-				l.pagesBehind(sc, &s.values, from, &s.keys, to)
+			for slot := from; slot < to; {
+				rows, next, n := s.keys.rows(l.cache.pool, slot, to, q.Spans == nil)
+				sc.queries.Dot(dst[at+slot-from:], PieceSlots, rows, next, n)
+				slot += n
 			}
-			sc.queries.DotPages(dst[at:], PieceSlots, sc.pages, count)
 			return
 		}
 		for c := s.keys.from(l.cache.pool, from, &sc.keys); c.slot < to; {
@@ -264,20 +260,16 @@ func (l *Lane) accumulate(acc, weights []float32, lo, hi int, q *Query, packed b
 	tmp := floats(&sc.tmp, g*64)
 	l.visible(lo, hi, q, packed, func(s *segment, at, from, to int) {
 		if !s.values.grouped {
-			f := rowFormat(s.values.format)
-			if kernel.PagesAhead() == 1 {
-				for slot := from; slot < to; {
-					rows, next, n := s.values.rows(l.cache.pool, slot, to, q.Spans == nil)
-					kernel.AccumulateRowsNext(acc, weights[at+slot-from:], PieceSlots, rows, next, g, n, s.values.dims, f)
-					slot += n
-				}
+			if kernel.PagesAhead() > 1 {
+				l.accumulatePages(acc, weights[at:], s, from, to, q, sc)
 				return
 			}
-			count := l.pages(sc, &s.values, from, to)
-			if q.Spans == nil {
-				l.pagesBehind(sc, &s.keys, to, &s.values, to)
+			f := rowFormat(s.values.format)
+			for slot := from; slot < to; {
+				rows, next, n := s.values.rows(l.cache.pool, slot, to, q.Spans == nil)
+				kernel.AccumulateRowsNext(acc, weights[at+slot-from:], PieceSlots, rows, next, g, n, s.values.dims, f)
+				slot += n
 			}
-			kernel.AccumulatePages(acc, weights[at:], PieceSlots, sc.pages, count, g, s.values.dims, f)
 			return
 		}
 		for c := s.valuesFrom(l.cache.pool, from, &sc.values); c.slot < to; {
@@ -294,11 +286,25 @@ func (l *Lane) accumulate(acc, weights []float32, lo, hi int, q *Query, packed b
 	})
 }
 
-// pages makes sc.pages those of a row stream's slots [from, to) and returns their number. Where a tier asks for one page only, the list gains nothing: f16
-// from memory is 4% faster page by page (AVX2).
-func (l *Lane) pages(sc *AttendScratch, s *stream, from, to int) int {
-	sc.pages = s.rowPages(l.cache.pool, sc.pages[:0], from, to, to-from)
-	return len(sc.pages)
+// dotPages is scores for a segment's slots [from, to) of rows, on tiers that ask for more than one page ahead. Where it is one, a list of pages gains
+// nothing: f16 from memory is 4% faster page by page (AVX2).
+func (l *Lane) dotPages(dst []float32, s *segment, from, to int, q *Query, sc *AttendScratch) {
+	sc.pages = s.keys.rowPages(l.cache.pool, sc.pages[:0], from, to, to-from)
+	count := len(sc.pages)
+	if q.Spans == nil {
+		l.pagesBehind(sc, &s.values, from, &s.keys, to)
+	}
+	sc.queries.DotPages(dst, PieceSlots, sc.pages, count)
+}
+
+// accumulatePages is accumulate likewise.
+func (l *Lane) accumulatePages(acc, weights []float32, s *segment, from, to int, q *Query, sc *AttendScratch) {
+	sc.pages = s.values.rowPages(l.cache.pool, sc.pages[:0], from, to, to-from)
+	count := len(sc.pages)
+	if q.Spans == nil {
+		l.pagesBehind(sc, &s.keys, to, &s.values, to)
+	}
+	kernel.AccumulatePages(acc, weights, PieceSlots, sc.pages, count, q.Group, s.values.dims, rowFormat(s.values.format))
 }
 
 // pagesBehind appends the pages that are read after those: of stream next from a slot on, or, if it is not of rows, of the same stream.
