@@ -92,7 +92,7 @@ func (a *Attention) WindowProbs(dst []float32, q []float32, qStride, rows int, s
 		if a.SoftCap > 0 {
 			a.capVisible(row, r/a.Group)
 		}
-		softmaxRow(row)
+		softmaxRow(row, 1)
 	}
 }
 

@@ -31,10 +31,15 @@ func Softmax(x []float32) { SoftmaxStats(x) }
 // SoftmaxStats is Softmax and returns the largest score and the sum of e^(score-largest), from which softmaxes of parts of a row
 // are put together. The sum is 0 where nothing is visible; the largest score is then the lowest finite number.
 func SoftmaxStats(x []float32) (top, sum float32) {
+	return SoftmaxScaled(x, 1)
+}
+
+// SoftmaxScaled is Scale and SoftmaxStats, to the bit.
+func SoftmaxScaled(x []float32, s float32) (top, sum float32) {
 	if len(x) == 0 {
 		return -math.MaxFloat32, 0
 	}
-	return softmaxRow(x)
+	return softmaxRow(x, s)
 }
 
 // SiLUMul writes gate*sigmoid(gate)*up to dst.

@@ -20,7 +20,14 @@ func rmsNormRow(dst, x, weight []float32, eps float32) {
 	}
 }
 
-func softmaxRow(x []float32) (top, sum float32) {
+func softmaxRow(x []float32, s float32) (top, sum float32) {
+	if CPU() >= AVX512 && len(x) <= pieceElems && s > 0 {
+		m, total := softmaxRowAVX512(&x[0], len(x), s)
+		return m, float32(total)
+	}
+	if s != 1 {
+		scaleRow(x, s)
+	}
 	if CPU() < AVX2 {
 		return softmaxGeneric(x)
 	}

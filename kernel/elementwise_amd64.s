@@ -3,6 +3,8 @@
 // Elementwise steps (kernel/elementwise_amd64.go): 8 lanes on every tier, the last n%8 elements under a mask. sumSquares
 // and dot keep 32 partial sums in four registers and fold them by halves. Constants of the exponentials are operands in
 // memory; a scalar parameter stays broadcast in one register.
+//
+// softmaxRowAVX512 alone is 16 lanes wide, with its constants in registers; sums are taken in 8 lanes, as everywhere.
 
 //go:build amd64
 
@@ -1575,6 +1577,339 @@ done_13:
 	MOVSD        X0, ret+24(FP)
 	VZEROUPPER
 	RET
+
+// func softmaxRowAVX512(x *float32, n int, s float32) (top float32, sum float64)
+// Requires: AVX, AVX2, AVX512F, AVX512VL, BMI2, SSE, SSE2
+TEXT ·softmaxRowAVX512(SB), NOSPLIT, $0-40
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), CX
+	MOVSS        s+16(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVQ         CX, DX
+	ANDQ         $0x0f, DX
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVW        BX, K1
+	VBROADCASTSS minusInf<>+0(SB), Z1
+	VBROADCASTSS minusInf<>+0(SB), Z2
+	VBROADCASTSS minusInf<>+0(SB), Z3
+	VBROADCASTSS minusInf<>+0(SB), Z4
+	MOVQ         AX, DX
+	MOVQ         CX, BX
+
+largest:
+	CMPQ   BX, $0x00000040
+	JLT    largest_done
+	VMAXPS (DX), Z1, Z1
+	VMAXPS 64(DX), Z2, Z2
+	VMAXPS 128(DX), Z3, Z3
+	VMAXPS 192(DX), Z4, Z4
+	ADDQ   $0x00000100, DX
+	SUBQ   $0x00000040, BX
+	JMP    largest
+
+largest_done:
+largest_2:
+	CMPQ   BX, $0x00000010
+	JLT    largest_2_done
+	VMAXPS (DX), Z1, Z1
+	ADDQ   $0x00000040, DX
+	SUBQ   $0x00000010, BX
+	JMP    largest_2
+
+largest_2_done:
+	TESTQ  BX, BX
+	JE     done_14
+	VMAXPS (DX), Z1, K1, Z1
+
+done_14:
+	VMAXPS        Z2, Z1, Z1
+	VMAXPS        Z4, Z3, Z3
+	VMAXPS        Z3, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y2
+	VMAXPS        Y2, Y1, Y2
+	VEXTRACTF32X4 $0x01, Y2, X1
+	VMAXPS        X2, X1, X1
+	VMOVHLPS      X1, X1, X2
+	VMAXPS        X2, X1, X1
+	VMOVSHDUP     X1, X2
+	VMAXPS        X2, X1, X1
+	VMULSS        X0, X1, X1
+	VMAXSS        lowest<>+0(SB), X1, X1
+	MOVSS         X1, top+24(FP)
+	VBROADCASTSS  X1, Z1
+	VBROADCASTSS  expMin<>+0(SB), Z2
+	VBROADCASTSS  exponentMagic<>+0(SB), Z3
+	VBROADCASTSS  log2E<>+0(SB), Z4
+	VBROADCASTSS  ln2Hi<>+0(SB), Z5
+	VBROADCASTSS  ln2Lo<>+0(SB), Z6
+	VBROADCASTSS  expC0<>+0(SB), Z7
+	VBROADCASTSS  expC0<>+0(SB), Z7
+	VBROADCASTSS  expC2<>+0(SB), Z8
+	VBROADCASTSS  expC3<>+0(SB), Z9
+	VBROADCASTSS  expC4<>+0(SB), Z10
+	VBROADCASTSS  expC5<>+0(SB), Z11
+	VBROADCASTSS  expC6<>+0(SB), Z12
+	VPXOR         Y13, Y13, Y13
+	VPXOR         Y14, Y14, Y14
+	MOVQ          AX, DX
+	MOVQ          CX, BX
+
+block_2:
+	CMPQ          BX, $0x00000040
+	JLT           block_2_done
+	VPXOR         Y15, Y15, Y15
+	VMOVUPS       (DX), Z16
+	VMOVUPS       64(DX), Z17
+	VMOVUPS       128(DX), Z18
+	VMOVUPS       192(DX), Z19
+	VMULPS        Z0, Z16, Z16
+	VMULPS        Z0, Z17, Z17
+	VMULPS        Z0, Z18, Z18
+	VMULPS        Z0, Z19, Z19
+	VSUBPS        Z1, Z16, Z16
+	VSUBPS        Z1, Z17, Z17
+	VSUBPS        Z1, Z18, Z18
+	VSUBPS        Z1, Z19, Z19
+	VMAXPS        Z16, Z2, Z16
+	VMAXPS        Z17, Z2, Z17
+	VMAXPS        Z18, Z2, Z18
+	VMAXPS        Z19, Z2, Z19
+	VMULPS        Z4, Z16, Z20
+	VMULPS        Z4, Z17, Z21
+	VMULPS        Z4, Z18, Z22
+	VMULPS        Z4, Z19, Z23
+	VADDPS        Z3, Z20, Z20
+	VADDPS        Z3, Z21, Z21
+	VADDPS        Z3, Z22, Z22
+	VADDPS        Z3, Z23, Z23
+	VSUBPS        Z3, Z20, Z24
+	VSUBPS        Z3, Z21, Z25
+	VSUBPS        Z3, Z22, Z26
+	VSUBPS        Z3, Z23, Z27
+	VFNMADD231PS  Z5, Z24, Z16
+	VFNMADD231PS  Z5, Z25, Z17
+	VFNMADD231PS  Z5, Z26, Z18
+	VFNMADD231PS  Z5, Z27, Z19
+	VFNMADD231PS  Z6, Z24, Z16
+	VFNMADD231PS  Z6, Z25, Z17
+	VFNMADD231PS  Z6, Z26, Z18
+	VFNMADD231PS  Z6, Z27, Z19
+	VPSLLD        $0x17, Z20, Z20
+	VPSLLD        $0x17, Z21, Z21
+	VPSLLD        $0x17, Z22, Z22
+	VPSLLD        $0x17, Z23, Z23
+	VMOVAPS       Z12, Z24
+	VMOVAPS       Z12, Z25
+	VMOVAPS       Z12, Z26
+	VMOVAPS       Z12, Z27
+	VFMADD213PS   Z11, Z16, Z24
+	VFMADD213PS   Z11, Z17, Z25
+	VFMADD213PS   Z11, Z18, Z26
+	VFMADD213PS   Z11, Z19, Z27
+	VFMADD213PS   Z10, Z16, Z24
+	VFMADD213PS   Z10, Z17, Z25
+	VFMADD213PS   Z10, Z18, Z26
+	VFMADD213PS   Z10, Z19, Z27
+	VFMADD213PS   Z9, Z16, Z24
+	VFMADD213PS   Z9, Z17, Z25
+	VFMADD213PS   Z9, Z18, Z26
+	VFMADD213PS   Z9, Z19, Z27
+	VFMADD213PS   Z8, Z16, Z24
+	VFMADD213PS   Z8, Z17, Z25
+	VFMADD213PS   Z8, Z18, Z26
+	VFMADD213PS   Z8, Z19, Z27
+	VFMADD213PS   Z7, Z16, Z24
+	VFMADD213PS   Z7, Z17, Z25
+	VFMADD213PS   Z7, Z18, Z26
+	VFMADD213PS   Z7, Z19, Z27
+	VMULPS        Z16, Z24, Z24
+	VMULPS        Z17, Z25, Z25
+	VMULPS        Z18, Z26, Z26
+	VMULPS        Z19, Z27, Z27
+	VFMADD213PS   Z20, Z20, Z24
+	VFMADD213PS   Z21, Z21, Z25
+	VFMADD213PS   Z22, Z22, Z26
+	VFMADD213PS   Z23, Z23, Z27
+	VMOVUPS       Z24, (DX)
+	VEXTRACTF64X4 $0x01, Z24, Y16
+	VADDPS        Y24, Y15, Y15
+	VADDPS        Y16, Y15, Y15
+	VMOVUPS       Z25, 64(DX)
+	VEXTRACTF64X4 $0x01, Z25, Y16
+	VADDPS        Y25, Y15, Y15
+	VADDPS        Y16, Y15, Y15
+	VMOVUPS       Z26, 128(DX)
+	VEXTRACTF64X4 $0x01, Z26, Y16
+	VADDPS        Y26, Y15, Y15
+	VADDPS        Y16, Y15, Y15
+	VMOVUPS       Z27, 192(DX)
+	VEXTRACTF64X4 $0x01, Z27, Y16
+	VADDPS        Y27, Y15, Y15
+	VADDPS        Y16, Y15, Y15
+	VCVTPS2PD     X15, Y16
+	VADDPD        Y16, Y13, Y13
+	VEXTRACTF32X4 $0x01, Y15, X15
+	VCVTPS2PD     X15, Y16
+	VADDPD        Y16, Y14, Y14
+	ADDQ          $0x00000100, DX
+	SUBQ          $0x00000040, BX
+	JMP           block_2
+
+block_2_done:
+	VPXOR Y15, Y15, Y15
+
+vectors_24:
+	CMPQ          BX, $0x00000010
+	JLT           vectors_24_done
+	VMOVUPS       (DX), Z16
+	VMULPS        Z0, Z16, Z16
+	VSUBPS        Z1, Z16, Z16
+	VMAXPS        Z16, Z2, Z16
+	VMULPS        Z4, Z16, Z17
+	VADDPS        Z3, Z17, Z17
+	VSUBPS        Z3, Z17, Z18
+	VFNMADD231PS  Z5, Z18, Z16
+	VFNMADD231PS  Z6, Z18, Z16
+	VPSLLD        $0x17, Z17, Z17
+	VMOVAPS       Z12, Z18
+	VFMADD213PS   Z11, Z16, Z18
+	VFMADD213PS   Z10, Z16, Z18
+	VFMADD213PS   Z9, Z16, Z18
+	VFMADD213PS   Z8, Z16, Z18
+	VFMADD213PS   Z7, Z16, Z18
+	VMULPS        Z16, Z18, Z18
+	VFMADD213PS   Z17, Z17, Z18
+	VMOVUPS       Z18, (DX)
+	VEXTRACTF64X4 $0x01, Z18, Y16
+	VADDPS        Y18, Y15, Y15
+	VADDPS        Y16, Y15, Y15
+	ADDQ          $0x00000040, DX
+	SUBQ          $0x00000010, BX
+	JMP           vectors_24
+
+vectors_24_done:
+	TESTQ         BX, BX
+	JE            done_15
+	VMOVUPS.Z     (DX), K1, Z16
+	VMULPS        Z0, Z16, Z16
+	VSUBPS        Z1, Z16, Z16
+	VMAXPS        Z16, Z2, Z16
+	VMULPS        Z4, Z16, Z0
+	VADDPS        Z3, Z0, Z0
+	VSUBPS        Z3, Z0, Z1
+	VFNMADD231PS  Z5, Z1, Z16
+	VFNMADD231PS  Z6, Z1, Z16
+	VPSLLD        $0x17, Z0, Z0
+	VMOVAPS       Z12, Z1
+	VFMADD213PS   Z11, Z16, Z1
+	VFMADD213PS   Z10, Z16, Z1
+	VFMADD213PS   Z9, Z16, Z1
+	VFMADD213PS   Z8, Z16, Z1
+	VFMADD213PS   Z7, Z16, Z1
+	VMULPS        Z16, Z1, Z1
+	VFMADD213PS   Z0, Z0, Z1
+	VMOVUPS.Z     Z1, K1, Z1
+	VMOVUPS       Z1, K1, (DX)
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPS        Y1, Y15, Y15
+	VADDPS        Y0, Y15, Y15
+
+done_15:
+	VCVTPS2PD     X15, Y0
+	VADDPD        Y0, Y13, Y13
+	VEXTRACTF32X4 $0x01, Y15, X0
+	VCVTPS2PD     X0, Y0
+	VADDPD        Y0, Y14, Y14
+	VADDPD        Y14, Y13, Y13
+	VEXTRACTF128  $0x01, Y13, X0
+	VADDPD        X0, X13, X0
+	VUNPCKHPD     X0, X0, X1
+	VADDPD        X1, X0, X0
+	MOVSD         X0, sum+32(FP)
+	VPXOR         X1, X1, X1
+	VUCOMISD      X1, X0
+	JE            blind
+	VMOVSD        one64<>+0(SB), X1
+	VDIVSD        X0, X1, X1
+	VCVTSD2SS     X1, X1, X1
+	VBROADCASTSS  X1, Z0
+	MOVQ          CX, CX
+
+shares:
+	CMPQ    CX, $0x00000040
+	JLT     shares_done
+	VMULPS  (AX), Z0, Z1
+	VMOVUPS Z1, (AX)
+	VMULPS  64(AX), Z0, Z1
+	VMOVUPS Z1, 64(AX)
+	VMULPS  128(AX), Z0, Z1
+	VMOVUPS Z1, 128(AX)
+	VMULPS  192(AX), Z0, Z1
+	VMOVUPS Z1, 192(AX)
+	ADDQ    $0x00000100, AX
+	SUBQ    $0x00000040, CX
+	JMP     shares
+
+shares_done:
+shares_2:
+	CMPQ    CX, $0x00000010
+	JLT     shares_2_done
+	VMULPS  (AX), Z0, Z1
+	VMOVUPS Z1, (AX)
+	ADDQ    $0x00000040, AX
+	SUBQ    $0x00000010, CX
+	JMP     shares_2
+
+shares_2_done:
+	TESTQ    CX, CX
+	JE       done_16
+	VMULPS.Z (AX), Z0, K1, Z0
+	VMOVUPS  Z0, K1, (AX)
+
+done_16:
+blind:
+	VZEROUPPER
+	RET
+
+DATA minusInf<>+0(SB)/4, $0xff800000
+GLOBL minusInf<>(SB), RODATA|NOPTR, $4
+
+DATA expMin<>+0(SB)/4, $0xc2b00f28
+GLOBL expMin<>(SB), RODATA|NOPTR, $4
+
+DATA exponentMagic<>+0(SB)/4, $0x4b40007f
+GLOBL exponentMagic<>(SB), RODATA|NOPTR, $4
+
+DATA log2E<>+0(SB)/4, $0x3fb8aa3b
+GLOBL log2E<>(SB), RODATA|NOPTR, $4
+
+DATA ln2Hi<>+0(SB)/4, $0x3f318000
+GLOBL ln2Hi<>(SB), RODATA|NOPTR, $4
+
+DATA ln2Lo<>+0(SB)/4, $0xb95e8083
+GLOBL ln2Lo<>(SB), RODATA|NOPTR, $4
+
+DATA expC0<>+0(SB)/4, $0x3f800000
+GLOBL expC0<>(SB), RODATA|NOPTR, $4
+
+DATA expC2<>+0(SB)/4, $0x3f000000
+GLOBL expC2<>(SB), RODATA|NOPTR, $4
+
+DATA expC3<>+0(SB)/4, $0x3e2aaa6e
+GLOBL expC3<>(SB), RODATA|NOPTR, $4
+
+DATA expC4<>+0(SB)/4, $0x3d2aaa8d
+GLOBL expC4<>(SB), RODATA|NOPTR, $4
+
+DATA expC5<>+0(SB)/4, $0x3c0905b7
+GLOBL expC5<>(SB), RODATA|NOPTR, $4
+
+DATA expC6<>+0(SB)/4, $0x3ab68885
+GLOBL expC6<>(SB), RODATA|NOPTR, $4
+
+DATA one64<>+0(SB)/8, $0x3ff0000000000000
+GLOBL one64<>(SB), RODATA|NOPTR, $8
 
 // func rotatePairsRowAVX2(x *float32, cos *float32, sin *float32, n int)
 // Requires: AVX, AVX2

@@ -20,7 +20,10 @@ func rmsNormRow(dst, x, weight []float32, eps float32) {
 	}
 }
 
-func softmaxRow(x []float32) (top, sum float32) {
+func softmaxRow(x []float32, s float32) (top, sum float32) {
+	if s != 1 {
+		scaleRow(x, s)
+	}
 	if CPU() < NEON {
 		return softmaxGeneric(x)
 	}

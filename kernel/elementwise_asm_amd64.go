@@ -69,6 +69,11 @@ func maxRowAVX2(x *float32, n int) float32
 //go:noescape
 func expSumRowAVX2(x *float32, n int, m float32) float64
 
+// softmaxRowAVX512 replaces n elements x by the softmax of x*s, s being positive, and returns the largest x*s, or the lowest finite number, and the sum of e^(x*s-top).
+//
+//go:noescape
+func softmaxRowAVX512(x *float32, n int, s float32) (top float32, sum float64)
+
 // rotatePairsRowAVX2 turns n planes (x[2i], x[2i+1]), n a multiple of 4.
 //
 //go:noescape

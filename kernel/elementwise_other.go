@@ -3,7 +3,6 @@
 package kernel
 
 func rmsNormRow(dst, x, weight []float32, eps float32) { rmsNormGeneric(dst, x, weight, eps) }
-func softmaxRow(x []float32) (top, sum float32)        { return softmaxGeneric(x) }
 func siluMulRow(dst, gate, up []float32)               { siluMulGeneric(dst, gate, up) }
 func geluMulRow(dst, gate, up []float32)               { geluMulGeneric(dst, gate, up) }
 func addRow(dst, x []float32)                          { addGeneric(dst, x) }
@@ -19,3 +18,10 @@ func rotateHalvesRow(x, cos, sin []float32) {
 }
 func sumSquaresRow(x []float32) float32    { return sumSquaresGeneric(x) }
 func tanhRow(x []float32, in, out float32) { tanhRowGeneric(x, in, out) }
+
+func softmaxRow(x []float32, s float32) (top, sum float32) {
+	if s != 1 {
+		scaleGeneric(x, s)
+	}
+	return softmaxGeneric(x)
+}

@@ -199,6 +199,41 @@ func TestSoftmax(t *testing.T) {
 	})
 }
 
+// TestSoftmaxScaledIsOneOnVectorTiers compares bits with those of AVX2, of the scores scaled beforehand.
+func TestSoftmaxScaledIsOneOnVectorTiers(t *testing.T) {
+	inf := float32(math.Inf(1))
+	for _, n := range []int{1, 5, 8, 9, 15, 16, 17, 63, 64, 100, 127, 128, 511, 512, 1000, 40000} {
+		for _, s := range []float32{1, 0.125, 0.088388, -2, 0} {
+			for _, hidden := range []int{0, 3, 1} { // none, every third, all
+				x := normals(newRand(uint64(n)), n+1, 20)
+				for i := range n {
+					if hidden > 0 && i%hidden == 0 && s > 0 {
+						x[i] = -inf
+					}
+				}
+				var want []float32
+				for _, tier := range Tiers() {
+					if tier == Generic {
+						continue
+					}
+					restore := Force(tier)
+					y := append([]float32(nil), x...)
+					top, sum := SoftmaxScaled(y[:n], s)
+					y = append(y, top, sum)
+					if want == nil {
+						want = append([]float32(nil), x...)
+						Scale(want[:n], s)
+						top, sum := SoftmaxStats(want[:n])
+						want = append(want, top, sum)
+					}
+					restore()
+					sameBits(t, fmt.Sprintf("%v n%d s%v", tier, n, s), y, want)
+				}
+			}
+		}
+	}
+}
+
 func TestRotationKeepsTheRest(t *testing.T) {
 	eachTier(t, func(t *testing.T) {
 		for _, n := range []int{1, 3, 4, 6, 8, 12, 32, 37} {

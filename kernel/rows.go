@@ -139,6 +139,44 @@ func AccumulateRowsNext(acc, weights []float32, stride int, rows, next []byte, g
 	accumulateRows(acc[:g*d], weights[:(g-1)*stride+n], stride, rows[:n*f.Bytes(d)], next, g, n, d, f)
 }
 
+// RowPage is stored rows that lie together, N of them.
+type RowPage struct {
+	Rows []byte
+	N    int
+}
+
+// PagesAhead is the number of pages behind those read that DotPages and AccumulatePages ask for.
+func PagesAhead() int { return rowsAhead() }
+
+// DotPages is Dot for the rows of the first count pages, which follow each other in dst, and asks meanwhile for the pages behind them.
+func (p *Queries) DotPages(dst []float32, stride int, pages []RowPage, count int) {
+	if p.g <= 0 || dotPages(p, dst, stride, pages, count) {
+		return
+	}
+	for i := range count {
+		p.Dot(dst, stride, pages[i].Rows, rowsBehind(pages, i), pages[i].N)
+		dst = dst[pages[i].N:]
+	}
+}
+
+// AccumulatePages is AccumulateRowsGroup for the rows of the first count pages, and asks meanwhile for the pages behind them.
+func AccumulatePages(acc, weights []float32, stride int, pages []RowPage, count, g, d int, f RowFormat) {
+	if g <= 0 || accumulatePages(acc, weights, stride, pages, count, g, d, f) {
+		return
+	}
+	for i := range count {
+		AccumulateRowsNext(acc, weights, stride, pages[i].Rows, rowsBehind(pages, i), g, pages[i].N, d, f)
+		weights = weights[pages[i].N:]
+	}
+}
+
+func rowsBehind(pages []RowPage, i int) []byte {
+	if i+1 < len(pages) {
+		return pages[i+1].Rows
+	}
+	return nil
+}
+
 // Prefetch asks for the first lines of rows that a coming call reads, at most 4 KiB of them. The processor's own prefetching ends
 // at the end of a page of memory: rows of 64 channels in f16 on scattered pages of 4 KiB are read a quarter to a third faster
 // when the next page is asked for before the present one is read.

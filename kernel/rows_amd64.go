@@ -30,11 +30,15 @@ func dotRows(dst []float32, stride int, q []float32, rows, next []byte, g, n, d 
 		dotRowsGeneric(dst, stride, q, rows, g, n, d, f)
 		return
 	}
-	size, wide := f.Bytes(d), wideRows(d, f)
 	if rounds(d, f) {
 		dotQ8(dst, stride, q, rows, next, g, n, d)
 		return
 	}
+	if wideRows(d, f) {
+		(&wideRun{dst: dst, stride: stride, q: q, g: g, d: d, f: f}).cut(rows, next, n)
+		return
+	}
+	size := f.Bytes(d)
 	for i := 0; i < n; i += rowsPerCall {
 		m := min(rowsPerCall, n-i)
 		ahead := &rows[i*size]
@@ -45,11 +49,7 @@ func dotRows(dst []float32, stride int, q []float32, rows, next []byte, g, n, d 
 			run = min(run, g-h)
 			o, x, r := dst[h*stride+i:], q[h*d:(h+run)*d], rows[i*size:(i+m)*size]
 			_ = o[(run-1)*stride+m-1]
-			if wide {
-				dotRowsAVX512(f, run, &o[0], &x[0], &r[0], 4*stride, m, d, size, ahead)
-			} else {
-				dotRowsAVX2(f, run, &o[0], &x[0], &r[0], 4*stride, m, d, size, ahead)
-			}
+			dotRowsAVX2(f, run, &o[0], &x[0], &r[0], 4*stride, m, d, size, ahead)
 			ahead = &r[0] // once is enough
 		}
 	}
@@ -60,11 +60,11 @@ func accumulateRows(acc, weights []float32, stride int, rows, next []byte, g, n,
 		accumulateRowsGeneric(acc, weights, stride, rows, g, n, d, f)
 		return
 	}
-	size, wide := f.Bytes(d), wideRows(d, f)
-	if f == RowQ8 && wide {
-		accumulateRowsQ8(acc, weights, stride, rows, next, g, n, d)
+	if wideRows(d, f) {
+		(&wideRun{dst: weights, stride: stride, q: acc, g: g, d: d, f: f, sums: true}).cut(rows, next, n)
 		return
 	}
+	size := f.Bytes(d)
 	for i := 0; i < n; i += rowsPerCall {
 		m := min(rowsPerCall, n-i)
 		ahead := &rows[i*size]
@@ -75,11 +75,7 @@ func accumulateRows(acc, weights []float32, stride int, rows, next []byte, g, n,
 			run = min(run, g-h)
 			a, w, r := acc[h*d:(h+run)*d], weights[h*stride+i:], rows[i*size:(i+m)*size]
 			_ = w[(run-1)*stride+m-1]
-			if wide {
-				accumulateRowsAVX512(f, run, &a[0], &w[0], &r[0], 4*stride, m, d, size, ahead)
-			} else {
-				accumulateRowsAVX2(f, run, &a[0], &w[0], &r[0], 4*stride, m, d, size, ahead)
-			}
+			accumulateRowsAVX2(f, run, &a[0], &w[0], &r[0], 4*stride, m, d, size, ahead)
 			ahead = &r[0] // once is enough
 		}
 	}

@@ -5,34 +5,58 @@
 //	rows     [n] of rowBytes each: d numbers of 4 or 2 bytes, or q8: per 32 channels an f16 scale and 32 int8
 //	queries  [heads][d]    weights [heads][n], strides given    sums [heads][d]
 //
+// A call walks a list of pages of 32 bytes: address and length of the rows, capacity, number of rows (kernel.RowPage). Locals: the page at hand and the end of
+// the list; the page asked for, the last one of those and the end of its bytes.
+//
 // dotRows: accumulators [head][row] for 2 to 8 rows at a time, W channels a step; a vector of each query stays in a register
 // across the rows (q8: is an operand). accumulateRows: accumulators [head][vector] for a run of channels over all rows; the
 // weights of a row are broadcast, one register a head.
 //
-// q8 with VNNI, dotRowsQ8: sixteen rows of a group of 32 channels, a lane each; register k holds channels 4k to 4k+3. The queries' two halves of 8 bits are
+// q8 with VNNI, dotRowsQ8: two times eight rows of a group of 32 channels, a lane each; register k holds channels 4k to 4k+3. The queries' two halves of 8 bits are
 // broadcast, four channels at a time, and have a sum each. accumulateRowsQ8: weights times scales first, [2][heads][64], then two groups over all rows.
 
 //go:build amd64
 
 #include "textflag.h"
 
-// func dotRowsF32x1AVX512(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+// func dotRowsF32x1AVX512(dst *float32, q *float32, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 // Requires: AVX, AVX512F, AVX512VL, MMX+
-TEXT ·dotRowsF32x1AVX512(SB), NOSPLIT, $0-64
-	MOVQ dst+0(FP), AX
-	MOVQ q+8(FP), CX
-	MOVQ rows+16(FP), DX
-	MOVQ dstStride+24(FP), BX
-	MOVQ n+32(FP), BX
-	MOVQ d+40(FP), SI
-	MOVQ rowBytes+48(FP), DI
-	MOVQ ahead+56(FP), R8
-	MOVQ SI, R9
-	SHLQ $0x02, R9
+TEXT ·dotRowsF32x1AVX512(SB), NOSPLIT, $56-72
+	MOVQ pages+16(FP), CX
+	MOVQ CX, 16(SP)
+	MOVQ count+32(FP), AX
+	SHLQ $0x05, AX
+	ADDQ CX, AX
+	MOVQ AX, 24(SP)
+	MOVQ asks+24(FP), CX
+	MOVQ CX, 32(SP)
+	MOVQ askCount+40(FP), AX
+	SHLQ $0x05, AX
+	LEAQ -32(CX)(AX*1), AX
+	MOVQ AX, 40(SP)
+	MOVQ (CX), AX
+	MOVQ 8(CX), CX
+	ADDQ AX, CX
+	MOVQ CX, 48(SP)
+	MOVQ dst+0(FP), CX
+	MOVQ q+8(FP), DX
+	MOVQ dstStride+48(FP), BX
+	MOVQ rowBytes+64(FP), BX
+	MOVQ d+56(FP), SI
+	SHLQ $0x02, SI
 
-rows:
-	CMPQ   BX, $0x00000008
-	JLT    rows_done
+page:
+	MOVQ 16(SP), DI
+	CMPQ DI, 24(SP)
+	JAE  pages_done
+	MOVQ (DI), SI
+	MOVQ 24(DI), DI
+	MOVQ DI, (SP)
+	MOVQ DI, 8(SP)
+
+units:
+	CMPQ   (SP), $0x00000008
+	JLT    rest
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -41,97 +65,97 @@ rows:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	MOVQ   SI, R9
-	MOVQ   DX, R10
-	MOVQ   CX, R11
-	LEAQ   (DI)(DI*2), R12
-	LEAQ   (R10)(DI*4), R13
+	MOVQ   d+56(FP), DI
+	MOVQ   SI, R8
+	MOVQ   DX, R9
+	LEAQ   (BX)(BX*2), R10
+	LEAQ   (R8)(BX*4), R11
 
 channels:
-	CMPQ        R9, $0x00000020
+	CMPQ        DI, $0x00000020
 	JLT         channels_done
-	VMOVUPS     (R11), Z8
-	VMOVUPS     (R10), Z9
+	VMOVUPS     (R9), Z8
+	VMOVUPS     (R8), Z9
 	VFMADD231PS Z9, Z8, Z0
-	VMOVUPS     (R10)(DI*1), Z9
+	VMOVUPS     (R8)(BX*1), Z9
 	VFMADD231PS Z9, Z8, Z1
-	VMOVUPS     (R10)(DI*2), Z9
+	VMOVUPS     (R8)(BX*2), Z9
 	VFMADD231PS Z9, Z8, Z2
-	VMOVUPS     (R10)(R12*1), Z9
+	VMOVUPS     (R8)(R10*1), Z9
 	VFMADD231PS Z9, Z8, Z3
-	VMOVUPS     (R13), Z9
+	VMOVUPS     (R11), Z9
 	VFMADD231PS Z9, Z8, Z4
-	VMOVUPS     (R13)(DI*1), Z9
+	VMOVUPS     (R11)(BX*1), Z9
 	VFMADD231PS Z9, Z8, Z5
-	VMOVUPS     (R13)(DI*2), Z9
+	VMOVUPS     (R11)(BX*2), Z9
 	VFMADD231PS Z9, Z8, Z6
-	VMOVUPS     (R13)(R12*1), Z9
+	VMOVUPS     (R11)(R10*1), Z9
 	VFMADD231PS Z9, Z8, Z7
-	PREFETCHT0  (R8)
-	PREFETCHT0  128(R8)
-	PREFETCHT0  256(R8)
-	PREFETCHT0  384(R8)
-	PREFETCHT0  512(R8)
-	PREFETCHT0  640(R8)
-	PREFETCHT0  768(R8)
-	PREFETCHT0  896(R8)
-	VMOVUPS     64(R11), Z8
-	VMOVUPS     64(R10), Z9
+	PREFETCHT1  (AX)
+	PREFETCHT1  128(AX)
+	PREFETCHT1  256(AX)
+	PREFETCHT1  384(AX)
+	PREFETCHT1  512(AX)
+	PREFETCHT1  640(AX)
+	PREFETCHT1  768(AX)
+	PREFETCHT1  896(AX)
+	VMOVUPS     64(R9), Z8
+	VMOVUPS     64(R8), Z9
 	VFMADD231PS Z9, Z8, Z0
-	VMOVUPS     64(R10)(DI*1), Z9
+	VMOVUPS     64(R8)(BX*1), Z9
 	VFMADD231PS Z9, Z8, Z1
-	VMOVUPS     64(R10)(DI*2), Z9
+	VMOVUPS     64(R8)(BX*2), Z9
 	VFMADD231PS Z9, Z8, Z2
-	VMOVUPS     64(R10)(R12*1), Z9
+	VMOVUPS     64(R8)(R10*1), Z9
 	VFMADD231PS Z9, Z8, Z3
-	VMOVUPS     64(R13), Z9
+	VMOVUPS     64(R11), Z9
 	VFMADD231PS Z9, Z8, Z4
-	VMOVUPS     64(R13)(DI*1), Z9
+	VMOVUPS     64(R11)(BX*1), Z9
 	VFMADD231PS Z9, Z8, Z5
-	VMOVUPS     64(R13)(DI*2), Z9
+	VMOVUPS     64(R11)(BX*2), Z9
 	VFMADD231PS Z9, Z8, Z6
-	VMOVUPS     64(R13)(R12*1), Z9
+	VMOVUPS     64(R11)(R10*1), Z9
 	VFMADD231PS Z9, Z8, Z7
-	PREFETCHT0  64(R8)
-	PREFETCHT0  192(R8)
-	PREFETCHT0  320(R8)
-	PREFETCHT0  448(R8)
-	PREFETCHT0  576(R8)
-	PREFETCHT0  704(R8)
-	PREFETCHT0  832(R8)
-	PREFETCHT0  960(R8)
-	ADDQ        $0x00000400, R8
+	PREFETCHT1  64(AX)
+	PREFETCHT1  192(AX)
+	PREFETCHT1  320(AX)
+	PREFETCHT1  448(AX)
+	PREFETCHT1  576(AX)
+	PREFETCHT1  704(AX)
+	PREFETCHT1  832(AX)
+	PREFETCHT1  960(AX)
+	ADDQ        $0x00000400, AX
+	ADDQ        $0x00000080, R9
+	ADDQ        $0x00000080, R8
 	ADDQ        $0x00000080, R11
-	ADDQ        $0x00000080, R10
-	ADDQ        $0x00000080, R13
-	SUBQ        $0x00000020, R9
+	SUBQ        $0x00000020, DI
 	JMP         channels
 
 channels_done:
 channels_2:
-	CMPQ        R9, $0x00000010
+	CMPQ        DI, $0x00000010
 	JLT         channels_2_done
-	VMOVUPS     (R11), Z8
-	VMOVUPS     (R10), Z9
+	VMOVUPS     (R9), Z8
+	VMOVUPS     (R8), Z9
 	VFMADD231PS Z9, Z8, Z0
-	VMOVUPS     (R10)(DI*1), Z9
+	VMOVUPS     (R8)(BX*1), Z9
 	VFMADD231PS Z9, Z8, Z1
-	VMOVUPS     (R10)(DI*2), Z9
+	VMOVUPS     (R8)(BX*2), Z9
 	VFMADD231PS Z9, Z8, Z2
-	VMOVUPS     (R10)(R12*1), Z9
+	VMOVUPS     (R8)(R10*1), Z9
 	VFMADD231PS Z9, Z8, Z3
-	VMOVUPS     (R13), Z9
+	VMOVUPS     (R11), Z9
 	VFMADD231PS Z9, Z8, Z4
-	VMOVUPS     (R13)(DI*1), Z9
+	VMOVUPS     (R11)(BX*1), Z9
 	VFMADD231PS Z9, Z8, Z5
-	VMOVUPS     (R13)(DI*2), Z9
+	VMOVUPS     (R11)(BX*2), Z9
 	VFMADD231PS Z9, Z8, Z6
-	VMOVUPS     (R13)(R12*1), Z9
+	VMOVUPS     (R11)(R10*1), Z9
 	VFMADD231PS Z9, Z8, Z7
+	ADDQ        $0x00000040, R9
+	ADDQ        $0x00000040, R8
 	ADDQ        $0x00000040, R11
-	ADDQ        $0x00000040, R10
-	ADDQ        $0x00000040, R13
-	SUBQ        $0x00000010, R9
+	SUBQ        $0x00000010, DI
 	JMP         channels_2
 
 channels_2_done:
@@ -148,7 +172,7 @@ channels_2_done:
 	VADDPS        Y8, Y11, Y8
 	VEXTRACTF32X4 $0x01, Y8, X9
 	VADDPS        X8, X9, X9
-	VMOVUPS       X9, (AX)
+	VMOVUPS       X9, (CX)
 	VUNPCKLPS     Z5, Z4, Z8
 	VUNPCKHPS     Z5, Z4, Z9
 	VADDPS        Z9, Z8, Z8
@@ -162,176 +186,301 @@ channels_2_done:
 	VADDPS        Y8, Y11, Y8
 	VEXTRACTF32X4 $0x01, Y8, X9
 	VADDPS        X8, X9, X9
-	VMOVUPS       X9, 16(AX)
-	ADDQ          $0x00000020, AX
-	IMUL3Q        $0x00000008, DI, R9
-	ADDQ          R9, DX
-	SUBQ          $0x00000008, BX
-	JMP           rows
+	VMOVUPS       X9, 16(CX)
+	ADDQ          $0x00000020, CX
+	IMUL3Q        $0x00000008, BX, DI
+	ADDQ          DI, SI
+	SUBQ          $0x00000008, (SP)
+	CMPQ          AX, 48(SP)
+	JB            ask
+	MOVQ          32(SP), DI
+	CMPQ          DI, 40(SP)
+	JAE           ask_last
+	ADDQ          $0x20, DI
+	MOVQ          DI, 32(SP)
 
-rows_done:
-rows_2:
-	CMPQ   BX, $0x00000001
-	JLT    rows_2_done
+ask_last:
+	MOVQ (DI), AX
+	MOVQ 8(DI), DI
+	ADDQ AX, DI
+	MOVQ DI, 48(SP)
+
+ask:
+	JMP units
+
+rest:
+	CMPQ  (SP), $0x00
+	JE    page_done
+	CMPQ  8(SP), $0x00000008
+	JLT   single
+	MOVQ  (SP), DI
+	SUBQ  $0x00000008, DI
+	LEAQ  (CX)(DI*4), CX
+	IMULQ BX, DI
+	ADDQ  DI, SI
+	MOVQ  $0x00000008, (SP)
+	JMP   units
+
+single:
 	VPXORD Z10, Z10, Z10
-	MOVQ   SI, R9
-	MOVQ   DX, R10
-	MOVQ   CX, R11
+	MOVQ   d+56(FP), DI
+	MOVQ   SI, R8
+	MOVQ   DX, R9
 
 channels_3:
-	CMPQ        R9, $0x00000020
+	CMPQ        DI, $0x00000020
 	JLT         channels_3_done
-	VMOVUPS     (R11), Z0
-	VMOVUPS     (R10), Z1
-	VFMADD231PS Z1, Z0, Z10
-	PREFETCHT0  (R8)
-	VMOVUPS     64(R11), Z0
-	VMOVUPS     64(R10), Z1
-	VFMADD231PS Z1, Z0, Z10
-	PREFETCHT0  64(R8)
+	VMOVUPS     (R9), Z8
+	VMOVUPS     (R8), Z9
+	VFMADD231PS Z9, Z8, Z10
+	PREFETCHT1  (AX)
+	VMOVUPS     64(R9), Z8
+	VMOVUPS     64(R8), Z9
+	VFMADD231PS Z9, Z8, Z10
+	PREFETCHT1  64(AX)
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, R9
 	ADDQ        $0x00000080, R8
-	ADDQ        $0x00000080, R11
-	ADDQ        $0x00000080, R10
-	SUBQ        $0x00000020, R9
+	SUBQ        $0x00000020, DI
 	JMP         channels_3
 
 channels_3_done:
 channels_4:
-	CMPQ        R9, $0x00000010
+	CMPQ        DI, $0x00000010
 	JLT         channels_4_done
-	VMOVUPS     (R11), Z0
-	VMOVUPS     (R10), Z1
-	VFMADD231PS Z1, Z0, Z10
-	ADDQ        $0x00000040, R11
-	ADDQ        $0x00000040, R10
-	SUBQ        $0x00000010, R9
+	VMOVUPS     (R9), Z8
+	VMOVUPS     (R8), Z9
+	VFMADD231PS Z9, Z8, Z10
+	ADDQ        $0x00000040, R9
+	ADDQ        $0x00000040, R8
+	SUBQ        $0x00000010, DI
 	JMP         channels_4
 
 channels_4_done:
-	VPERMILPS     $0x4e, Z10, Z0
-	VADDPS        Z10, Z0, Z0
-	VMOVSHDUP     Z0, Z10
-	VADDPS        Z10, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)
-	ADDQ          $0x00000004, AX
-	IMUL3Q        $0x00000001, DI, R9
-	ADDQ          R9, DX
-	SUBQ          $0x00000001, BX
-	JMP           rows_2
+	VPERMILPS     $0x4e, Z10, Z8
+	VADDPS        Z10, Z8, Z8
+	VMOVSHDUP     Z8, Z10
+	VADDPS        Z10, Z8, Z8
+	VEXTRACTF64X4 $0x01, Z8, Y9
+	VADDPS        Y9, Y8, Y9
+	VEXTRACTF32X4 $0x01, Y9, X8
+	VADDPS        X9, X8, X8
+	VMOVSS        X8, (CX)
+	ADDQ          $0x00000004, CX
+	IMUL3Q        $0x00000001, BX, DI
+	ADDQ          DI, SI
+	SUBQ          $0x00000001, (SP)
+	CMPQ          AX, 48(SP)
+	JB            ask_2
+	MOVQ          32(SP), DI
+	CMPQ          DI, 40(SP)
+	JAE           ask_last_2
+	ADDQ          $0x20, DI
+	MOVQ          DI, 32(SP)
 
-rows_2_done:
+ask_last_2:
+	MOVQ (DI), AX
+	MOVQ 8(DI), DI
+	ADDQ AX, DI
+	MOVQ DI, 48(SP)
+
+ask_2:
+	JMP rest
+
+page_done:
+	ADDQ $0x20, 16(SP)
+	JMP  page
+
+pages_done:
 	VZEROUPPER
 	RET
 
-// func accumulateRowsF32x1AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
+// func accumulateRowsF32x1AVX512(acc *float32, weights *float32, pages *byte, asks *byte, count int, askCount int, weightStride int, d int, rowBytes int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·accumulateRowsF32x1AVX512(SB), NOSPLIT, $0-64
-	MOVQ acc+0(FP), AX
+TEXT ·accumulateRowsF32x1AVX512(SB), NOSPLIT, $40-72
+	MOVQ pages+16(FP), CX
+	MOVQ CX, (SP)
+	MOVQ count+32(FP), AX
+	SHLQ $0x05, AX
+	ADDQ CX, AX
+	MOVQ AX, 8(SP)
+	MOVQ asks+24(FP), CX
+	MOVQ CX, 16(SP)
+	MOVQ askCount+40(FP), AX
+	SHLQ $0x05, AX
+	LEAQ -32(CX)(AX*1), AX
+	MOVQ AX, 24(SP)
+	MOVQ (CX), AX
+	MOVQ 8(CX), CX
+	ADDQ AX, CX
+	MOVQ CX, 32(SP)
 	MOVQ weights+8(FP), CX
-	MOVQ rows+16(FP), DX
-	MOVQ weightStride+24(FP), BX
-	MOVQ n+32(FP), BX
-	MOVQ d+40(FP), SI
-	MOVQ rowBytes+48(FP), DI
-	MOVQ ahead+56(FP), R8
-	MOVQ SI, R9
-	SHLQ $0x02, R9
+	MOVQ weightStride+48(FP), DX
+	MOVQ rowBytes+64(FP), DX
+	MOVQ d+56(FP), BX
+	SHLQ $0x02, BX
+
+page_2:
+	MOVQ (SP), BX
+	CMPQ BX, 8(SP)
+	JAE  pages_done_2
+	MOVQ (BX), SI
+	MOVQ acc+0(FP), BX
+	MOVQ d+56(FP), DI
 
 channels_5:
-	CMPQ    SI, $0x00000040
+	CMPQ    DI, $0x00000040
 	JLT     channels_5_done
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS 128(AX), Z2
-	VMOVUPS 192(AX), Z3
-	MOVQ    DX, R9
-	MOVQ    BX, R10
-	MOVQ    CX, R11
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(BX), Z2
+	VMOVUPS 192(BX), Z3
+	MOVQ    SI, R8
+	MOVQ    (SP), R9
+	MOVQ    24(R9), R9
+	MOVQ    CX, R10
 
-rows_3:
-	CMPQ         R10, $0x00000001
-	JLT          rows_3_done
-	VBROADCASTSS (R11), Z4
-	VMOVUPS      (R9), Z5
+rows:
+	CMPQ         R9, $0x00000001
+	JLT          rows_done
+	VBROADCASTSS (R10), Z4
+	VMOVUPS      (R8), Z5
 	VFMADD231PS  Z5, Z4, Z0
-	VMOVUPS      64(R9), Z5
+	VMOVUPS      64(R8), Z5
 	VFMADD231PS  Z5, Z4, Z1
-	VMOVUPS      128(R9), Z5
+	VMOVUPS      128(R8), Z5
 	VFMADD231PS  Z5, Z4, Z2
-	VMOVUPS      192(R9), Z5
+	VMOVUPS      192(R8), Z5
 	VFMADD231PS  Z5, Z4, Z3
-	PREFETCHT0   (R8)
-	PREFETCHT0   64(R8)
-	PREFETCHT0   128(R8)
-	PREFETCHT0   192(R8)
-	ADDQ         $0x00000100, R8
-	ADDQ         DI, R9
-	ADDQ         $0x00000004, R11
-	SUBQ         $0x00000001, R10
-	JMP          rows_3
+	PREFETCHT1   (AX)
+	PREFETCHT1   64(AX)
+	PREFETCHT1   128(AX)
+	PREFETCHT1   192(AX)
+	ADDQ         $0x00000100, AX
+	CMPQ         AX, 32(SP)
+	JB           ask_3
+	MOVQ         16(SP), R11
+	CMPQ         R11, 24(SP)
+	JAE          ask_last_3
+	ADDQ         $0x20, R11
+	MOVQ         R11, 16(SP)
 
-rows_3_done:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	ADDQ    $0x00000100, AX
-	ADDQ    $0x00000100, DX
-	SUBQ    $0x00000040, SI
+ask_last_3:
+	MOVQ (R11), AX
+	MOVQ 8(R11), R11
+	ADDQ AX, R11
+	MOVQ R11, 32(SP)
+
+ask_3:
+	ADDQ DX, R8
+	ADDQ $0x00000004, R10
+	SUBQ $0x00000001, R9
+	JMP  rows
+
+rows_done:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(BX)
+	VMOVUPS Z3, 192(BX)
+	ADDQ    $0x00000100, BX
+	ADDQ    $0x00000100, SI
+	SUBQ    $0x00000040, DI
 	JMP     channels_5
 
 channels_5_done:
 channels_6:
-	CMPQ    SI, $0x00000010
+	CMPQ    DI, $0x00000010
 	JLT     channels_6_done
-	VMOVUPS (AX), Z0
-	MOVQ    DX, R8
-	MOVQ    BX, R9
+	VMOVUPS (BX), Z0
+	MOVQ    SI, R8
+	MOVQ    (SP), R9
+	MOVQ    24(R9), R9
 	MOVQ    CX, R10
 
-rows_4:
+rows_2:
 	CMPQ         R9, $0x00000001
-	JLT          rows_4_done
+	JLT          rows_2_done
 	VBROADCASTSS (R10), Z1
 	VMOVUPS      (R8), Z2
 	VFMADD231PS  Z2, Z1, Z0
-	ADDQ         DI, R8
-	ADDQ         $0x00000004, R10
-	SUBQ         $0x00000001, R9
-	JMP          rows_4
+	PREFETCHT1   (AX)
+	ADDQ         $0x00000040, AX
+	CMPQ         AX, 32(SP)
+	JB           ask_4
+	MOVQ         16(SP), R11
+	CMPQ         R11, 24(SP)
+	JAE          ask_last_4
+	ADDQ         $0x20, R11
+	MOVQ         R11, 16(SP)
 
-rows_4_done:
-	VMOVUPS Z0, (AX)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000040, DX
-	SUBQ    $0x00000010, SI
+ask_last_4:
+	MOVQ (R11), AX
+	MOVQ 8(R11), R11
+	ADDQ AX, R11
+	MOVQ R11, 32(SP)
+
+ask_4:
+	ADDQ DX, R8
+	ADDQ $0x00000004, R10
+	SUBQ $0x00000001, R9
+	JMP  rows_2
+
+rows_2_done:
+	VMOVUPS Z0, (BX)
+	ADDQ    $0x00000040, BX
+	ADDQ    $0x00000040, SI
+	SUBQ    $0x00000010, DI
 	JMP     channels_6
 
 channels_6_done:
+	MOVQ (SP), BX
+	MOVQ 24(BX), BX
+	LEAQ (CX)(BX*4), CX
+	ADDQ $0x20, (SP)
+	JMP  page_2
+
+pages_done_2:
 	VZEROUPPER
 	RET
 
-// func dotRowsF16x1AVX512(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+// func dotRowsF16x1AVX512(dst *float32, q *float32, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 // Requires: AVX, AVX512F, AVX512VL, MMX+
-TEXT ·dotRowsF16x1AVX512(SB), NOSPLIT, $0-64
-	MOVQ dst+0(FP), AX
-	MOVQ q+8(FP), CX
-	MOVQ rows+16(FP), DX
-	MOVQ dstStride+24(FP), BX
-	MOVQ n+32(FP), BX
-	MOVQ d+40(FP), SI
-	MOVQ rowBytes+48(FP), DI
-	MOVQ ahead+56(FP), R8
-	MOVQ SI, R9
-	SHLQ $0x02, R9
+TEXT ·dotRowsF16x1AVX512(SB), NOSPLIT, $56-72
+	MOVQ pages+16(FP), CX
+	MOVQ CX, 16(SP)
+	MOVQ count+32(FP), AX
+	SHLQ $0x05, AX
+	ADDQ CX, AX
+	MOVQ AX, 24(SP)
+	MOVQ asks+24(FP), CX
+	MOVQ CX, 32(SP)
+	MOVQ askCount+40(FP), AX
+	SHLQ $0x05, AX
+	LEAQ -32(CX)(AX*1), AX
+	MOVQ AX, 40(SP)
+	MOVQ (CX), AX
+	MOVQ 8(CX), CX
+	ADDQ AX, CX
+	MOVQ CX, 48(SP)
+	MOVQ dst+0(FP), CX
+	MOVQ q+8(FP), DX
+	MOVQ dstStride+48(FP), BX
+	MOVQ rowBytes+64(FP), BX
+	MOVQ d+56(FP), SI
+	SHLQ $0x02, SI
 
-rows_5:
-	CMPQ   BX, $0x00000008
-	JLT    rows_5_done
+page_3:
+	MOVQ 16(SP), DI
+	CMPQ DI, 24(SP)
+	JAE  pages_done_3
+	MOVQ (DI), SI
+	MOVQ 24(DI), DI
+	MOVQ DI, (SP)
+	MOVQ DI, 8(SP)
+
+units_2:
+	CMPQ   (SP), $0x00000008
+	JLT    rest_2
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -340,89 +489,89 @@ rows_5:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	MOVQ   SI, R9
-	MOVQ   DX, R10
-	MOVQ   CX, R11
-	LEAQ   (DI)(DI*2), R12
-	LEAQ   (R10)(DI*4), R13
+	MOVQ   d+56(FP), DI
+	MOVQ   SI, R8
+	MOVQ   DX, R9
+	LEAQ   (BX)(BX*2), R10
+	LEAQ   (R8)(BX*4), R11
 
 channels_7:
-	CMPQ        R9, $0x00000020
+	CMPQ        DI, $0x00000020
 	JLT         channels_7_done
-	VMOVUPS     (R11), Z8
-	VCVTPH2PS   (R10), Z9
+	VMOVUPS     (R9), Z8
+	VCVTPH2PS   (R8), Z9
 	VFMADD231PS Z9, Z8, Z0
-	VCVTPH2PS   (R10)(DI*1), Z9
+	VCVTPH2PS   (R8)(BX*1), Z9
 	VFMADD231PS Z9, Z8, Z1
-	VCVTPH2PS   (R10)(DI*2), Z9
+	VCVTPH2PS   (R8)(BX*2), Z9
 	VFMADD231PS Z9, Z8, Z2
-	VCVTPH2PS   (R10)(R12*1), Z9
+	VCVTPH2PS   (R8)(R10*1), Z9
 	VFMADD231PS Z9, Z8, Z3
-	VCVTPH2PS   (R13), Z9
+	VCVTPH2PS   (R11), Z9
 	VFMADD231PS Z9, Z8, Z4
-	VCVTPH2PS   (R13)(DI*1), Z9
+	VCVTPH2PS   (R11)(BX*1), Z9
 	VFMADD231PS Z9, Z8, Z5
-	VCVTPH2PS   (R13)(DI*2), Z9
+	VCVTPH2PS   (R11)(BX*2), Z9
 	VFMADD231PS Z9, Z8, Z6
-	VCVTPH2PS   (R13)(R12*1), Z9
+	VCVTPH2PS   (R11)(R10*1), Z9
 	VFMADD231PS Z9, Z8, Z7
-	PREFETCHT0  (R8)
-	PREFETCHT0  128(R8)
-	PREFETCHT0  256(R8)
-	PREFETCHT0  384(R8)
-	VMOVUPS     64(R11), Z8
-	VCVTPH2PS   32(R10), Z9
+	PREFETCHT1  (AX)
+	PREFETCHT1  128(AX)
+	PREFETCHT1  256(AX)
+	PREFETCHT1  384(AX)
+	VMOVUPS     64(R9), Z8
+	VCVTPH2PS   32(R8), Z9
 	VFMADD231PS Z9, Z8, Z0
-	VCVTPH2PS   32(R10)(DI*1), Z9
+	VCVTPH2PS   32(R8)(BX*1), Z9
 	VFMADD231PS Z9, Z8, Z1
-	VCVTPH2PS   32(R10)(DI*2), Z9
+	VCVTPH2PS   32(R8)(BX*2), Z9
 	VFMADD231PS Z9, Z8, Z2
-	VCVTPH2PS   32(R10)(R12*1), Z9
+	VCVTPH2PS   32(R8)(R10*1), Z9
 	VFMADD231PS Z9, Z8, Z3
-	VCVTPH2PS   32(R13), Z9
+	VCVTPH2PS   32(R11), Z9
 	VFMADD231PS Z9, Z8, Z4
-	VCVTPH2PS   32(R13)(DI*1), Z9
+	VCVTPH2PS   32(R11)(BX*1), Z9
 	VFMADD231PS Z9, Z8, Z5
-	VCVTPH2PS   32(R13)(DI*2), Z9
+	VCVTPH2PS   32(R11)(BX*2), Z9
 	VFMADD231PS Z9, Z8, Z6
-	VCVTPH2PS   32(R13)(R12*1), Z9
+	VCVTPH2PS   32(R11)(R10*1), Z9
 	VFMADD231PS Z9, Z8, Z7
-	PREFETCHT0  64(R8)
-	PREFETCHT0  192(R8)
-	PREFETCHT0  320(R8)
-	PREFETCHT0  448(R8)
-	ADDQ        $0x00000200, R8
-	ADDQ        $0x00000080, R11
-	ADDQ        $0x00000040, R10
-	ADDQ        $0x00000040, R13
-	SUBQ        $0x00000020, R9
+	PREFETCHT1  64(AX)
+	PREFETCHT1  192(AX)
+	PREFETCHT1  320(AX)
+	PREFETCHT1  448(AX)
+	ADDQ        $0x00000200, AX
+	ADDQ        $0x00000080, R9
+	ADDQ        $0x00000040, R8
+	ADDQ        $0x00000040, R11
+	SUBQ        $0x00000020, DI
 	JMP         channels_7
 
 channels_7_done:
 channels_8:
-	CMPQ        R9, $0x00000010
+	CMPQ        DI, $0x00000010
 	JLT         channels_8_done
-	VMOVUPS     (R11), Z8
-	VCVTPH2PS   (R10), Z9
+	VMOVUPS     (R9), Z8
+	VCVTPH2PS   (R8), Z9
 	VFMADD231PS Z9, Z8, Z0
-	VCVTPH2PS   (R10)(DI*1), Z9
+	VCVTPH2PS   (R8)(BX*1), Z9
 	VFMADD231PS Z9, Z8, Z1
-	VCVTPH2PS   (R10)(DI*2), Z9
+	VCVTPH2PS   (R8)(BX*2), Z9
 	VFMADD231PS Z9, Z8, Z2
-	VCVTPH2PS   (R10)(R12*1), Z9
+	VCVTPH2PS   (R8)(R10*1), Z9
 	VFMADD231PS Z9, Z8, Z3
-	VCVTPH2PS   (R13), Z9
+	VCVTPH2PS   (R11), Z9
 	VFMADD231PS Z9, Z8, Z4
-	VCVTPH2PS   (R13)(DI*1), Z9
+	VCVTPH2PS   (R11)(BX*1), Z9
 	VFMADD231PS Z9, Z8, Z5
-	VCVTPH2PS   (R13)(DI*2), Z9
+	VCVTPH2PS   (R11)(BX*2), Z9
 	VFMADD231PS Z9, Z8, Z6
-	VCVTPH2PS   (R13)(R12*1), Z9
+	VCVTPH2PS   (R11)(R10*1), Z9
 	VFMADD231PS Z9, Z8, Z7
-	ADDQ        $0x00000040, R11
-	ADDQ        $0x00000020, R10
-	ADDQ        $0x00000020, R13
-	SUBQ        $0x00000010, R9
+	ADDQ        $0x00000040, R9
+	ADDQ        $0x00000020, R8
+	ADDQ        $0x00000020, R11
+	SUBQ        $0x00000010, DI
 	JMP         channels_8
 
 channels_8_done:
@@ -439,7 +588,7 @@ channels_8_done:
 	VADDPS        Y8, Y11, Y8
 	VEXTRACTF32X4 $0x01, Y8, X9
 	VADDPS        X8, X9, X9
-	VMOVUPS       X9, (AX)
+	VMOVUPS       X9, (CX)
 	VUNPCKLPS     Z5, Z4, Z8
 	VUNPCKHPS     Z5, Z4, Z9
 	VADDPS        Z9, Z8, Z8
@@ -453,173 +602,298 @@ channels_8_done:
 	VADDPS        Y8, Y11, Y8
 	VEXTRACTF32X4 $0x01, Y8, X9
 	VADDPS        X8, X9, X9
-	VMOVUPS       X9, 16(AX)
-	ADDQ          $0x00000020, AX
-	IMUL3Q        $0x00000008, DI, R9
-	ADDQ          R9, DX
-	SUBQ          $0x00000008, BX
-	JMP           rows_5
+	VMOVUPS       X9, 16(CX)
+	ADDQ          $0x00000020, CX
+	IMUL3Q        $0x00000008, BX, DI
+	ADDQ          DI, SI
+	SUBQ          $0x00000008, (SP)
+	CMPQ          AX, 48(SP)
+	JB            ask_5
+	MOVQ          32(SP), DI
+	CMPQ          DI, 40(SP)
+	JAE           ask_last_5
+	ADDQ          $0x20, DI
+	MOVQ          DI, 32(SP)
 
-rows_5_done:
-rows_6:
-	CMPQ   BX, $0x00000001
-	JLT    rows_6_done
+ask_last_5:
+	MOVQ (DI), AX
+	MOVQ 8(DI), DI
+	ADDQ AX, DI
+	MOVQ DI, 48(SP)
+
+ask_5:
+	JMP units_2
+
+rest_2:
+	CMPQ  (SP), $0x00
+	JE    page_done_2
+	CMPQ  8(SP), $0x00000008
+	JLT   single_2
+	MOVQ  (SP), DI
+	SUBQ  $0x00000008, DI
+	LEAQ  (CX)(DI*4), CX
+	IMULQ BX, DI
+	ADDQ  DI, SI
+	MOVQ  $0x00000008, (SP)
+	JMP   units_2
+
+single_2:
 	VPXORD Z10, Z10, Z10
-	MOVQ   SI, R9
-	MOVQ   DX, R10
-	MOVQ   CX, R11
+	MOVQ   d+56(FP), DI
+	MOVQ   SI, R8
+	MOVQ   DX, R9
 
 channels_9:
-	CMPQ        R9, $0x00000020
+	CMPQ        DI, $0x00000020
 	JLT         channels_9_done
-	VMOVUPS     (R11), Z0
-	VCVTPH2PS   (R10), Z1
-	VFMADD231PS Z1, Z0, Z10
-	PREFETCHT0  (R8)
-	VMOVUPS     64(R11), Z0
-	VCVTPH2PS   32(R10), Z1
-	VFMADD231PS Z1, Z0, Z10
+	VMOVUPS     (R9), Z8
+	VCVTPH2PS   (R8), Z9
+	VFMADD231PS Z9, Z8, Z10
+	PREFETCHT1  (AX)
+	VMOVUPS     64(R9), Z8
+	VCVTPH2PS   32(R8), Z9
+	VFMADD231PS Z9, Z8, Z10
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000080, R9
 	ADDQ        $0x00000040, R8
-	ADDQ        $0x00000080, R11
-	ADDQ        $0x00000040, R10
-	SUBQ        $0x00000020, R9
+	SUBQ        $0x00000020, DI
 	JMP         channels_9
 
 channels_9_done:
 channels_10:
-	CMPQ        R9, $0x00000010
+	CMPQ        DI, $0x00000010
 	JLT         channels_10_done
-	VMOVUPS     (R11), Z0
-	VCVTPH2PS   (R10), Z1
-	VFMADD231PS Z1, Z0, Z10
-	ADDQ        $0x00000040, R11
-	ADDQ        $0x00000020, R10
-	SUBQ        $0x00000010, R9
+	VMOVUPS     (R9), Z8
+	VCVTPH2PS   (R8), Z9
+	VFMADD231PS Z9, Z8, Z10
+	ADDQ        $0x00000040, R9
+	ADDQ        $0x00000020, R8
+	SUBQ        $0x00000010, DI
 	JMP         channels_10
 
 channels_10_done:
-	VPERMILPS     $0x4e, Z10, Z0
-	VADDPS        Z10, Z0, Z0
-	VMOVSHDUP     Z0, Z10
-	VADDPS        Z10, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)
-	ADDQ          $0x00000004, AX
-	IMUL3Q        $0x00000001, DI, R9
-	ADDQ          R9, DX
-	SUBQ          $0x00000001, BX
-	JMP           rows_6
+	VPERMILPS     $0x4e, Z10, Z8
+	VADDPS        Z10, Z8, Z8
+	VMOVSHDUP     Z8, Z10
+	VADDPS        Z10, Z8, Z8
+	VEXTRACTF64X4 $0x01, Z8, Y9
+	VADDPS        Y9, Y8, Y9
+	VEXTRACTF32X4 $0x01, Y9, X8
+	VADDPS        X9, X8, X8
+	VMOVSS        X8, (CX)
+	ADDQ          $0x00000004, CX
+	IMUL3Q        $0x00000001, BX, DI
+	ADDQ          DI, SI
+	SUBQ          $0x00000001, (SP)
+	CMPQ          AX, 48(SP)
+	JB            ask_6
+	MOVQ          32(SP), DI
+	CMPQ          DI, 40(SP)
+	JAE           ask_last_6
+	ADDQ          $0x20, DI
+	MOVQ          DI, 32(SP)
 
-rows_6_done:
+ask_last_6:
+	MOVQ (DI), AX
+	MOVQ 8(DI), DI
+	ADDQ AX, DI
+	MOVQ DI, 48(SP)
+
+ask_6:
+	JMP rest_2
+
+page_done_2:
+	ADDQ $0x20, 16(SP)
+	JMP  page_3
+
+pages_done_3:
 	VZEROUPPER
 	RET
 
-// func accumulateRowsF16x1AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
+// func accumulateRowsF16x1AVX512(acc *float32, weights *float32, pages *byte, asks *byte, count int, askCount int, weightStride int, d int, rowBytes int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·accumulateRowsF16x1AVX512(SB), NOSPLIT, $0-64
-	MOVQ acc+0(FP), AX
+TEXT ·accumulateRowsF16x1AVX512(SB), NOSPLIT, $40-72
+	MOVQ pages+16(FP), CX
+	MOVQ CX, (SP)
+	MOVQ count+32(FP), AX
+	SHLQ $0x05, AX
+	ADDQ CX, AX
+	MOVQ AX, 8(SP)
+	MOVQ asks+24(FP), CX
+	MOVQ CX, 16(SP)
+	MOVQ askCount+40(FP), AX
+	SHLQ $0x05, AX
+	LEAQ -32(CX)(AX*1), AX
+	MOVQ AX, 24(SP)
+	MOVQ (CX), AX
+	MOVQ 8(CX), CX
+	ADDQ AX, CX
+	MOVQ CX, 32(SP)
 	MOVQ weights+8(FP), CX
-	MOVQ rows+16(FP), DX
-	MOVQ weightStride+24(FP), BX
-	MOVQ n+32(FP), BX
-	MOVQ d+40(FP), SI
-	MOVQ rowBytes+48(FP), DI
-	MOVQ ahead+56(FP), R8
-	MOVQ SI, R9
-	SHLQ $0x02, R9
+	MOVQ weightStride+48(FP), DX
+	MOVQ rowBytes+64(FP), DX
+	MOVQ d+56(FP), BX
+	SHLQ $0x02, BX
+
+page_4:
+	MOVQ (SP), BX
+	CMPQ BX, 8(SP)
+	JAE  pages_done_4
+	MOVQ (BX), SI
+	MOVQ acc+0(FP), BX
+	MOVQ d+56(FP), DI
 
 channels_11:
-	CMPQ    SI, $0x00000040
+	CMPQ    DI, $0x00000040
 	JLT     channels_11_done
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS 128(AX), Z2
-	VMOVUPS 192(AX), Z3
-	MOVQ    DX, R9
-	MOVQ    BX, R10
-	MOVQ    CX, R11
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(BX), Z2
+	VMOVUPS 192(BX), Z3
+	MOVQ    SI, R8
+	MOVQ    (SP), R9
+	MOVQ    24(R9), R9
+	MOVQ    CX, R10
 
-rows_7:
-	CMPQ         R10, $0x00000001
-	JLT          rows_7_done
-	VBROADCASTSS (R11), Z4
-	VCVTPH2PS    (R9), Z5
+rows_3:
+	CMPQ         R9, $0x00000001
+	JLT          rows_3_done
+	VBROADCASTSS (R10), Z4
+	VCVTPH2PS    (R8), Z5
 	VFMADD231PS  Z5, Z4, Z0
-	VCVTPH2PS    32(R9), Z5
+	VCVTPH2PS    32(R8), Z5
 	VFMADD231PS  Z5, Z4, Z1
-	VCVTPH2PS    64(R9), Z5
+	VCVTPH2PS    64(R8), Z5
 	VFMADD231PS  Z5, Z4, Z2
-	VCVTPH2PS    96(R9), Z5
+	VCVTPH2PS    96(R8), Z5
 	VFMADD231PS  Z5, Z4, Z3
-	PREFETCHT0   (R8)
-	PREFETCHT0   64(R8)
-	ADDQ         $0x00000080, R8
-	ADDQ         DI, R9
-	ADDQ         $0x00000004, R11
-	SUBQ         $0x00000001, R10
-	JMP          rows_7
+	PREFETCHT1   (AX)
+	PREFETCHT1   64(AX)
+	ADDQ         $0x00000080, AX
+	CMPQ         AX, 32(SP)
+	JB           ask_7
+	MOVQ         16(SP), R11
+	CMPQ         R11, 24(SP)
+	JAE          ask_last_7
+	ADDQ         $0x20, R11
+	MOVQ         R11, 16(SP)
 
-rows_7_done:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	ADDQ    $0x00000100, AX
-	ADDQ    $0x00000080, DX
-	SUBQ    $0x00000040, SI
+ask_last_7:
+	MOVQ (R11), AX
+	MOVQ 8(R11), R11
+	ADDQ AX, R11
+	MOVQ R11, 32(SP)
+
+ask_7:
+	ADDQ DX, R8
+	ADDQ $0x00000004, R10
+	SUBQ $0x00000001, R9
+	JMP  rows_3
+
+rows_3_done:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(BX)
+	VMOVUPS Z3, 192(BX)
+	ADDQ    $0x00000100, BX
+	ADDQ    $0x00000080, SI
+	SUBQ    $0x00000040, DI
 	JMP     channels_11
 
 channels_11_done:
 channels_12:
-	CMPQ    SI, $0x00000010
+	CMPQ    DI, $0x00000010
 	JLT     channels_12_done
-	VMOVUPS (AX), Z0
-	MOVQ    DX, R8
-	MOVQ    BX, R9
+	VMOVUPS (BX), Z0
+	MOVQ    SI, R8
+	MOVQ    (SP), R9
+	MOVQ    24(R9), R9
 	MOVQ    CX, R10
 
-rows_8:
+rows_4:
 	CMPQ         R9, $0x00000001
-	JLT          rows_8_done
+	JLT          rows_4_done
 	VBROADCASTSS (R10), Z1
 	VCVTPH2PS    (R8), Z2
 	VFMADD231PS  Z2, Z1, Z0
-	ADDQ         DI, R8
-	ADDQ         $0x00000004, R10
-	SUBQ         $0x00000001, R9
-	JMP          rows_8
+	PREFETCHT1   (AX)
+	ADDQ         $0x00000020, AX
+	CMPQ         AX, 32(SP)
+	JB           ask_8
+	MOVQ         16(SP), R11
+	CMPQ         R11, 24(SP)
+	JAE          ask_last_8
+	ADDQ         $0x20, R11
+	MOVQ         R11, 16(SP)
 
-rows_8_done:
-	VMOVUPS Z0, (AX)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000020, DX
-	SUBQ    $0x00000010, SI
+ask_last_8:
+	MOVQ (R11), AX
+	MOVQ 8(R11), R11
+	ADDQ AX, R11
+	MOVQ R11, 32(SP)
+
+ask_8:
+	ADDQ DX, R8
+	ADDQ $0x00000004, R10
+	SUBQ $0x00000001, R9
+	JMP  rows_4
+
+rows_4_done:
+	VMOVUPS Z0, (BX)
+	ADDQ    $0x00000040, BX
+	ADDQ    $0x00000020, SI
+	SUBQ    $0x00000010, DI
 	JMP     channels_12
 
 channels_12_done:
+	MOVQ (SP), BX
+	MOVQ 24(BX), BX
+	LEAQ (CX)(BX*4), CX
+	ADDQ $0x20, (SP)
+	JMP  page_4
+
+pages_done_4:
 	VZEROUPPER
 	RET
 
-// func dotRowsBF16x1AVX512(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+// func dotRowsBF16x1AVX512(dst *float32, q *float32, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 // Requires: AVX, AVX512F, AVX512VL, MMX+
-TEXT ·dotRowsBF16x1AVX512(SB), NOSPLIT, $0-64
-	MOVQ dst+0(FP), AX
-	MOVQ q+8(FP), CX
-	MOVQ rows+16(FP), DX
-	MOVQ dstStride+24(FP), BX
-	MOVQ n+32(FP), BX
-	MOVQ d+40(FP), SI
-	MOVQ rowBytes+48(FP), DI
-	MOVQ ahead+56(FP), R8
-	MOVQ SI, R9
-	SHLQ $0x02, R9
+TEXT ·dotRowsBF16x1AVX512(SB), NOSPLIT, $56-72
+	MOVQ pages+16(FP), CX
+	MOVQ CX, 16(SP)
+	MOVQ count+32(FP), AX
+	SHLQ $0x05, AX
+	ADDQ CX, AX
+	MOVQ AX, 24(SP)
+	MOVQ asks+24(FP), CX
+	MOVQ CX, 32(SP)
+	MOVQ askCount+40(FP), AX
+	SHLQ $0x05, AX
+	LEAQ -32(CX)(AX*1), AX
+	MOVQ AX, 40(SP)
+	MOVQ (CX), AX
+	MOVQ 8(CX), CX
+	ADDQ AX, CX
+	MOVQ CX, 48(SP)
+	MOVQ dst+0(FP), CX
+	MOVQ q+8(FP), DX
+	MOVQ dstStride+48(FP), BX
+	MOVQ rowBytes+64(FP), BX
+	MOVQ d+56(FP), SI
+	SHLQ $0x02, SI
 
-rows_9:
-	CMPQ   BX, $0x00000008
-	JLT    rows_9_done
+page_5:
+	MOVQ 16(SP), DI
+	CMPQ DI, 24(SP)
+	JAE  pages_done_5
+	MOVQ (DI), SI
+	MOVQ 24(DI), DI
+	MOVQ DI, (SP)
+	MOVQ DI, 8(SP)
+
+units_3:
+	CMPQ   (SP), $0x00000008
+	JLT    rest_3
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -628,113 +902,113 @@ rows_9:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	MOVQ   SI, R9
-	MOVQ   DX, R10
-	MOVQ   CX, R11
-	LEAQ   (DI)(DI*2), R12
-	LEAQ   (R10)(DI*4), R13
+	MOVQ   d+56(FP), DI
+	MOVQ   SI, R8
+	MOVQ   DX, R9
+	LEAQ   (BX)(BX*2), R10
+	LEAQ   (R8)(BX*4), R11
 
 channels_13:
-	CMPQ        R9, $0x00000020
+	CMPQ        DI, $0x00000020
 	JLT         channels_13_done
-	VMOVUPS     (R11), Z8
-	VPMOVZXWD   (R10), Z9
+	VMOVUPS     (R9), Z8
+	VPMOVZXWD   (R8), Z9
 	VPSLLD      $0x10, Z9, Z9
 	VFMADD231PS Z9, Z8, Z0
-	VPMOVZXWD   (R10)(DI*1), Z9
+	VPMOVZXWD   (R8)(BX*1), Z9
 	VPSLLD      $0x10, Z9, Z9
 	VFMADD231PS Z9, Z8, Z1
-	VPMOVZXWD   (R10)(DI*2), Z9
+	VPMOVZXWD   (R8)(BX*2), Z9
 	VPSLLD      $0x10, Z9, Z9
 	VFMADD231PS Z9, Z8, Z2
-	VPMOVZXWD   (R10)(R12*1), Z9
+	VPMOVZXWD   (R8)(R10*1), Z9
 	VPSLLD      $0x10, Z9, Z9
 	VFMADD231PS Z9, Z8, Z3
-	VPMOVZXWD   (R13), Z9
+	VPMOVZXWD   (R11), Z9
 	VPSLLD      $0x10, Z9, Z9
 	VFMADD231PS Z9, Z8, Z4
-	VPMOVZXWD   (R13)(DI*1), Z9
+	VPMOVZXWD   (R11)(BX*1), Z9
 	VPSLLD      $0x10, Z9, Z9
 	VFMADD231PS Z9, Z8, Z5
-	VPMOVZXWD   (R13)(DI*2), Z9
+	VPMOVZXWD   (R11)(BX*2), Z9
 	VPSLLD      $0x10, Z9, Z9
 	VFMADD231PS Z9, Z8, Z6
-	VPMOVZXWD   (R13)(R12*1), Z9
+	VPMOVZXWD   (R11)(R10*1), Z9
 	VPSLLD      $0x10, Z9, Z9
 	VFMADD231PS Z9, Z8, Z7
-	PREFETCHT0  (R8)
-	PREFETCHT0  128(R8)
-	PREFETCHT0  256(R8)
-	PREFETCHT0  384(R8)
-	VMOVUPS     64(R11), Z8
-	VPMOVZXWD   32(R10), Z9
+	PREFETCHT1  (AX)
+	PREFETCHT1  128(AX)
+	PREFETCHT1  256(AX)
+	PREFETCHT1  384(AX)
+	VMOVUPS     64(R9), Z8
+	VPMOVZXWD   32(R8), Z9
 	VPSLLD      $0x10, Z9, Z9
 	VFMADD231PS Z9, Z8, Z0
-	VPMOVZXWD   32(R10)(DI*1), Z9
+	VPMOVZXWD   32(R8)(BX*1), Z9
 	VPSLLD      $0x10, Z9, Z9
 	VFMADD231PS Z9, Z8, Z1
-	VPMOVZXWD   32(R10)(DI*2), Z9
+	VPMOVZXWD   32(R8)(BX*2), Z9
 	VPSLLD      $0x10, Z9, Z9
 	VFMADD231PS Z9, Z8, Z2
-	VPMOVZXWD   32(R10)(R12*1), Z9
+	VPMOVZXWD   32(R8)(R10*1), Z9
 	VPSLLD      $0x10, Z9, Z9
 	VFMADD231PS Z9, Z8, Z3
-	VPMOVZXWD   32(R13), Z9
+	VPMOVZXWD   32(R11), Z9
 	VPSLLD      $0x10, Z9, Z9
 	VFMADD231PS Z9, Z8, Z4
-	VPMOVZXWD   32(R13)(DI*1), Z9
+	VPMOVZXWD   32(R11)(BX*1), Z9
 	VPSLLD      $0x10, Z9, Z9
 	VFMADD231PS Z9, Z8, Z5
-	VPMOVZXWD   32(R13)(DI*2), Z9
+	VPMOVZXWD   32(R11)(BX*2), Z9
 	VPSLLD      $0x10, Z9, Z9
 	VFMADD231PS Z9, Z8, Z6
-	VPMOVZXWD   32(R13)(R12*1), Z9
+	VPMOVZXWD   32(R11)(R10*1), Z9
 	VPSLLD      $0x10, Z9, Z9
 	VFMADD231PS Z9, Z8, Z7
-	PREFETCHT0  64(R8)
-	PREFETCHT0  192(R8)
-	PREFETCHT0  320(R8)
-	PREFETCHT0  448(R8)
-	ADDQ        $0x00000200, R8
-	ADDQ        $0x00000080, R11
-	ADDQ        $0x00000040, R10
-	ADDQ        $0x00000040, R13
-	SUBQ        $0x00000020, R9
+	PREFETCHT1  64(AX)
+	PREFETCHT1  192(AX)
+	PREFETCHT1  320(AX)
+	PREFETCHT1  448(AX)
+	ADDQ        $0x00000200, AX
+	ADDQ        $0x00000080, R9
+	ADDQ        $0x00000040, R8
+	ADDQ        $0x00000040, R11
+	SUBQ        $0x00000020, DI
 	JMP         channels_13
 
 channels_13_done:
 channels_14:
-	CMPQ        R9, $0x00000010
+	CMPQ        DI, $0x00000010
 	JLT         channels_14_done
-	VMOVUPS     (R11), Z8
-	VPMOVZXWD   (R10), Z9
+	VMOVUPS     (R9), Z8
+	VPMOVZXWD   (R8), Z9
 	VPSLLD      $0x10, Z9, Z9
 	VFMADD231PS Z9, Z8, Z0
-	VPMOVZXWD   (R10)(DI*1), Z9
+	VPMOVZXWD   (R8)(BX*1), Z9
 	VPSLLD      $0x10, Z9, Z9
 	VFMADD231PS Z9, Z8, Z1
-	VPMOVZXWD   (R10)(DI*2), Z9
+	VPMOVZXWD   (R8)(BX*2), Z9
 	VPSLLD      $0x10, Z9, Z9
 	VFMADD231PS Z9, Z8, Z2
-	VPMOVZXWD   (R10)(R12*1), Z9
+	VPMOVZXWD   (R8)(R10*1), Z9
 	VPSLLD      $0x10, Z9, Z9
 	VFMADD231PS Z9, Z8, Z3
-	VPMOVZXWD   (R13), Z9
+	VPMOVZXWD   (R11), Z9
 	VPSLLD      $0x10, Z9, Z9
 	VFMADD231PS Z9, Z8, Z4
-	VPMOVZXWD   (R13)(DI*1), Z9
+	VPMOVZXWD   (R11)(BX*1), Z9
 	VPSLLD      $0x10, Z9, Z9
 	VFMADD231PS Z9, Z8, Z5
-	VPMOVZXWD   (R13)(DI*2), Z9
+	VPMOVZXWD   (R11)(BX*2), Z9
 	VPSLLD      $0x10, Z9, Z9
 	VFMADD231PS Z9, Z8, Z6
-	VPMOVZXWD   (R13)(R12*1), Z9
+	VPMOVZXWD   (R11)(R10*1), Z9
 	VPSLLD      $0x10, Z9, Z9
 	VFMADD231PS Z9, Z8, Z7
-	ADDQ        $0x00000040, R11
-	ADDQ        $0x00000020, R10
-	ADDQ        $0x00000020, R13
-	SUBQ        $0x00000010, R9
+	ADDQ        $0x00000040, R9
+	ADDQ        $0x00000020, R8
+	ADDQ        $0x00000020, R11
+	SUBQ        $0x00000010, DI
 	JMP         channels_14
 
 channels_14_done:
@@ -751,7 +1025,7 @@ channels_14_done:
 	VADDPS        Y8, Y11, Y8
 	VEXTRACTF32X4 $0x01, Y8, X9
 	VADDPS        X8, X9, X9
-	VMOVUPS       X9, (AX)
+	VMOVUPS       X9, (CX)
 	VUNPCKLPS     Z5, Z4, Z8
 	VUNPCKHPS     Z5, Z4, Z9
 	VADDPS        Z9, Z8, Z8
@@ -765,181 +1039,306 @@ channels_14_done:
 	VADDPS        Y8, Y11, Y8
 	VEXTRACTF32X4 $0x01, Y8, X9
 	VADDPS        X8, X9, X9
-	VMOVUPS       X9, 16(AX)
-	ADDQ          $0x00000020, AX
-	IMUL3Q        $0x00000008, DI, R9
-	ADDQ          R9, DX
-	SUBQ          $0x00000008, BX
-	JMP           rows_9
+	VMOVUPS       X9, 16(CX)
+	ADDQ          $0x00000020, CX
+	IMUL3Q        $0x00000008, BX, DI
+	ADDQ          DI, SI
+	SUBQ          $0x00000008, (SP)
+	CMPQ          AX, 48(SP)
+	JB            ask_9
+	MOVQ          32(SP), DI
+	CMPQ          DI, 40(SP)
+	JAE           ask_last_9
+	ADDQ          $0x20, DI
+	MOVQ          DI, 32(SP)
 
-rows_9_done:
-rows_10:
-	CMPQ   BX, $0x00000001
-	JLT    rows_10_done
+ask_last_9:
+	MOVQ (DI), AX
+	MOVQ 8(DI), DI
+	ADDQ AX, DI
+	MOVQ DI, 48(SP)
+
+ask_9:
+	JMP units_3
+
+rest_3:
+	CMPQ  (SP), $0x00
+	JE    page_done_3
+	CMPQ  8(SP), $0x00000008
+	JLT   single_3
+	MOVQ  (SP), DI
+	SUBQ  $0x00000008, DI
+	LEAQ  (CX)(DI*4), CX
+	IMULQ BX, DI
+	ADDQ  DI, SI
+	MOVQ  $0x00000008, (SP)
+	JMP   units_3
+
+single_3:
 	VPXORD Z10, Z10, Z10
-	MOVQ   SI, R9
-	MOVQ   DX, R10
-	MOVQ   CX, R11
+	MOVQ   d+56(FP), DI
+	MOVQ   SI, R8
+	MOVQ   DX, R9
 
 channels_15:
-	CMPQ        R9, $0x00000020
+	CMPQ        DI, $0x00000020
 	JLT         channels_15_done
-	VMOVUPS     (R11), Z0
-	VPMOVZXWD   (R10), Z1
-	VPSLLD      $0x10, Z1, Z1
-	VFMADD231PS Z1, Z0, Z10
-	PREFETCHT0  (R8)
-	VMOVUPS     64(R11), Z0
-	VPMOVZXWD   32(R10), Z1
-	VPSLLD      $0x10, Z1, Z1
-	VFMADD231PS Z1, Z0, Z10
+	VMOVUPS     (R9), Z8
+	VPMOVZXWD   (R8), Z9
+	VPSLLD      $0x10, Z9, Z9
+	VFMADD231PS Z9, Z8, Z10
+	PREFETCHT1  (AX)
+	VMOVUPS     64(R9), Z8
+	VPMOVZXWD   32(R8), Z9
+	VPSLLD      $0x10, Z9, Z9
+	VFMADD231PS Z9, Z8, Z10
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000080, R9
 	ADDQ        $0x00000040, R8
-	ADDQ        $0x00000080, R11
-	ADDQ        $0x00000040, R10
-	SUBQ        $0x00000020, R9
+	SUBQ        $0x00000020, DI
 	JMP         channels_15
 
 channels_15_done:
 channels_16:
-	CMPQ        R9, $0x00000010
+	CMPQ        DI, $0x00000010
 	JLT         channels_16_done
-	VMOVUPS     (R11), Z0
-	VPMOVZXWD   (R10), Z1
-	VPSLLD      $0x10, Z1, Z1
-	VFMADD231PS Z1, Z0, Z10
-	ADDQ        $0x00000040, R11
-	ADDQ        $0x00000020, R10
-	SUBQ        $0x00000010, R9
+	VMOVUPS     (R9), Z8
+	VPMOVZXWD   (R8), Z9
+	VPSLLD      $0x10, Z9, Z9
+	VFMADD231PS Z9, Z8, Z10
+	ADDQ        $0x00000040, R9
+	ADDQ        $0x00000020, R8
+	SUBQ        $0x00000010, DI
 	JMP         channels_16
 
 channels_16_done:
-	VPERMILPS     $0x4e, Z10, Z0
-	VADDPS        Z10, Z0, Z0
-	VMOVSHDUP     Z0, Z10
-	VADDPS        Z10, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)
-	ADDQ          $0x00000004, AX
-	IMUL3Q        $0x00000001, DI, R9
-	ADDQ          R9, DX
-	SUBQ          $0x00000001, BX
-	JMP           rows_10
+	VPERMILPS     $0x4e, Z10, Z8
+	VADDPS        Z10, Z8, Z8
+	VMOVSHDUP     Z8, Z10
+	VADDPS        Z10, Z8, Z8
+	VEXTRACTF64X4 $0x01, Z8, Y9
+	VADDPS        Y9, Y8, Y9
+	VEXTRACTF32X4 $0x01, Y9, X8
+	VADDPS        X9, X8, X8
+	VMOVSS        X8, (CX)
+	ADDQ          $0x00000004, CX
+	IMUL3Q        $0x00000001, BX, DI
+	ADDQ          DI, SI
+	SUBQ          $0x00000001, (SP)
+	CMPQ          AX, 48(SP)
+	JB            ask_10
+	MOVQ          32(SP), DI
+	CMPQ          DI, 40(SP)
+	JAE           ask_last_10
+	ADDQ          $0x20, DI
+	MOVQ          DI, 32(SP)
 
-rows_10_done:
+ask_last_10:
+	MOVQ (DI), AX
+	MOVQ 8(DI), DI
+	ADDQ AX, DI
+	MOVQ DI, 48(SP)
+
+ask_10:
+	JMP rest_3
+
+page_done_3:
+	ADDQ $0x20, 16(SP)
+	JMP  page_5
+
+pages_done_5:
 	VZEROUPPER
 	RET
 
-// func accumulateRowsBF16x1AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
+// func accumulateRowsBF16x1AVX512(acc *float32, weights *float32, pages *byte, asks *byte, count int, askCount int, weightStride int, d int, rowBytes int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·accumulateRowsBF16x1AVX512(SB), NOSPLIT, $0-64
-	MOVQ acc+0(FP), AX
+TEXT ·accumulateRowsBF16x1AVX512(SB), NOSPLIT, $40-72
+	MOVQ pages+16(FP), CX
+	MOVQ CX, (SP)
+	MOVQ count+32(FP), AX
+	SHLQ $0x05, AX
+	ADDQ CX, AX
+	MOVQ AX, 8(SP)
+	MOVQ asks+24(FP), CX
+	MOVQ CX, 16(SP)
+	MOVQ askCount+40(FP), AX
+	SHLQ $0x05, AX
+	LEAQ -32(CX)(AX*1), AX
+	MOVQ AX, 24(SP)
+	MOVQ (CX), AX
+	MOVQ 8(CX), CX
+	ADDQ AX, CX
+	MOVQ CX, 32(SP)
 	MOVQ weights+8(FP), CX
-	MOVQ rows+16(FP), DX
-	MOVQ weightStride+24(FP), BX
-	MOVQ n+32(FP), BX
-	MOVQ d+40(FP), SI
-	MOVQ rowBytes+48(FP), DI
-	MOVQ ahead+56(FP), R8
-	MOVQ SI, R9
-	SHLQ $0x02, R9
+	MOVQ weightStride+48(FP), DX
+	MOVQ rowBytes+64(FP), DX
+	MOVQ d+56(FP), BX
+	SHLQ $0x02, BX
+
+page_6:
+	MOVQ (SP), BX
+	CMPQ BX, 8(SP)
+	JAE  pages_done_6
+	MOVQ (BX), SI
+	MOVQ acc+0(FP), BX
+	MOVQ d+56(FP), DI
 
 channels_17:
-	CMPQ    SI, $0x00000040
+	CMPQ    DI, $0x00000040
 	JLT     channels_17_done
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS 128(AX), Z2
-	VMOVUPS 192(AX), Z3
-	MOVQ    DX, R9
-	MOVQ    BX, R10
-	MOVQ    CX, R11
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(BX), Z2
+	VMOVUPS 192(BX), Z3
+	MOVQ    SI, R8
+	MOVQ    (SP), R9
+	MOVQ    24(R9), R9
+	MOVQ    CX, R10
 
-rows_11:
-	CMPQ         R10, $0x00000001
-	JLT          rows_11_done
-	VBROADCASTSS (R11), Z4
-	VPMOVZXWD    (R9), Z5
+rows_5:
+	CMPQ         R9, $0x00000001
+	JLT          rows_5_done
+	VBROADCASTSS (R10), Z4
+	VPMOVZXWD    (R8), Z5
 	VPSLLD       $0x10, Z5, Z5
 	VFMADD231PS  Z5, Z4, Z0
-	VPMOVZXWD    32(R9), Z5
+	VPMOVZXWD    32(R8), Z5
 	VPSLLD       $0x10, Z5, Z5
 	VFMADD231PS  Z5, Z4, Z1
-	VPMOVZXWD    64(R9), Z5
+	VPMOVZXWD    64(R8), Z5
 	VPSLLD       $0x10, Z5, Z5
 	VFMADD231PS  Z5, Z4, Z2
-	VPMOVZXWD    96(R9), Z5
+	VPMOVZXWD    96(R8), Z5
 	VPSLLD       $0x10, Z5, Z5
 	VFMADD231PS  Z5, Z4, Z3
-	PREFETCHT0   (R8)
-	PREFETCHT0   64(R8)
-	ADDQ         $0x00000080, R8
-	ADDQ         DI, R9
-	ADDQ         $0x00000004, R11
-	SUBQ         $0x00000001, R10
-	JMP          rows_11
+	PREFETCHT1   (AX)
+	PREFETCHT1   64(AX)
+	ADDQ         $0x00000080, AX
+	CMPQ         AX, 32(SP)
+	JB           ask_11
+	MOVQ         16(SP), R11
+	CMPQ         R11, 24(SP)
+	JAE          ask_last_11
+	ADDQ         $0x20, R11
+	MOVQ         R11, 16(SP)
 
-rows_11_done:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	ADDQ    $0x00000100, AX
-	ADDQ    $0x00000080, DX
-	SUBQ    $0x00000040, SI
+ask_last_11:
+	MOVQ (R11), AX
+	MOVQ 8(R11), R11
+	ADDQ AX, R11
+	MOVQ R11, 32(SP)
+
+ask_11:
+	ADDQ DX, R8
+	ADDQ $0x00000004, R10
+	SUBQ $0x00000001, R9
+	JMP  rows_5
+
+rows_5_done:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(BX)
+	VMOVUPS Z3, 192(BX)
+	ADDQ    $0x00000100, BX
+	ADDQ    $0x00000080, SI
+	SUBQ    $0x00000040, DI
 	JMP     channels_17
 
 channels_17_done:
 channels_18:
-	CMPQ    SI, $0x00000010
+	CMPQ    DI, $0x00000010
 	JLT     channels_18_done
-	VMOVUPS (AX), Z0
-	MOVQ    DX, R8
-	MOVQ    BX, R9
+	VMOVUPS (BX), Z0
+	MOVQ    SI, R8
+	MOVQ    (SP), R9
+	MOVQ    24(R9), R9
 	MOVQ    CX, R10
 
-rows_12:
+rows_6:
 	CMPQ         R9, $0x00000001
-	JLT          rows_12_done
+	JLT          rows_6_done
 	VBROADCASTSS (R10), Z1
 	VPMOVZXWD    (R8), Z2
 	VPSLLD       $0x10, Z2, Z2
 	VFMADD231PS  Z2, Z1, Z0
-	ADDQ         DI, R8
-	ADDQ         $0x00000004, R10
-	SUBQ         $0x00000001, R9
-	JMP          rows_12
+	PREFETCHT1   (AX)
+	ADDQ         $0x00000020, AX
+	CMPQ         AX, 32(SP)
+	JB           ask_12
+	MOVQ         16(SP), R11
+	CMPQ         R11, 24(SP)
+	JAE          ask_last_12
+	ADDQ         $0x20, R11
+	MOVQ         R11, 16(SP)
 
-rows_12_done:
-	VMOVUPS Z0, (AX)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000020, DX
-	SUBQ    $0x00000010, SI
+ask_last_12:
+	MOVQ (R11), AX
+	MOVQ 8(R11), R11
+	ADDQ AX, R11
+	MOVQ R11, 32(SP)
+
+ask_12:
+	ADDQ DX, R8
+	ADDQ $0x00000004, R10
+	SUBQ $0x00000001, R9
+	JMP  rows_6
+
+rows_6_done:
+	VMOVUPS Z0, (BX)
+	ADDQ    $0x00000040, BX
+	ADDQ    $0x00000020, SI
+	SUBQ    $0x00000010, DI
 	JMP     channels_18
 
 channels_18_done:
+	MOVQ (SP), BX
+	MOVQ 24(BX), BX
+	LEAQ (CX)(BX*4), CX
+	ADDQ $0x20, (SP)
+	JMP  page_6
+
+pages_done_6:
 	VZEROUPPER
 	RET
 
-// func dotRowsQ8x1AVX512(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+// func dotRowsQ8x1AVX512(dst *float32, q *float32, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 // Requires: AVX, AVX2, AVX512F, AVX512VL, MMX+
-TEXT ·dotRowsQ8x1AVX512(SB), NOSPLIT, $0-64
-	MOVQ dst+0(FP), AX
-	MOVQ q+8(FP), CX
-	MOVQ rows+16(FP), DX
-	MOVQ dstStride+24(FP), BX
-	MOVQ n+32(FP), BX
-	MOVQ d+40(FP), SI
-	MOVQ rowBytes+48(FP), DI
-	MOVQ ahead+56(FP), R8
-	MOVQ SI, R9
-	SHLQ $0x02, R9
+TEXT ·dotRowsQ8x1AVX512(SB), NOSPLIT, $56-72
+	MOVQ pages+16(FP), CX
+	MOVQ CX, 16(SP)
+	MOVQ count+32(FP), AX
+	SHLQ $0x05, AX
+	ADDQ CX, AX
+	MOVQ AX, 24(SP)
+	MOVQ asks+24(FP), CX
+	MOVQ CX, 32(SP)
+	MOVQ askCount+40(FP), AX
+	SHLQ $0x05, AX
+	LEAQ -32(CX)(AX*1), AX
+	MOVQ AX, 40(SP)
+	MOVQ (CX), AX
+	MOVQ 8(CX), CX
+	ADDQ AX, CX
+	MOVQ CX, 48(SP)
+	MOVQ dst+0(FP), CX
+	MOVQ q+8(FP), DX
+	MOVQ dstStride+48(FP), BX
+	MOVQ rowBytes+64(FP), BX
+	MOVQ d+56(FP), SI
+	SHLQ $0x02, SI
 
-rows_13:
-	CMPQ   BX, $0x00000008
-	JLT    rows_13_done
+page_7:
+	MOVQ 16(SP), DI
+	CMPQ DI, 24(SP)
+	JAE  pages_done_7
+	MOVQ (DI), SI
+	MOVQ 24(DI), DI
+	MOVQ DI, (SP)
+	MOVQ DI, 8(SP)
+
+units_4:
+	CMPQ   (SP), $0x00000008
+	JLT    rest_4
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -948,157 +1347,157 @@ rows_13:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	MOVQ   SI, R9
-	MOVQ   DX, R10
-	MOVQ   CX, R11
-	LEAQ   (DI)(DI*2), R12
-	LEAQ   (R10)(DI*4), R13
+	MOVQ   d+56(FP), DI
+	MOVQ   SI, R8
+	MOVQ   DX, R9
+	LEAQ   (BX)(BX*2), R10
+	LEAQ   (R8)(BX*4), R11
 
 groups:
-	CMPQ         R9, $0x00000020
+	CMPQ         DI, $0x00000020
 	JLT          groups_done
-	PREFETCHT0   (R8)
-	PREFETCHT0   64(R8)
-	PREFETCHT0   128(R8)
-	PREFETCHT0   192(R8)
-	ADDQ         $0x00000110, R8
-	VPBROADCASTW (R10), Y8
+	PREFETCHT0   (AX)
+	PREFETCHT0   64(AX)
+	PREFETCHT0   128(AX)
+	PREFETCHT0   192(AX)
+	ADDQ         $0x00000110, AX
+	VPBROADCASTW (R8), Y8
 	VCVTPH2PS    Y8, Z8
-	VPMOVSXBD    2(R10), Z9
+	VPMOVSXBD    2(R8), Z9
 	VCVTDQ2PS    Z9, Z9
 	VMULPS       Z8, Z9, Z9
-	VFMADD231PS  (R11), Z9, Z0
-	VPMOVSXBD    18(R10), Z9
+	VFMADD231PS  (R9), Z9, Z0
+	VPMOVSXBD    18(R8), Z9
 	VCVTDQ2PS    Z9, Z9
 	VMULPS       Z8, Z9, Z9
-	VFMADD231PS  64(R11), Z9, Z0
-	VPBROADCASTW (R10)(DI*1), Y8
+	VFMADD231PS  64(R9), Z9, Z0
+	VPBROADCASTW (R8)(BX*1), Y8
 	VCVTPH2PS    Y8, Z8
-	VPMOVSXBD    2(R10)(DI*1), Z9
+	VPMOVSXBD    2(R8)(BX*1), Z9
 	VCVTDQ2PS    Z9, Z9
 	VMULPS       Z8, Z9, Z9
-	VFMADD231PS  (R11), Z9, Z1
-	VPMOVSXBD    18(R10)(DI*1), Z9
+	VFMADD231PS  (R9), Z9, Z1
+	VPMOVSXBD    18(R8)(BX*1), Z9
 	VCVTDQ2PS    Z9, Z9
 	VMULPS       Z8, Z9, Z9
-	VFMADD231PS  64(R11), Z9, Z1
-	VPBROADCASTW (R10)(DI*2), Y8
+	VFMADD231PS  64(R9), Z9, Z1
+	VPBROADCASTW (R8)(BX*2), Y8
 	VCVTPH2PS    Y8, Z8
-	VPMOVSXBD    2(R10)(DI*2), Z9
+	VPMOVSXBD    2(R8)(BX*2), Z9
 	VCVTDQ2PS    Z9, Z9
 	VMULPS       Z8, Z9, Z9
-	VFMADD231PS  (R11), Z9, Z2
-	VPMOVSXBD    18(R10)(DI*2), Z9
+	VFMADD231PS  (R9), Z9, Z2
+	VPMOVSXBD    18(R8)(BX*2), Z9
 	VCVTDQ2PS    Z9, Z9
 	VMULPS       Z8, Z9, Z9
-	VFMADD231PS  64(R11), Z9, Z2
-	VPBROADCASTW (R10)(R12*1), Y8
+	VFMADD231PS  64(R9), Z9, Z2
+	VPBROADCASTW (R8)(R10*1), Y8
 	VCVTPH2PS    Y8, Z8
-	VPMOVSXBD    2(R10)(R12*1), Z9
+	VPMOVSXBD    2(R8)(R10*1), Z9
 	VCVTDQ2PS    Z9, Z9
 	VMULPS       Z8, Z9, Z9
-	VFMADD231PS  (R11), Z9, Z3
-	VPMOVSXBD    18(R10)(R12*1), Z9
+	VFMADD231PS  (R9), Z9, Z3
+	VPMOVSXBD    18(R8)(R10*1), Z9
 	VCVTDQ2PS    Z9, Z9
 	VMULPS       Z8, Z9, Z9
-	VFMADD231PS  64(R11), Z9, Z3
-	VPBROADCASTW (R13), Y8
+	VFMADD231PS  64(R9), Z9, Z3
+	VPBROADCASTW (R11), Y8
 	VCVTPH2PS    Y8, Z8
-	VPMOVSXBD    2(R13), Z9
+	VPMOVSXBD    2(R11), Z9
 	VCVTDQ2PS    Z9, Z9
 	VMULPS       Z8, Z9, Z9
-	VFMADD231PS  (R11), Z9, Z4
-	VPMOVSXBD    18(R13), Z9
+	VFMADD231PS  (R9), Z9, Z4
+	VPMOVSXBD    18(R11), Z9
 	VCVTDQ2PS    Z9, Z9
 	VMULPS       Z8, Z9, Z9
-	VFMADD231PS  64(R11), Z9, Z4
-	VPBROADCASTW (R13)(DI*1), Y8
+	VFMADD231PS  64(R9), Z9, Z4
+	VPBROADCASTW (R11)(BX*1), Y8
 	VCVTPH2PS    Y8, Z8
-	VPMOVSXBD    2(R13)(DI*1), Z9
+	VPMOVSXBD    2(R11)(BX*1), Z9
 	VCVTDQ2PS    Z9, Z9
 	VMULPS       Z8, Z9, Z9
-	VFMADD231PS  (R11), Z9, Z5
-	VPMOVSXBD    18(R13)(DI*1), Z9
+	VFMADD231PS  (R9), Z9, Z5
+	VPMOVSXBD    18(R11)(BX*1), Z9
 	VCVTDQ2PS    Z9, Z9
 	VMULPS       Z8, Z9, Z9
-	VFMADD231PS  64(R11), Z9, Z5
-	VPBROADCASTW (R13)(DI*2), Y8
+	VFMADD231PS  64(R9), Z9, Z5
+	VPBROADCASTW (R11)(BX*2), Y8
 	VCVTPH2PS    Y8, Z8
-	VPMOVSXBD    2(R13)(DI*2), Z9
+	VPMOVSXBD    2(R11)(BX*2), Z9
 	VCVTDQ2PS    Z9, Z9
 	VMULPS       Z8, Z9, Z9
-	VFMADD231PS  (R11), Z9, Z6
-	VPMOVSXBD    18(R13)(DI*2), Z9
+	VFMADD231PS  (R9), Z9, Z6
+	VPMOVSXBD    18(R11)(BX*2), Z9
 	VCVTDQ2PS    Z9, Z9
 	VMULPS       Z8, Z9, Z9
-	VFMADD231PS  64(R11), Z9, Z6
-	VPBROADCASTW (R13)(R12*1), Y8
+	VFMADD231PS  64(R9), Z9, Z6
+	VPBROADCASTW (R11)(R10*1), Y8
 	VCVTPH2PS    Y8, Z8
-	VPMOVSXBD    2(R13)(R12*1), Z9
+	VPMOVSXBD    2(R11)(R10*1), Z9
 	VCVTDQ2PS    Z9, Z9
 	VMULPS       Z8, Z9, Z9
-	VFMADD231PS  (R11), Z9, Z7
-	VPMOVSXBD    18(R13)(R12*1), Z9
+	VFMADD231PS  (R9), Z9, Z7
+	VPMOVSXBD    18(R11)(R10*1), Z9
 	VCVTDQ2PS    Z9, Z9
 	VMULPS       Z8, Z9, Z9
-	VFMADD231PS  64(R11), Z9, Z7
-	ADDQ         $0x00000080, R11
-	ADDQ         $0x00000022, R10
-	ADDQ         $0x00000022, R13
-	SUBQ         $0x00000020, R9
+	VFMADD231PS  64(R9), Z9, Z7
+	ADDQ         $0x00000080, R9
+	ADDQ         $0x00000022, R8
+	ADDQ         $0x00000022, R11
+	SUBQ         $0x00000020, DI
 	JMP          groups
 
 groups_done:
-	CMPQ         R9, $0x00000010
+	CMPQ         DI, $0x00000010
 	JLT          shorter
-	VPBROADCASTW (R10), Y8
+	VPBROADCASTW (R8), Y8
 	VCVTPH2PS    Y8, Z8
-	VPMOVSXBD    2(R10), Z9
+	VPMOVSXBD    2(R8), Z9
 	VCVTDQ2PS    Z9, Z9
 	VMULPS       Z8, Z9, Z9
-	VFMADD231PS  (R11), Z9, Z0
-	VPBROADCASTW (R10)(DI*1), Y8
+	VFMADD231PS  (R9), Z9, Z0
+	VPBROADCASTW (R8)(BX*1), Y8
 	VCVTPH2PS    Y8, Z8
-	VPMOVSXBD    2(R10)(DI*1), Z9
+	VPMOVSXBD    2(R8)(BX*1), Z9
 	VCVTDQ2PS    Z9, Z9
 	VMULPS       Z8, Z9, Z9
-	VFMADD231PS  (R11), Z9, Z1
-	VPBROADCASTW (R10)(DI*2), Y8
+	VFMADD231PS  (R9), Z9, Z1
+	VPBROADCASTW (R8)(BX*2), Y8
 	VCVTPH2PS    Y8, Z8
-	VPMOVSXBD    2(R10)(DI*2), Z9
+	VPMOVSXBD    2(R8)(BX*2), Z9
 	VCVTDQ2PS    Z9, Z9
 	VMULPS       Z8, Z9, Z9
-	VFMADD231PS  (R11), Z9, Z2
-	VPBROADCASTW (R10)(R12*1), Y8
+	VFMADD231PS  (R9), Z9, Z2
+	VPBROADCASTW (R8)(R10*1), Y8
 	VCVTPH2PS    Y8, Z8
-	VPMOVSXBD    2(R10)(R12*1), Z9
+	VPMOVSXBD    2(R8)(R10*1), Z9
 	VCVTDQ2PS    Z9, Z9
 	VMULPS       Z8, Z9, Z9
-	VFMADD231PS  (R11), Z9, Z3
-	VPBROADCASTW (R13), Y8
+	VFMADD231PS  (R9), Z9, Z3
+	VPBROADCASTW (R11), Y8
 	VCVTPH2PS    Y8, Z8
-	VPMOVSXBD    2(R13), Z9
+	VPMOVSXBD    2(R11), Z9
 	VCVTDQ2PS    Z9, Z9
 	VMULPS       Z8, Z9, Z9
-	VFMADD231PS  (R11), Z9, Z4
-	VPBROADCASTW (R13)(DI*1), Y8
+	VFMADD231PS  (R9), Z9, Z4
+	VPBROADCASTW (R11)(BX*1), Y8
 	VCVTPH2PS    Y8, Z8
-	VPMOVSXBD    2(R13)(DI*1), Z9
+	VPMOVSXBD    2(R11)(BX*1), Z9
 	VCVTDQ2PS    Z9, Z9
 	VMULPS       Z8, Z9, Z9
-	VFMADD231PS  (R11), Z9, Z5
-	VPBROADCASTW (R13)(DI*2), Y8
+	VFMADD231PS  (R9), Z9, Z5
+	VPBROADCASTW (R11)(BX*2), Y8
 	VCVTPH2PS    Y8, Z8
-	VPMOVSXBD    2(R13)(DI*2), Z9
+	VPMOVSXBD    2(R11)(BX*2), Z9
 	VCVTDQ2PS    Z9, Z9
 	VMULPS       Z8, Z9, Z9
-	VFMADD231PS  (R11), Z9, Z6
-	VPBROADCASTW (R13)(R12*1), Y8
+	VFMADD231PS  (R9), Z9, Z6
+	VPBROADCASTW (R11)(R10*1), Y8
 	VCVTPH2PS    Y8, Z8
-	VPMOVSXBD    2(R13)(R12*1), Z9
+	VPMOVSXBD    2(R11)(R10*1), Z9
 	VCVTDQ2PS    Z9, Z9
 	VMULPS       Z8, Z9, Z9
-	VFMADD231PS  (R11), Z9, Z7
+	VFMADD231PS  (R9), Z9, Z7
 	JMP          row_done
 
 shorter:
@@ -1116,7 +1515,7 @@ row_done:
 	VADDPS        Y8, Y11, Y8
 	VEXTRACTF32X4 $0x01, Y8, X9
 	VADDPS        X8, X9, X9
-	VMOVUPS       X9, (AX)
+	VMOVUPS       X9, (CX)
 	VUNPCKLPS     Z5, Z4, Z8
 	VUNPCKHPS     Z5, Z4, Z9
 	VADDPS        Z9, Z8, Z8
@@ -1130,127 +1529,261 @@ row_done:
 	VADDPS        Y8, Y11, Y8
 	VEXTRACTF32X4 $0x01, Y8, X9
 	VADDPS        X8, X9, X9
-	VMOVUPS       X9, 16(AX)
-	ADDQ          $0x00000020, AX
-	IMUL3Q        $0x00000008, DI, R9
-	ADDQ          R9, DX
-	SUBQ          $0x00000008, BX
-	JMP           rows_13
+	VMOVUPS       X9, 16(CX)
+	ADDQ          $0x00000020, CX
+	IMUL3Q        $0x00000008, BX, DI
+	ADDQ          DI, SI
+	SUBQ          $0x00000008, (SP)
+	CMPQ          AX, 48(SP)
+	JB            ask_13
+	MOVQ          32(SP), DI
+	CMPQ          DI, 40(SP)
+	JAE           ask_last_13
+	ADDQ          $0x20, DI
+	MOVQ          DI, 32(SP)
 
-rows_13_done:
-rows_14:
-	CMPQ   BX, $0x00000001
-	JLT    rows_14_done
+ask_last_13:
+	MOVQ (DI), AX
+	MOVQ 8(DI), DI
+	ADDQ AX, DI
+	MOVQ DI, 48(SP)
+
+ask_13:
+	JMP units_4
+
+rest_4:
+	CMPQ  (SP), $0x00
+	JE    page_done_4
+	CMPQ  8(SP), $0x00000008
+	JLT   single_4
+	MOVQ  (SP), DI
+	SUBQ  $0x00000008, DI
+	LEAQ  (CX)(DI*4), CX
+	IMULQ BX, DI
+	ADDQ  DI, SI
+	MOVQ  $0x00000008, (SP)
+	JMP   units_4
+
+single_4:
 	VPXORD Z10, Z10, Z10
-	MOVQ   SI, R9
-	MOVQ   DX, R10
-	MOVQ   CX, R11
+	MOVQ   d+56(FP), DI
+	MOVQ   SI, R8
+	MOVQ   DX, R9
 
 groups_2:
-	CMPQ         R9, $0x00000020
+	CMPQ         DI, $0x00000020
 	JLT          groups_2_done
-	PREFETCHT0   (R8)
+	PREFETCHT0   (AX)
+	ADDQ         $0x00000022, AX
+	VPBROADCASTW (R8), Y8
+	VCVTPH2PS    Y8, Z8
+	VPMOVSXBD    2(R8), Z9
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z8, Z9, Z9
+	VFMADD231PS  (R9), Z9, Z10
+	VPMOVSXBD    18(R8), Z9
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z8, Z9, Z9
+	VFMADD231PS  64(R9), Z9, Z10
+	ADDQ         $0x00000080, R9
 	ADDQ         $0x00000022, R8
-	VPBROADCASTW (R10), Y0
-	VCVTPH2PS    Y0, Z0
-	VPMOVSXBD    2(R10), Z1
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z0, Z1, Z1
-	VFMADD231PS  (R11), Z1, Z10
-	VPMOVSXBD    18(R10), Z1
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z0, Z1, Z1
-	VFMADD231PS  64(R11), Z1, Z10
-	ADDQ         $0x00000080, R11
-	ADDQ         $0x00000022, R10
-	SUBQ         $0x00000020, R9
+	SUBQ         $0x00000020, DI
 	JMP          groups_2
 
 groups_2_done:
-	CMPQ         R9, $0x00000010
+	CMPQ         DI, $0x00000010
 	JLT          shorter_2
-	VPBROADCASTW (R10), Y0
-	VCVTPH2PS    Y0, Z0
-	VPMOVSXBD    2(R10), Z1
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z0, Z1, Z1
-	VFMADD231PS  (R11), Z1, Z10
+	VPBROADCASTW (R8), Y8
+	VCVTPH2PS    Y8, Z8
+	VPMOVSXBD    2(R8), Z9
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z8, Z9, Z9
+	VFMADD231PS  (R9), Z9, Z10
 	JMP          row_done_2
 
 shorter_2:
 row_done_2:
-	VPERMILPS     $0x4e, Z10, Z0
-	VADDPS        Z10, Z0, Z0
-	VMOVSHDUP     Z0, Z10
-	VADDPS        Z10, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)
-	ADDQ          $0x00000004, AX
-	IMUL3Q        $0x00000001, DI, R9
-	ADDQ          R9, DX
-	SUBQ          $0x00000001, BX
-	JMP           rows_14
+	VPERMILPS     $0x4e, Z10, Z8
+	VADDPS        Z10, Z8, Z8
+	VMOVSHDUP     Z8, Z10
+	VADDPS        Z10, Z8, Z8
+	VEXTRACTF64X4 $0x01, Z8, Y9
+	VADDPS        Y9, Y8, Y9
+	VEXTRACTF32X4 $0x01, Y9, X8
+	VADDPS        X9, X8, X8
+	VMOVSS        X8, (CX)
+	ADDQ          $0x00000004, CX
+	IMUL3Q        $0x00000001, BX, DI
+	ADDQ          DI, SI
+	SUBQ          $0x00000001, (SP)
+	CMPQ          AX, 48(SP)
+	JB            ask_14
+	MOVQ          32(SP), DI
+	CMPQ          DI, 40(SP)
+	JAE           ask_last_14
+	ADDQ          $0x20, DI
+	MOVQ          DI, 32(SP)
 
-rows_14_done:
+ask_last_14:
+	MOVQ (DI), AX
+	MOVQ 8(DI), DI
+	ADDQ AX, DI
+	MOVQ DI, 48(SP)
+
+ask_14:
+	JMP rest_4
+
+page_done_4:
+	ADDQ $0x20, 16(SP)
+	JMP  page_7
+
+pages_done_7:
 	VZEROUPPER
 	RET
 
-// func dotRowsQ8x1VNNI(dst *float32, rounded *byte, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+// func dotRowsQ8x1VNNI(dst *float32, rounded *byte, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 // Requires: AVX, AVX512F, AVX512VNNI, MMX+
-TEXT ·dotRowsQ8x1VNNI(SB), NOSPLIT, $32-64
-	MOVQ         dst+0(FP), AX
-	MOVQ         rounded+8(FP), CX
-	MOVQ         rows+16(FP), DX
-	MOVQ         dstStride+24(FP), BX
-	MOVQ         n+32(FP), SI
-	MOVQ         rowBytes+48(FP), DI
-	MOVQ         ahead+56(FP), R8
+TEXT ·dotRowsQ8x1VNNI(SB), NOSPLIT, $120-72
+	MOVQ         pages+16(FP), CX
+	MOVQ         CX, 80(SP)
+	MOVQ         count+32(FP), AX
+	SHLQ         $0x05, AX
+	ADDQ         CX, AX
+	MOVQ         AX, 88(SP)
+	MOVQ         asks+24(FP), CX
+	MOVQ         CX, 96(SP)
+	MOVQ         askCount+40(FP), AX
+	SHLQ         $0x05, AX
+	LEAQ         -32(CX)(AX*1), AX
+	MOVQ         AX, 104(SP)
+	MOVQ         (CX), AX
+	MOVQ         8(CX), CX
+	ADDQ         AX, CX
+	MOVQ         CX, 112(SP)
+	MOVQ         dst+0(FP), CX
+	MOVQ         rowBytes+64(FP), DX
 	VBROADCASTSS rowsSigns<>+0(SB), Z0
+	MOVQ         80(SP), BX
+	MOVQ         (BX), SI
+	MOVQ         SI, 32(SP)
+	MOVQ         24(BX), SI
+	MOVQ         SI, 40(SP)
+	ADDQ         $0x20, BX
+	MOVQ         BX, 80(SP)
 
-rows_15:
-	CMPQ   SI, $0x00000010
-	JLT    rows_15_done
+sixteen:
+	MOVQ  40(SP), BX
+	CMPQ  BX, $0x08
+	JGE   whole
+	TESTQ BX, BX
+	JNE   some
+	MOVQ  80(SP), BX
+	CMPQ  BX, 88(SP)
+	JAE   finished
+	MOVQ  80(SP), BX
+	MOVQ  (BX), SI
+	MOVQ  SI, 32(SP)
+	MOVQ  24(BX), SI
+	MOVQ  SI, 40(SP)
+	ADDQ  $0x20, BX
+	MOVQ  BX, 80(SP)
+	JMP   whole
+
+some:
+	SUBQ  $0x08, BX
+	LEAQ  (CX)(BX*4), CX
+	IMULQ DX, BX
+	ADDQ  BX, 32(SP)
+	MOVQ  $0x00000008, 40(SP)
+
+whole:
+	MOVQ  32(SP), BX
+	MOVQ  BX, (SP)
+	LEAQ  (BX)(DX*8), BX
+	MOVQ  BX, 32(SP)
+	MOVQ  CX, 8(SP)
+	ADDQ  $0x20, CX
+	SUBQ  $0x08, 40(SP)
+	MOVQ  40(SP), BX
+	CMPQ  BX, $0x08
+	JGE   whole_2
+	TESTQ BX, BX
+	JNE   some_2
+	MOVQ  80(SP), BX
+	CMPQ  BX, 88(SP)
+	JB    more
+	MOVQ  (SP), BX
+	MOVQ  BX, 16(SP)
+	MOVQ  8(SP), BX
+	MOVQ  BX, 24(SP)
+	JMP   taken_2
+
+more:
+	MOVQ 80(SP), BX
+	MOVQ (BX), SI
+	MOVQ SI, 32(SP)
+	MOVQ 24(BX), SI
+	MOVQ SI, 40(SP)
+	ADDQ $0x20, BX
+	MOVQ BX, 80(SP)
+	JMP  whole_2
+
+some_2:
+	SUBQ  $0x08, BX
+	LEAQ  (CX)(BX*4), CX
+	IMULQ DX, BX
+	ADDQ  BX, 32(SP)
+	MOVQ  $0x00000008, 40(SP)
+
+whole_2:
+	MOVQ 32(SP), BX
+	MOVQ BX, 16(SP)
+	LEAQ (BX)(DX*8), BX
+	MOVQ BX, 32(SP)
+	MOVQ CX, 24(SP)
+	ADDQ $0x20, CX
+	SUBQ $0x08, 40(SP)
+
+taken_2:
 	VPXORD Z1, Z1, Z1
-	MOVQ   d+40(FP), R11
-	MOVQ   CX, R9
-	MOVQ   DX, R10
+	MOVQ   d+56(FP), SI
+	MOVQ   rounded+8(FP), BX
+	LEAQ   (DX)(DX*2), DI
+	MOVQ   (SP), R8
+	LEAQ   (R8)(DX*4), R9
+	MOVQ   16(SP), R10
+	LEAQ   (R10)(DX*4), R11
 
 groups_3:
-	CMPQ          R11, $0x00000020
+	CMPQ          SI, $0x00000020
 	JLT           groups_3_done
-	LEAQ          (DI)(DI*2), R12
-	LEAQ          (R10)(DI*4), R13
-	MOVQ          R10, R14
-	MOVWLZX       (R14), R15
-	MOVW          R15, (SP)
-	MOVWLZX       (R14)(DI*1), R15
-	MOVW          R15, 2(SP)
-	MOVWLZX       (R14)(DI*2), R15
-	MOVW          R15, 4(SP)
-	MOVWLZX       (R14)(R12*1), R15
-	MOVW          R15, 6(SP)
-	MOVWLZX       (R13), R15
-	MOVW          R15, 8(SP)
-	MOVWLZX       (R13)(DI*1), R15
-	MOVW          R15, 10(SP)
-	MOVWLZX       (R13)(DI*2), R15
-	MOVW          R15, 12(SP)
-	MOVWLZX       (R13)(R12*1), R15
-	MOVW          R15, 14(SP)
-	VMOVDQU       2(R14), Y2
-	VINSERTI64X4  $0x01, 2(R13), Z2, Z2
+	MOVWLZX       (R8), R12
+	MOVW          R12, 48(SP)
+	MOVWLZX       (R8)(DX*1), R12
+	MOVW          R12, 50(SP)
+	MOVWLZX       (R8)(DX*2), R12
+	MOVW          R12, 52(SP)
+	MOVWLZX       (R8)(DI*1), R12
+	MOVW          R12, 54(SP)
+	MOVWLZX       (R9), R12
+	MOVW          R12, 56(SP)
+	MOVWLZX       (R9)(DX*1), R12
+	MOVW          R12, 58(SP)
+	MOVWLZX       (R9)(DX*2), R12
+	MOVW          R12, 60(SP)
+	MOVWLZX       (R9)(DI*1), R12
+	MOVW          R12, 62(SP)
+	VMOVDQU       2(R8), Y2
+	VINSERTI64X4  $0x01, 2(R9), Z2, Z2
 	VPXORD        Z0, Z2, Z2
-	VMOVDQU       2(R14)(DI*1), Y3
-	VINSERTI64X4  $0x01, 2(R13)(DI*1), Z3, Z3
+	VMOVDQU       2(R8)(DX*1), Y3
+	VINSERTI64X4  $0x01, 2(R9)(DX*1), Z3, Z3
 	VPXORD        Z0, Z3, Z3
-	VMOVDQU       2(R14)(DI*2), Y4
-	VINSERTI64X4  $0x01, 2(R13)(DI*2), Z4, Z4
+	VMOVDQU       2(R8)(DX*2), Y4
+	VINSERTI64X4  $0x01, 2(R9)(DX*2), Z4, Z4
 	VPXORD        Z0, Z4, Z4
-	VMOVDQU       2(R14)(R12*1), Y5
-	VINSERTI64X4  $0x01, 2(R13)(R12*1), Z5, Z5
+	VMOVDQU       2(R8)(DI*1), Y5
+	VINSERTI64X4  $0x01, 2(R9)(DI*1), Z5, Z5
 	VPXORD        Z0, Z5, Z5
 	VPUNPCKLDQ    Z3, Z2, Z6
 	VPUNPCKLDQ    Z5, Z4, Z7
@@ -1260,35 +1793,33 @@ groups_3:
 	VPUNPCKHDQ    Z5, Z4, Z15
 	VPUNPCKLQDQ   Z15, Z7, Z16
 	VPUNPCKHQDQ   Z15, Z7, Z7
-	LEAQ          (R14)(DI*8), R14
-	LEAQ          (R13)(DI*8), R13
-	MOVWLZX       (R14), R15
-	MOVW          R15, 16(SP)
-	MOVWLZX       (R14)(DI*1), R15
-	MOVW          R15, 18(SP)
-	MOVWLZX       (R14)(DI*2), R15
-	MOVW          R15, 20(SP)
-	MOVWLZX       (R14)(R12*1), R15
-	MOVW          R15, 22(SP)
-	MOVWLZX       (R13), R15
-	MOVW          R15, 24(SP)
-	MOVWLZX       (R13)(DI*1), R15
-	MOVW          R15, 26(SP)
-	MOVWLZX       (R13)(DI*2), R15
-	MOVW          R15, 28(SP)
-	MOVWLZX       (R13)(R12*1), R15
-	MOVW          R15, 30(SP)
-	VMOVDQU       2(R14), Y9
-	VINSERTI64X4  $0x01, 2(R13), Z9, Z9
+	MOVWLZX       (R10), R12
+	MOVW          R12, 64(SP)
+	MOVWLZX       (R10)(DX*1), R12
+	MOVW          R12, 66(SP)
+	MOVWLZX       (R10)(DX*2), R12
+	MOVW          R12, 68(SP)
+	MOVWLZX       (R10)(DI*1), R12
+	MOVW          R12, 70(SP)
+	MOVWLZX       (R11), R12
+	MOVW          R12, 72(SP)
+	MOVWLZX       (R11)(DX*1), R12
+	MOVW          R12, 74(SP)
+	MOVWLZX       (R11)(DX*2), R12
+	MOVW          R12, 76(SP)
+	MOVWLZX       (R11)(DI*1), R12
+	MOVW          R12, 78(SP)
+	VMOVDQU       2(R10), Y9
+	VINSERTI64X4  $0x01, 2(R11), Z9, Z9
 	VPXORD        Z0, Z9, Z9
-	VMOVDQU       2(R14)(DI*1), Y10
-	VINSERTI64X4  $0x01, 2(R13)(DI*1), Z10, Z10
+	VMOVDQU       2(R10)(DX*1), Y10
+	VINSERTI64X4  $0x01, 2(R11)(DX*1), Z10, Z10
 	VPXORD        Z0, Z10, Z10
-	VMOVDQU       2(R14)(DI*2), Y11
-	VINSERTI64X4  $0x01, 2(R13)(DI*2), Z11, Z11
+	VMOVDQU       2(R10)(DX*2), Y11
+	VINSERTI64X4  $0x01, 2(R11)(DX*2), Z11, Z11
 	VPXORD        Z0, Z11, Z11
-	VMOVDQU       2(R14)(R12*1), Y12
-	VINSERTI64X4  $0x01, 2(R13)(R12*1), Z12, Z12
+	VMOVDQU       2(R10)(DI*1), Y12
+	VINSERTI64X4  $0x01, 2(R11)(DI*1), Z12, Z12
 	VPXORD        Z0, Z12, Z12
 	VPUNPCKLDQ    Z10, Z9, Z15
 	VPUNPCKLDQ    Z12, Z11, Z17
@@ -1308,283 +1839,463 @@ groups_3:
 	VSHUFI32X4    $0xdd, Z17, Z7, Z7
 	VPXORD        Z13, Z13, Z13
 	VPXORD        Z14, Z14, Z14
-	PREFETCHT0    (R8)
-	PREFETCHT0    512(R8)
-	VPDPBUSD.BCST (R9), Z19, Z13
-	VPDPBUSD.BCST 32(R9), Z19, Z14
-	PREFETCHT0    64(R8)
-	VPDPBUSD.BCST 4(R9), Z18, Z13
-	VPDPBUSD.BCST 36(R9), Z18, Z14
-	PREFETCHT0    128(R8)
-	VPDPBUSD.BCST 8(R9), Z15, Z13
-	VPDPBUSD.BCST 40(R9), Z15, Z14
-	PREFETCHT0    192(R8)
-	VPDPBUSD.BCST 12(R9), Z20, Z13
-	VPDPBUSD.BCST 44(R9), Z20, Z14
-	PREFETCHT0    256(R8)
-	VPDPBUSD.BCST 16(R9), Z8, Z13
-	VPDPBUSD.BCST 48(R9), Z8, Z14
-	PREFETCHT0    320(R8)
-	VPDPBUSD.BCST 20(R9), Z6, Z13
-	VPDPBUSD.BCST 52(R9), Z6, Z14
-	PREFETCHT0    384(R8)
-	VPDPBUSD.BCST 24(R9), Z16, Z13
-	VPDPBUSD.BCST 56(R9), Z16, Z14
-	PREFETCHT0    448(R8)
-	ADDQ          $0x00000220, R8
-	VPDPBUSD.BCST 28(R9), Z7, Z13
-	VPDPBUSD.BCST 60(R9), Z7, Z14
-	VCVTPH2PS     (SP), Z6
+	PREFETCHT1    (AX)
+	PREFETCHT1    512(AX)
+	VPDPBUSD.BCST (BX), Z19, Z13
+	VPDPBUSD.BCST 32(BX), Z19, Z14
+	PREFETCHT1    64(AX)
+	VPDPBUSD.BCST 4(BX), Z18, Z13
+	VPDPBUSD.BCST 36(BX), Z18, Z14
+	PREFETCHT1    128(AX)
+	VPDPBUSD.BCST 8(BX), Z15, Z13
+	VPDPBUSD.BCST 40(BX), Z15, Z14
+	PREFETCHT1    192(AX)
+	VPDPBUSD.BCST 12(BX), Z20, Z13
+	VPDPBUSD.BCST 44(BX), Z20, Z14
+	PREFETCHT1    256(AX)
+	VPDPBUSD.BCST 16(BX), Z8, Z13
+	VPDPBUSD.BCST 48(BX), Z8, Z14
+	PREFETCHT1    320(AX)
+	VPDPBUSD.BCST 20(BX), Z6, Z13
+	VPDPBUSD.BCST 52(BX), Z6, Z14
+	PREFETCHT1    384(AX)
+	VPDPBUSD.BCST 24(BX), Z16, Z13
+	VPDPBUSD.BCST 56(BX), Z16, Z14
+	PREFETCHT1    448(AX)
+	ADDQ          $0x00000220, AX
+	VPDPBUSD.BCST 28(BX), Z7, Z13
+	VPDPBUSD.BCST 60(BX), Z7, Z14
+	VCVTPH2PS     48(SP), Z6
 	VPSLLD        $0x08, Z13, Z13
 	VPADDD        Z14, Z13, Z13
-	VPSUBD.BCST   68(R9), Z13, Z13
+	VPSUBD.BCST   68(BX), Z13, Z13
 	VCVTDQ2PS     Z13, Z13
-	VMULPS.BCST   64(R9), Z6, Z6
+	VMULPS.BCST   64(BX), Z6, Z6
 	VFMADD231PS   Z6, Z13, Z1
-	ADDQ          $0x00000048, R9
+	ADDQ          $0x00000048, BX
+	ADDQ          $0x00000022, R8
+	ADDQ          $0x00000022, R9
 	ADDQ          $0x00000022, R10
-	SUBQ          $0x00000020, R11
+	ADDQ          $0x00000022, R11
+	SUBQ          $0x00000020, SI
 	JMP           groups_3
 
 groups_3_done:
-	MOVQ    AX, R9
-	VMOVUPS Z1, (R9)
-	ADDQ    BX, R9
-	ADDQ    $0x00000040, AX
-	MOVQ    DI, R9
-	SHLQ    $0x04, R9
-	ADDQ    R9, DX
-	SUBQ    $0x00000010, SI
-	JMP     rows_15
+	CMPQ AX, 112(SP)
+	JB   ask_15
+	MOVQ 96(SP), BX
+	CMPQ BX, 104(SP)
+	JAE  ask_last_15
+	ADDQ $0x20, BX
+	MOVQ BX, 96(SP)
 
-rows_15_done:
+ask_last_15:
+	MOVQ (BX), AX
+	MOVQ 8(BX), BX
+	ADDQ AX, BX
+	MOVQ BX, 112(SP)
+
+ask_15:
+	MOVQ          dstStride+48(FP), BX
+	MOVQ          8(SP), SI
+	VMOVUPS       Y1, (SI)
+	ADDQ          BX, SI
+	MOVQ          24(SP), SI
+	VEXTRACTF64X4 $0x01, Z1, Y2
+	VMOVUPS       Y2, (SI)
+	ADDQ          BX, SI
+	JMP           sixteen
+
+finished:
 	VZEROUPPER
 	RET
 
 DATA rowsSigns<>+0(SB)/4, $0x80808080
 GLOBL rowsSigns<>(SB), RODATA|NOPTR, $4
 
-// func accumulateRowsQ8x1AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, scaled *float32, ahead *byte)
+// func accumulateRowsQ8x1AVX512(acc *float32, weights *float32, pages *byte, asks *byte, count int, askCount int, weightStride int, d int, rowBytes int)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·accumulateRowsQ8x1AVX512(SB), NOSPLIT, $128-72
-	MOVQ  acc+0(FP), AX
-	MOVQ  weights+8(FP), CX
-	MOVQ  rows+16(FP), DX
-	MOVQ  weightStride+24(FP), BX
-	MOVQ  n+32(FP), BX
-	MOVQ  d+40(FP), SI
-	MOVQ  rowBytes+48(FP), DI
-	MOVQ  scaled+56(FP), R8
-	MOVQ  SI, R9
-	SHLQ  $0x02, R9
-	MOVQ  BX, R9
-	ANDQ  $0x0f, R9
-	MOVQ  $-1, R10
-	BZHIQ R9, R10, R10
-	KMOVW R10, K1
+TEXT ·accumulateRowsQ8x1AVX512(SB), $704-72
+	MOVQ pages+16(FP), CX
+	MOVQ CX, 664(SP)
+	MOVQ count+32(FP), AX
+	SHLQ $0x05, AX
+	ADDQ CX, AX
+	MOVQ AX, 672(SP)
+	MOVQ asks+24(FP), CX
+	MOVQ CX, 680(SP)
+	MOVQ askCount+40(FP), AX
+	SHLQ $0x05, AX
+	LEAQ -32(CX)(AX*1), AX
+	MOVQ AX, 688(SP)
+	MOVQ (CX), AX
+	MOVQ 8(CX), CX
+	ADDQ AX, CX
+	MOVQ CX, 696(SP)
+	MOVQ weights+8(FP), CX
+	MOVQ rowBytes+64(FP), DX
+	MOVQ d+56(FP), BX
+	SHLQ $0x02, BX
+	LEAQ (DX)(DX*2), SI
+
+page_8:
+	MOVQ 664(SP), BX
+	CMPQ BX, 672(SP)
+	JAE  pages_done_8
+	MOVQ (BX), DI
+	MOVQ DI, 656(SP)
+	MOVQ 24(BX), DI
+	MOVQ DI, 648(SP)
+
+pass:
+	MOVQ  648(SP), DI
+	TESTQ DI, DI
+	JLE   passed
+	CMPQ  DI, $0x40
+	JLE   few
+	MOVQ  $0x00000040, DI
+
+few:
+	MOVQ  DI, 640(SP)
+	SUBQ  DI, 648(SP)
+	ANDQ  $0x0f, DI
+	MOVQ  $-1, BX
+	BZHIQ DI, BX, BX
+	KMOVW BX, K1
+	MOVQ  d+56(FP), R8
+	MOVQ  656(SP), DI
+	MOVQ  acc+0(FP), BX
 
 groups_4:
-	CMPQ SI, $0x00000040
+	CMPQ R8, $0x00000040
 	JLT  groups_4_done
-	MOVQ DX, R9
-	XORQ R10, R10
+	LEAQ (SP), R9
+	MOVQ DI, R10
+	XORQ R11, R11
+	MOVQ 640(SP), R12
 
 scales:
-	MOVWLZX (R9), R11
-	MOVW    R11, (SP)(R10*2)
-	ADDQ    DI, R9
-	INCQ    R10
-	CMPQ    R10, BX
-	JLT     scales
-	MOVQ    CX, R9
-	MOVQ    BX, R11
-	XORQ    R10, R10
+	CMPQ    R12, $0x00000004
+	JLT     scales_done
+	MOVWLZX (R10), R13
+	MOVW    R13, 512(SP)(R11*2)
+	MOVWLZX (R10)(DX*1), R13
+	MOVW    R13, 514(SP)(R11*2)
+	MOVWLZX (R10)(DX*2), R13
+	MOVW    R13, 516(SP)(R11*2)
+	MOVWLZX (R10)(SI*1), R13
+	MOVW    R13, 518(SP)(R11*2)
+	LEAQ    (R10)(DX*4), R10
+	ADDQ    $0x04, R11
+	SUBQ    $0x00000004, R12
+	JMP     scales
+
+scales_done:
+scales_2:
+	CMPQ    R12, $0x00000001
+	JLT     scales_2_done
+	MOVWLZX (R10), R13
+	MOVW    R13, 512(SP)(R11*2)
+	ADDQ    DX, R10
+	ADDQ    $0x01, R11
+	SUBQ    $0x00000001, R12
+	JMP     scales_2
+
+scales_2_done:
+	MOVQ CX, R10
+	MOVQ 640(SP), R12
+	XORQ R11, R11
 
 weights:
-	CMPQ      R11, $0x00000010
+	CMPQ      R12, $0x00000010
 	JLT       weights_done
-	VCVTPH2PS (SP)(R10*2), Z1
-	VMOVUPS   (R9)(R10*4), Z0
+	VCVTPH2PS 512(SP)(R11*2), Z1
+	VMOVUPS   (R10)(R11*4), Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, (R8)(R10*4)
-	ADDQ      $0x00000010, R10
-	SUBQ      $0x00000010, R11
+	VMOVUPS   Z0, (R9)(R11*4)
+	ADDQ      $0x00000010, R11
+	SUBQ      $0x00000010, R12
 	JMP       weights
 
 weights_done:
-	TESTQ     R11, R11
-	JE        whole
-	VCVTPH2PS (SP)(R10*2), Z1
-	VMOVUPS.Z (R9)(R10*4), K1, Z0
+	TESTQ     R12, R12
+	JE        whole_3
+	VCVTPH2PS 512(SP)(R11*2), Z1
+	VMOVUPS.Z (R10)(R11*4), K1, Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, (R8)(R10*4)
+	VMOVUPS   Z0, (R9)(R11*4)
 
-whole:
-	MOVQ DX, R9
-	XORQ R10, R10
+whole_3:
+	MOVQ DI, R10
+	XORQ R11, R11
+	MOVQ 640(SP), R12
 
-scales_2:
-	MOVWLZX 34(R9), R11
-	MOVW    R11, (SP)(R10*2)
-	ADDQ    DI, R9
-	INCQ    R10
-	CMPQ    R10, BX
-	JLT     scales_2
-	MOVQ    CX, R9
-	MOVQ    BX, R11
-	XORQ    R10, R10
+scales_3:
+	CMPQ    R12, $0x00000004
+	JLT     scales_3_done
+	MOVWLZX 34(R10), R13
+	MOVW    R13, 512(SP)(R11*2)
+	MOVWLZX 34(R10)(DX*1), R13
+	MOVW    R13, 514(SP)(R11*2)
+	MOVWLZX 34(R10)(DX*2), R13
+	MOVW    R13, 516(SP)(R11*2)
+	MOVWLZX 34(R10)(SI*1), R13
+	MOVW    R13, 518(SP)(R11*2)
+	LEAQ    (R10)(DX*4), R10
+	ADDQ    $0x04, R11
+	SUBQ    $0x00000004, R12
+	JMP     scales_3
+
+scales_3_done:
+scales_4:
+	CMPQ    R12, $0x00000001
+	JLT     scales_4_done
+	MOVWLZX 34(R10), R13
+	MOVW    R13, 512(SP)(R11*2)
+	ADDQ    DX, R10
+	ADDQ    $0x01, R11
+	SUBQ    $0x00000001, R12
+	JMP     scales_4
+
+scales_4_done:
+	MOVQ CX, R10
+	MOVQ 640(SP), R12
+	XORQ R11, R11
 
 weights_2:
-	CMPQ      R11, $0x00000010
+	CMPQ      R12, $0x00000010
 	JLT       weights_2_done
-	VCVTPH2PS (SP)(R10*2), Z1
-	VMOVUPS   (R9)(R10*4), Z0
+	VCVTPH2PS 512(SP)(R11*2), Z1
+	VMOVUPS   (R10)(R11*4), Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 256(R8)(R10*4)
-	ADDQ      $0x00000010, R10
-	SUBQ      $0x00000010, R11
+	VMOVUPS   Z0, 256(R9)(R11*4)
+	ADDQ      $0x00000010, R11
+	SUBQ      $0x00000010, R12
 	JMP       weights_2
 
 weights_2_done:
-	TESTQ     R11, R11
-	JE        whole_2
-	VCVTPH2PS (SP)(R10*2), Z1
-	VMOVUPS.Z (R9)(R10*4), K1, Z0
+	TESTQ     R12, R12
+	JE        whole_4
+	VCVTPH2PS 512(SP)(R11*2), Z1
+	VMOVUPS.Z (R10)(R11*4), K1, Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 256(R8)(R10*4)
+	VMOVUPS   Z0, 256(R9)(R11*4)
 
-whole_2:
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS 128(AX), Z2
-	VMOVUPS 192(AX), Z3
-	MOVQ    DX, R9
-	MOVQ    R8, R10
-	MOVQ    BX, R11
-	MOVQ    ahead+64(FP), R12
+whole_4:
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(BX), Z2
+	VMOVUPS 192(BX), Z3
+	MOVQ    DI, R10
+	MOVQ    640(SP), R11
 
-rows_16:
-	CMPQ             R11, $0x00000001
-	JLT              rows_16_done
-	PREFETCHT0       (R12)
-	ADDQ             DI, R12
-	VPMOVSXBD        2(R9), Z4
+rows_7:
+	CMPQ       R11, $0x00000001
+	JLT        rows_7_done
+	PREFETCHT1 (AX)
+	PREFETCHT1 67(AX)
+	ADDQ       $0x00000044, AX
+	CMPQ       AX, 696(SP)
+	JB         ask_16
+	MOVQ       680(SP), R12
+	CMPQ       R12, 688(SP)
+	JAE        ask_last_16
+	ADDQ       $0x20, R12
+	MOVQ       R12, 680(SP)
+
+ask_last_16:
+	MOVQ (R12), AX
+	MOVQ 8(R12), R12
+	ADDQ AX, R12
+	MOVQ R12, 696(SP)
+
+ask_16:
+	VPMOVSXBD        2(R10), Z4
 	VCVTDQ2PS        Z4, Z4
-	VFMADD231PS.BCST (R10), Z4, Z0
-	VPMOVSXBD        18(R9), Z4
+	VFMADD231PS.BCST (R9), Z4, Z0
+	VPMOVSXBD        18(R10), Z4
 	VCVTDQ2PS        Z4, Z4
-	VFMADD231PS.BCST (R10), Z4, Z1
-	VPMOVSXBD        36(R9), Z4
+	VFMADD231PS.BCST (R9), Z4, Z1
+	VPMOVSXBD        36(R10), Z4
 	VCVTDQ2PS        Z4, Z4
-	VFMADD231PS.BCST 256(R10), Z4, Z2
-	VPMOVSXBD        52(R9), Z4
+	VFMADD231PS.BCST 256(R9), Z4, Z2
+	VPMOVSXBD        52(R10), Z4
 	VCVTDQ2PS        Z4, Z4
-	VFMADD231PS.BCST 256(R10), Z4, Z3
-	ADDQ             DI, R9
-	ADDQ             $0x00000004, R10
+	VFMADD231PS.BCST 256(R9), Z4, Z3
+	ADDQ             DX, R10
+	ADDQ             $0x00000004, R9
 	SUBQ             $0x00000001, R11
-	JMP              rows_16
+	JMP              rows_7
 
-rows_16_done:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	ADDQ    $0x00000100, AX
-	ADDQ    $0x00000044, DX
-	SUBQ    $0x00000040, SI
+rows_7_done:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(BX)
+	VMOVUPS Z3, 192(BX)
+	ADDQ    $0x00000100, BX
+	ADDQ    $0x00000044, DI
+	SUBQ    $0x00000040, R8
 	JMP     groups_4
 
 groups_4_done:
 groups_5:
-	CMPQ SI, $0x00000020
+	CMPQ R8, $0x00000020
 	JLT  groups_5_done
-	MOVQ DX, R9
-	XORQ R10, R10
+	LEAQ (SP), R9
+	MOVQ DI, R10
+	XORQ R11, R11
+	MOVQ 640(SP), R12
 
-scales_3:
-	MOVWLZX (R9), R11
-	MOVW    R11, (SP)(R10*2)
-	ADDQ    DI, R9
-	INCQ    R10
-	CMPQ    R10, BX
-	JLT     scales_3
-	MOVQ    CX, R9
-	MOVQ    BX, R11
-	XORQ    R10, R10
+scales_5:
+	CMPQ    R12, $0x00000004
+	JLT     scales_5_done
+	MOVWLZX (R10), R13
+	MOVW    R13, 512(SP)(R11*2)
+	MOVWLZX (R10)(DX*1), R13
+	MOVW    R13, 514(SP)(R11*2)
+	MOVWLZX (R10)(DX*2), R13
+	MOVW    R13, 516(SP)(R11*2)
+	MOVWLZX (R10)(SI*1), R13
+	MOVW    R13, 518(SP)(R11*2)
+	LEAQ    (R10)(DX*4), R10
+	ADDQ    $0x04, R11
+	SUBQ    $0x00000004, R12
+	JMP     scales_5
+
+scales_5_done:
+scales_6:
+	CMPQ    R12, $0x00000001
+	JLT     scales_6_done
+	MOVWLZX (R10), R13
+	MOVW    R13, 512(SP)(R11*2)
+	ADDQ    DX, R10
+	ADDQ    $0x01, R11
+	SUBQ    $0x00000001, R12
+	JMP     scales_6
+
+scales_6_done:
+	MOVQ CX, R10
+	MOVQ 640(SP), R12
+	XORQ R11, R11
 
 weights_3:
-	CMPQ      R11, $0x00000010
+	CMPQ      R12, $0x00000010
 	JLT       weights_3_done
-	VCVTPH2PS (SP)(R10*2), Z1
-	VMOVUPS   (R9)(R10*4), Z0
+	VCVTPH2PS 512(SP)(R11*2), Z1
+	VMOVUPS   (R10)(R11*4), Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, (R8)(R10*4)
-	ADDQ      $0x00000010, R10
-	SUBQ      $0x00000010, R11
+	VMOVUPS   Z0, (R9)(R11*4)
+	ADDQ      $0x00000010, R11
+	SUBQ      $0x00000010, R12
 	JMP       weights_3
 
 weights_3_done:
-	TESTQ     R11, R11
-	JE        whole_3
-	VCVTPH2PS (SP)(R10*2), Z1
-	VMOVUPS.Z (R9)(R10*4), K1, Z0
+	TESTQ     R12, R12
+	JE        whole_5
+	VCVTPH2PS 512(SP)(R11*2), Z1
+	VMOVUPS.Z (R10)(R11*4), K1, Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, (R8)(R10*4)
+	VMOVUPS   Z0, (R9)(R11*4)
 
-whole_3:
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	MOVQ    DX, R9
-	MOVQ    R8, R10
-	MOVQ    BX, R11
-	MOVQ    ahead+64(FP), R12
+whole_5:
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	MOVQ    DI, R10
+	MOVQ    640(SP), R11
 
-rows_17:
-	CMPQ             R11, $0x00000001
-	JLT              rows_17_done
-	PREFETCHT0       (R12)
-	ADDQ             DI, R12
-	VPMOVSXBD        2(R9), Z2
+rows_8:
+	CMPQ       R11, $0x00000001
+	JLT        rows_8_done
+	PREFETCHT1 (AX)
+	PREFETCHT1 33(AX)
+	ADDQ       $0x00000022, AX
+	CMPQ       AX, 696(SP)
+	JB         ask_17
+	MOVQ       680(SP), R12
+	CMPQ       R12, 688(SP)
+	JAE        ask_last_17
+	ADDQ       $0x20, R12
+	MOVQ       R12, 680(SP)
+
+ask_last_17:
+	MOVQ (R12), AX
+	MOVQ 8(R12), R12
+	ADDQ AX, R12
+	MOVQ R12, 696(SP)
+
+ask_17:
+	VPMOVSXBD        2(R10), Z2
 	VCVTDQ2PS        Z2, Z2
-	VFMADD231PS.BCST (R10), Z2, Z0
-	VPMOVSXBD        18(R9), Z2
+	VFMADD231PS.BCST (R9), Z2, Z0
+	VPMOVSXBD        18(R10), Z2
 	VCVTDQ2PS        Z2, Z2
-	VFMADD231PS.BCST (R10), Z2, Z1
-	ADDQ             DI, R9
-	ADDQ             $0x00000004, R10
+	VFMADD231PS.BCST (R9), Z2, Z1
+	ADDQ             DX, R10
+	ADDQ             $0x00000004, R9
 	SUBQ             $0x00000001, R11
-	JMP              rows_17
+	JMP              rows_8
 
-rows_17_done:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	ADDQ    $0x00000080, AX
-	ADDQ    $0x00000022, DX
-	SUBQ    $0x00000020, SI
+rows_8_done:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	ADDQ    $0x00000080, BX
+	ADDQ    $0x00000022, DI
+	SUBQ    $0x00000020, R8
 	JMP     groups_5
 
 groups_5_done:
+	MOVQ  640(SP), BX
+	LEAQ  (CX)(BX*4), CX
+	IMULQ DX, BX
+	ADDQ  BX, 656(SP)
+	JMP   pass
+
+passed:
+	ADDQ $0x20, 664(SP)
+	JMP  page_8
+
+pages_done_8:
 	VZEROUPPER
 	RET
 
-// func dotRowsF32x2AVX512(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+// func dotRowsF32x2AVX512(dst *float32, q *float32, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 // Requires: AVX, AVX512F, AVX512VL, MMX+
-TEXT ·dotRowsF32x2AVX512(SB), NOSPLIT, $0-64
-	MOVQ dst+0(FP), AX
-	MOVQ q+8(FP), CX
-	MOVQ rows+16(FP), DX
-	MOVQ dstStride+24(FP), BX
-	MOVQ n+32(FP), SI
-	MOVQ d+40(FP), DI
-	MOVQ rowBytes+48(FP), R8
-	MOVQ ahead+56(FP), R9
-	MOVQ DI, R10
-	SHLQ $0x02, R10
+TEXT ·dotRowsF32x2AVX512(SB), NOSPLIT, $56-72
+	MOVQ pages+16(FP), CX
+	MOVQ CX, 16(SP)
+	MOVQ count+32(FP), AX
+	SHLQ $0x05, AX
+	ADDQ CX, AX
+	MOVQ AX, 24(SP)
+	MOVQ asks+24(FP), CX
+	MOVQ CX, 32(SP)
+	MOVQ askCount+40(FP), AX
+	SHLQ $0x05, AX
+	LEAQ -32(CX)(AX*1), AX
+	MOVQ AX, 40(SP)
+	MOVQ (CX), AX
+	MOVQ 8(CX), CX
+	ADDQ AX, CX
+	MOVQ CX, 48(SP)
+	MOVQ dst+0(FP), CX
+	MOVQ q+8(FP), DX
+	MOVQ dstStride+48(FP), BX
+	MOVQ rowBytes+64(FP), SI
+	MOVQ d+56(FP), DI
+	SHLQ $0x02, DI
 
-rows_18:
-	CMPQ   SI, $0x00000008
-	JLT    rows_18_done
+page_9:
+	MOVQ 16(SP), R9
+	CMPQ R9, 24(SP)
+	JAE  pages_done_9
+	MOVQ (R9), R8
+	MOVQ 24(R9), R9
+	MOVQ R9, (SP)
+	MOVQ R9, 8(SP)
+
+units_5:
+	CMPQ   (SP), $0x00000008
+	JLT    rest_5
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1601,124 +2312,124 @@ rows_18:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
-	MOVQ   DI, R11
-	MOVQ   DX, R12
-	MOVQ   CX, R13
-	LEAQ   (R8)(R8*2), R14
-	LEAQ   (R12)(R8*4), R15
+	MOVQ   d+56(FP), R9
+	MOVQ   R8, R10
+	MOVQ   DX, R11
+	LEAQ   (SI)(SI*2), R12
+	LEAQ   (R10)(SI*4), R13
 
 channels_19:
-	CMPQ        R11, $0x00000020
+	CMPQ        R9, $0x00000020
 	JLT         channels_19_done
-	VMOVUPS     (R13), Z16
-	VMOVUPS     (R13)(R10*1), Z17
-	VMOVUPS     (R12), Z18
+	VMOVUPS     (R11), Z16
+	VMOVUPS     (R11)(DI*1), Z17
+	VMOVUPS     (R10), Z18
 	VFMADD231PS Z18, Z16, Z0
 	VFMADD231PS Z18, Z17, Z8
-	VMOVUPS     (R12)(R8*1), Z18
+	VMOVUPS     (R10)(SI*1), Z18
 	VFMADD231PS Z18, Z16, Z1
 	VFMADD231PS Z18, Z17, Z9
-	VMOVUPS     (R12)(R8*2), Z18
+	VMOVUPS     (R10)(SI*2), Z18
 	VFMADD231PS Z18, Z16, Z2
 	VFMADD231PS Z18, Z17, Z10
-	VMOVUPS     (R12)(R14*1), Z18
+	VMOVUPS     (R10)(R12*1), Z18
 	VFMADD231PS Z18, Z16, Z3
 	VFMADD231PS Z18, Z17, Z11
-	VMOVUPS     (R15), Z18
+	VMOVUPS     (R13), Z18
 	VFMADD231PS Z18, Z16, Z4
 	VFMADD231PS Z18, Z17, Z12
-	VMOVUPS     (R15)(R8*1), Z18
+	VMOVUPS     (R13)(SI*1), Z18
 	VFMADD231PS Z18, Z16, Z5
 	VFMADD231PS Z18, Z17, Z13
-	VMOVUPS     (R15)(R8*2), Z18
+	VMOVUPS     (R13)(SI*2), Z18
 	VFMADD231PS Z18, Z16, Z6
 	VFMADD231PS Z18, Z17, Z14
-	VMOVUPS     (R15)(R14*1), Z18
+	VMOVUPS     (R13)(R12*1), Z18
 	VFMADD231PS Z18, Z16, Z7
 	VFMADD231PS Z18, Z17, Z15
-	PREFETCHT0  (R9)
-	PREFETCHT0  128(R9)
-	PREFETCHT0  256(R9)
-	PREFETCHT0  384(R9)
-	PREFETCHT0  512(R9)
-	PREFETCHT0  640(R9)
-	PREFETCHT0  768(R9)
-	PREFETCHT0  896(R9)
-	VMOVUPS     64(R13), Z16
-	VMOVUPS     64(R13)(R10*1), Z17
-	VMOVUPS     64(R12), Z18
+	PREFETCHT1  (AX)
+	PREFETCHT1  128(AX)
+	PREFETCHT1  256(AX)
+	PREFETCHT1  384(AX)
+	PREFETCHT1  512(AX)
+	PREFETCHT1  640(AX)
+	PREFETCHT1  768(AX)
+	PREFETCHT1  896(AX)
+	VMOVUPS     64(R11), Z16
+	VMOVUPS     64(R11)(DI*1), Z17
+	VMOVUPS     64(R10), Z18
 	VFMADD231PS Z18, Z16, Z0
 	VFMADD231PS Z18, Z17, Z8
-	VMOVUPS     64(R12)(R8*1), Z18
+	VMOVUPS     64(R10)(SI*1), Z18
 	VFMADD231PS Z18, Z16, Z1
 	VFMADD231PS Z18, Z17, Z9
-	VMOVUPS     64(R12)(R8*2), Z18
+	VMOVUPS     64(R10)(SI*2), Z18
 	VFMADD231PS Z18, Z16, Z2
 	VFMADD231PS Z18, Z17, Z10
-	VMOVUPS     64(R12)(R14*1), Z18
+	VMOVUPS     64(R10)(R12*1), Z18
 	VFMADD231PS Z18, Z16, Z3
 	VFMADD231PS Z18, Z17, Z11
-	VMOVUPS     64(R15), Z18
+	VMOVUPS     64(R13), Z18
 	VFMADD231PS Z18, Z16, Z4
 	VFMADD231PS Z18, Z17, Z12
-	VMOVUPS     64(R15)(R8*1), Z18
+	VMOVUPS     64(R13)(SI*1), Z18
 	VFMADD231PS Z18, Z16, Z5
 	VFMADD231PS Z18, Z17, Z13
-	VMOVUPS     64(R15)(R8*2), Z18
+	VMOVUPS     64(R13)(SI*2), Z18
 	VFMADD231PS Z18, Z16, Z6
 	VFMADD231PS Z18, Z17, Z14
-	VMOVUPS     64(R15)(R14*1), Z18
+	VMOVUPS     64(R13)(R12*1), Z18
 	VFMADD231PS Z18, Z16, Z7
 	VFMADD231PS Z18, Z17, Z15
-	PREFETCHT0  64(R9)
-	PREFETCHT0  192(R9)
-	PREFETCHT0  320(R9)
-	PREFETCHT0  448(R9)
-	PREFETCHT0  576(R9)
-	PREFETCHT0  704(R9)
-	PREFETCHT0  832(R9)
-	PREFETCHT0  960(R9)
-	ADDQ        $0x00000400, R9
+	PREFETCHT1  64(AX)
+	PREFETCHT1  192(AX)
+	PREFETCHT1  320(AX)
+	PREFETCHT1  448(AX)
+	PREFETCHT1  576(AX)
+	PREFETCHT1  704(AX)
+	PREFETCHT1  832(AX)
+	PREFETCHT1  960(AX)
+	ADDQ        $0x00000400, AX
+	ADDQ        $0x00000080, R11
+	ADDQ        $0x00000080, R10
 	ADDQ        $0x00000080, R13
-	ADDQ        $0x00000080, R12
-	ADDQ        $0x00000080, R15
-	SUBQ        $0x00000020, R11
+	SUBQ        $0x00000020, R9
 	JMP         channels_19
 
 channels_19_done:
 channels_20:
-	CMPQ        R11, $0x00000010
+	CMPQ        R9, $0x00000010
 	JLT         channels_20_done
-	VMOVUPS     (R13), Z16
-	VMOVUPS     (R13)(R10*1), Z17
-	VMOVUPS     (R12), Z18
+	VMOVUPS     (R11), Z16
+	VMOVUPS     (R11)(DI*1), Z17
+	VMOVUPS     (R10), Z18
 	VFMADD231PS Z18, Z16, Z0
 	VFMADD231PS Z18, Z17, Z8
-	VMOVUPS     (R12)(R8*1), Z18
+	VMOVUPS     (R10)(SI*1), Z18
 	VFMADD231PS Z18, Z16, Z1
 	VFMADD231PS Z18, Z17, Z9
-	VMOVUPS     (R12)(R8*2), Z18
+	VMOVUPS     (R10)(SI*2), Z18
 	VFMADD231PS Z18, Z16, Z2
 	VFMADD231PS Z18, Z17, Z10
-	VMOVUPS     (R12)(R14*1), Z18
+	VMOVUPS     (R10)(R12*1), Z18
 	VFMADD231PS Z18, Z16, Z3
 	VFMADD231PS Z18, Z17, Z11
-	VMOVUPS     (R15), Z18
+	VMOVUPS     (R13), Z18
 	VFMADD231PS Z18, Z16, Z4
 	VFMADD231PS Z18, Z17, Z12
-	VMOVUPS     (R15)(R8*1), Z18
+	VMOVUPS     (R13)(SI*1), Z18
 	VFMADD231PS Z18, Z16, Z5
 	VFMADD231PS Z18, Z17, Z13
-	VMOVUPS     (R15)(R8*2), Z18
+	VMOVUPS     (R13)(SI*2), Z18
 	VFMADD231PS Z18, Z16, Z6
 	VFMADD231PS Z18, Z17, Z14
-	VMOVUPS     (R15)(R14*1), Z18
+	VMOVUPS     (R13)(R12*1), Z18
 	VFMADD231PS Z18, Z16, Z7
 	VFMADD231PS Z18, Z17, Z15
+	ADDQ        $0x00000040, R11
+	ADDQ        $0x00000040, R10
 	ADDQ        $0x00000040, R13
-	ADDQ        $0x00000040, R12
-	ADDQ        $0x00000040, R15
-	SUBQ        $0x00000010, R11
+	SUBQ        $0x00000010, R9
 	JMP         channels_20
 
 channels_20_done:
@@ -1735,7 +2446,7 @@ channels_20_done:
 	VADDPS        Y16, Y18, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVUPS       X17, (AX)
+	VMOVUPS       X17, (CX)
 	VUNPCKLPS     Z5, Z4, Z16
 	VUNPCKHPS     Z5, Z4, Z17
 	VADDPS        Z17, Z16, Z16
@@ -1749,7 +2460,7 @@ channels_20_done:
 	VADDPS        Y16, Y18, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVUPS       X17, 16(AX)
+	VMOVUPS       X17, 16(CX)
 	VUNPCKLPS     Z9, Z8, Z16
 	VUNPCKHPS     Z9, Z8, Z17
 	VADDPS        Z17, Z16, Z16
@@ -1763,7 +2474,7 @@ channels_20_done:
 	VADDPS        Y16, Y18, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVUPS       X17, (AX)(BX*1)
+	VMOVUPS       X17, (CX)(BX*1)
 	VUNPCKLPS     Z13, Z12, Z16
 	VUNPCKHPS     Z13, Z12, Z17
 	VADDPS        Z17, Z16, Z16
@@ -1777,209 +2488,334 @@ channels_20_done:
 	VADDPS        Y16, Y18, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVUPS       X17, 16(AX)(BX*1)
-	ADDQ          $0x00000020, AX
-	IMUL3Q        $0x00000008, R8, R11
-	ADDQ          R11, DX
-	SUBQ          $0x00000008, SI
-	JMP           rows_18
+	VMOVUPS       X17, 16(CX)(BX*1)
+	ADDQ          $0x00000020, CX
+	IMUL3Q        $0x00000008, SI, R9
+	ADDQ          R9, R8
+	SUBQ          $0x00000008, (SP)
+	CMPQ          AX, 48(SP)
+	JB            ask_18
+	MOVQ          32(SP), R9
+	CMPQ          R9, 40(SP)
+	JAE           ask_last_18
+	ADDQ          $0x20, R9
+	MOVQ          R9, 32(SP)
 
-rows_18_done:
-rows_19:
-	CMPQ   SI, $0x00000001
-	JLT    rows_19_done
+ask_last_18:
+	MOVQ (R9), AX
+	MOVQ 8(R9), R9
+	ADDQ AX, R9
+	MOVQ R9, 48(SP)
+
+ask_18:
+	JMP units_5
+
+rest_5:
+	CMPQ  (SP), $0x00
+	JE    page_done_5
+	CMPQ  8(SP), $0x00000008
+	JLT   single_5
+	MOVQ  (SP), R9
+	SUBQ  $0x00000008, R9
+	LEAQ  (CX)(R9*4), CX
+	IMULQ SI, R9
+	ADDQ  R9, R8
+	MOVQ  $0x00000008, (SP)
+	JMP   units_5
+
+single_5:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
-	MOVQ   DI, R11
-	MOVQ   DX, R12
-	MOVQ   CX, R13
+	MOVQ   d+56(FP), R9
+	MOVQ   R8, R10
+	MOVQ   DX, R11
 
 channels_21:
-	CMPQ        R11, $0x00000020
+	CMPQ        R9, $0x00000020
 	JLT         channels_21_done
-	VMOVUPS     (R13), Z0
-	VMOVUPS     (R13)(R10*1), Z1
-	VMOVUPS     (R12), Z2
-	VFMADD231PS Z2, Z0, Z19
-	VFMADD231PS Z2, Z1, Z20
-	PREFETCHT0  (R9)
-	VMOVUPS     64(R13), Z0
-	VMOVUPS     64(R13)(R10*1), Z1
-	VMOVUPS     64(R12), Z2
-	VFMADD231PS Z2, Z0, Z19
-	VFMADD231PS Z2, Z1, Z20
-	PREFETCHT0  64(R9)
-	ADDQ        $0x00000080, R9
-	ADDQ        $0x00000080, R13
-	ADDQ        $0x00000080, R12
-	SUBQ        $0x00000020, R11
+	VMOVUPS     (R11), Z16
+	VMOVUPS     (R11)(DI*1), Z17
+	VMOVUPS     (R10), Z18
+	VFMADD231PS Z18, Z16, Z19
+	VFMADD231PS Z18, Z17, Z20
+	PREFETCHT1  (AX)
+	VMOVUPS     64(R11), Z16
+	VMOVUPS     64(R11)(DI*1), Z17
+	VMOVUPS     64(R10), Z18
+	VFMADD231PS Z18, Z16, Z19
+	VFMADD231PS Z18, Z17, Z20
+	PREFETCHT1  64(AX)
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, R11
+	ADDQ        $0x00000080, R10
+	SUBQ        $0x00000020, R9
 	JMP         channels_21
 
 channels_21_done:
 channels_22:
-	CMPQ        R11, $0x00000010
+	CMPQ        R9, $0x00000010
 	JLT         channels_22_done
-	VMOVUPS     (R13), Z0
-	VMOVUPS     (R13)(R10*1), Z1
-	VMOVUPS     (R12), Z2
-	VFMADD231PS Z2, Z0, Z19
-	VFMADD231PS Z2, Z1, Z20
-	ADDQ        $0x00000040, R13
-	ADDQ        $0x00000040, R12
-	SUBQ        $0x00000010, R11
+	VMOVUPS     (R11), Z16
+	VMOVUPS     (R11)(DI*1), Z17
+	VMOVUPS     (R10), Z18
+	VFMADD231PS Z18, Z16, Z19
+	VFMADD231PS Z18, Z17, Z20
+	ADDQ        $0x00000040, R11
+	ADDQ        $0x00000040, R10
+	SUBQ        $0x00000010, R9
 	JMP         channels_22
 
 channels_22_done:
-	VPERMILPS     $0x4e, Z19, Z0
-	VADDPS        Z19, Z0, Z0
-	VMOVSHDUP     Z0, Z19
-	VADDPS        Z19, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)
-	VPERMILPS     $0x4e, Z20, Z0
-	VADDPS        Z20, Z0, Z0
-	VMOVSHDUP     Z0, Z20
-	VADDPS        Z20, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)(BX*1)
-	ADDQ          $0x00000004, AX
-	IMUL3Q        $0x00000001, R8, R11
-	ADDQ          R11, DX
-	SUBQ          $0x00000001, SI
-	JMP           rows_19
+	VPERMILPS     $0x4e, Z19, Z16
+	VADDPS        Z19, Z16, Z16
+	VMOVSHDUP     Z16, Z19
+	VADDPS        Z19, Z16, Z16
+	VEXTRACTF64X4 $0x01, Z16, Y17
+	VADDPS        Y17, Y16, Y17
+	VEXTRACTF32X4 $0x01, Y17, X16
+	VADDPS        X17, X16, X16
+	VMOVSS        X16, (CX)
+	VPERMILPS     $0x4e, Z20, Z16
+	VADDPS        Z20, Z16, Z16
+	VMOVSHDUP     Z16, Z20
+	VADDPS        Z20, Z16, Z16
+	VEXTRACTF64X4 $0x01, Z16, Y17
+	VADDPS        Y17, Y16, Y17
+	VEXTRACTF32X4 $0x01, Y17, X16
+	VADDPS        X17, X16, X16
+	VMOVSS        X16, (CX)(BX*1)
+	ADDQ          $0x00000004, CX
+	IMUL3Q        $0x00000001, SI, R9
+	ADDQ          R9, R8
+	SUBQ          $0x00000001, (SP)
+	CMPQ          AX, 48(SP)
+	JB            ask_19
+	MOVQ          32(SP), R9
+	CMPQ          R9, 40(SP)
+	JAE           ask_last_19
+	ADDQ          $0x20, R9
+	MOVQ          R9, 32(SP)
 
-rows_19_done:
+ask_last_19:
+	MOVQ (R9), AX
+	MOVQ 8(R9), R9
+	ADDQ AX, R9
+	MOVQ R9, 48(SP)
+
+ask_19:
+	JMP rest_5
+
+page_done_5:
+	ADDQ $0x20, 16(SP)
+	JMP  page_9
+
+pages_done_9:
 	VZEROUPPER
 	RET
 
-// func accumulateRowsF32x2AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
+// func accumulateRowsF32x2AVX512(acc *float32, weights *float32, pages *byte, asks *byte, count int, askCount int, weightStride int, d int, rowBytes int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·accumulateRowsF32x2AVX512(SB), NOSPLIT, $0-64
-	MOVQ acc+0(FP), AX
+TEXT ·accumulateRowsF32x2AVX512(SB), NOSPLIT, $40-72
+	MOVQ pages+16(FP), CX
+	MOVQ CX, (SP)
+	MOVQ count+32(FP), AX
+	SHLQ $0x05, AX
+	ADDQ CX, AX
+	MOVQ AX, 8(SP)
+	MOVQ asks+24(FP), CX
+	MOVQ CX, 16(SP)
+	MOVQ askCount+40(FP), AX
+	SHLQ $0x05, AX
+	LEAQ -32(CX)(AX*1), AX
+	MOVQ AX, 24(SP)
+	MOVQ (CX), AX
+	MOVQ 8(CX), CX
+	ADDQ AX, CX
+	MOVQ CX, 32(SP)
 	MOVQ weights+8(FP), CX
-	MOVQ rows+16(FP), DX
-	MOVQ weightStride+24(FP), BX
-	MOVQ n+32(FP), SI
-	MOVQ d+40(FP), DI
-	MOVQ rowBytes+48(FP), R8
-	MOVQ ahead+56(FP), R9
-	MOVQ DI, R10
-	SHLQ $0x02, R10
+	MOVQ weightStride+48(FP), DX
+	MOVQ rowBytes+64(FP), BX
+	MOVQ d+56(FP), SI
+	SHLQ $0x02, SI
+
+page_10:
+	MOVQ (SP), DI
+	CMPQ DI, 8(SP)
+	JAE  pages_done_10
+	MOVQ (DI), R8
+	MOVQ acc+0(FP), DI
+	MOVQ d+56(FP), R9
 
 channels_23:
-	CMPQ    DI, $0x00000040
+	CMPQ    R9, $0x00000040
 	JLT     channels_23_done
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS 128(AX), Z2
-	VMOVUPS 192(AX), Z3
-	VMOVUPS (AX)(R10*1), Z4
-	VMOVUPS 64(AX)(R10*1), Z5
-	VMOVUPS 128(AX)(R10*1), Z6
-	VMOVUPS 192(AX)(R10*1), Z7
-	MOVQ    DX, R11
-	MOVQ    SI, R12
-	MOVQ    CX, R13
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 192(DI), Z3
+	VMOVUPS (DI)(SI*1), Z4
+	VMOVUPS 64(DI)(SI*1), Z5
+	VMOVUPS 128(DI)(SI*1), Z6
+	VMOVUPS 192(DI)(SI*1), Z7
+	MOVQ    R8, R10
+	MOVQ    (SP), R11
+	MOVQ    24(R11), R11
+	MOVQ    CX, R12
 
-rows_20:
-	CMPQ         R12, $0x00000001
-	JLT          rows_20_done
-	VBROADCASTSS (R13), Z8
-	VBROADCASTSS (R13)(BX*1), Z9
-	VMOVUPS      (R11), Z10
+rows_9:
+	CMPQ         R11, $0x00000001
+	JLT          rows_9_done
+	VBROADCASTSS (R12), Z8
+	VBROADCASTSS (R12)(DX*1), Z9
+	VMOVUPS      (R10), Z10
 	VFMADD231PS  Z10, Z8, Z0
 	VFMADD231PS  Z10, Z9, Z4
-	VMOVUPS      64(R11), Z10
+	VMOVUPS      64(R10), Z10
 	VFMADD231PS  Z10, Z8, Z1
 	VFMADD231PS  Z10, Z9, Z5
-	VMOVUPS      128(R11), Z10
+	VMOVUPS      128(R10), Z10
 	VFMADD231PS  Z10, Z8, Z2
 	VFMADD231PS  Z10, Z9, Z6
-	VMOVUPS      192(R11), Z10
+	VMOVUPS      192(R10), Z10
 	VFMADD231PS  Z10, Z8, Z3
 	VFMADD231PS  Z10, Z9, Z7
-	PREFETCHT0   (R9)
-	PREFETCHT0   64(R9)
-	PREFETCHT0   128(R9)
-	PREFETCHT0   192(R9)
-	ADDQ         $0x00000100, R9
-	ADDQ         R8, R11
-	ADDQ         $0x00000004, R13
-	SUBQ         $0x00000001, R12
-	JMP          rows_20
+	PREFETCHT1   (AX)
+	PREFETCHT1   64(AX)
+	PREFETCHT1   128(AX)
+	PREFETCHT1   192(AX)
+	ADDQ         $0x00000100, AX
+	CMPQ         AX, 32(SP)
+	JB           ask_20
+	MOVQ         16(SP), R13
+	CMPQ         R13, 24(SP)
+	JAE          ask_last_20
+	ADDQ         $0x20, R13
+	MOVQ         R13, 16(SP)
 
-rows_20_done:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, (AX)(R10*1)
-	VMOVUPS Z5, 64(AX)(R10*1)
-	VMOVUPS Z6, 128(AX)(R10*1)
-	VMOVUPS Z7, 192(AX)(R10*1)
-	ADDQ    $0x00000100, AX
-	ADDQ    $0x00000100, DX
-	SUBQ    $0x00000040, DI
+ask_last_20:
+	MOVQ (R13), AX
+	MOVQ 8(R13), R13
+	ADDQ AX, R13
+	MOVQ R13, 32(SP)
+
+ask_20:
+	ADDQ BX, R10
+	ADDQ $0x00000004, R12
+	SUBQ $0x00000001, R11
+	JMP  rows_9
+
+rows_9_done:
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	VMOVUPS Z2, 128(DI)
+	VMOVUPS Z3, 192(DI)
+	VMOVUPS Z4, (DI)(SI*1)
+	VMOVUPS Z5, 64(DI)(SI*1)
+	VMOVUPS Z6, 128(DI)(SI*1)
+	VMOVUPS Z7, 192(DI)(SI*1)
+	ADDQ    $0x00000100, DI
+	ADDQ    $0x00000100, R8
+	SUBQ    $0x00000040, R9
 	JMP     channels_23
 
 channels_23_done:
 channels_24:
-	CMPQ    DI, $0x00000010
+	CMPQ    R9, $0x00000010
 	JLT     channels_24_done
-	VMOVUPS (AX), Z0
-	VMOVUPS (AX)(R10*1), Z1
-	MOVQ    DX, R9
-	MOVQ    SI, R11
+	VMOVUPS (DI), Z0
+	VMOVUPS (DI)(SI*1), Z1
+	MOVQ    R8, R10
+	MOVQ    (SP), R11
+	MOVQ    24(R11), R11
 	MOVQ    CX, R12
 
-rows_21:
+rows_10:
 	CMPQ         R11, $0x00000001
-	JLT          rows_21_done
+	JLT          rows_10_done
 	VBROADCASTSS (R12), Z2
-	VBROADCASTSS (R12)(BX*1), Z3
-	VMOVUPS      (R9), Z4
+	VBROADCASTSS (R12)(DX*1), Z3
+	VMOVUPS      (R10), Z4
 	VFMADD231PS  Z4, Z2, Z0
 	VFMADD231PS  Z4, Z3, Z1
-	ADDQ         R8, R9
-	ADDQ         $0x00000004, R12
-	SUBQ         $0x00000001, R11
-	JMP          rows_21
+	PREFETCHT1   (AX)
+	ADDQ         $0x00000040, AX
+	CMPQ         AX, 32(SP)
+	JB           ask_21
+	MOVQ         16(SP), R13
+	CMPQ         R13, 24(SP)
+	JAE          ask_last_21
+	ADDQ         $0x20, R13
+	MOVQ         R13, 16(SP)
 
-rows_21_done:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, (AX)(R10*1)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000040, DX
-	SUBQ    $0x00000010, DI
+ask_last_21:
+	MOVQ (R13), AX
+	MOVQ 8(R13), R13
+	ADDQ AX, R13
+	MOVQ R13, 32(SP)
+
+ask_21:
+	ADDQ BX, R10
+	ADDQ $0x00000004, R12
+	SUBQ $0x00000001, R11
+	JMP  rows_10
+
+rows_10_done:
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, (DI)(SI*1)
+	ADDQ    $0x00000040, DI
+	ADDQ    $0x00000040, R8
+	SUBQ    $0x00000010, R9
 	JMP     channels_24
 
 channels_24_done:
+	MOVQ (SP), DI
+	MOVQ 24(DI), DI
+	LEAQ (CX)(DI*4), CX
+	ADDQ $0x20, (SP)
+	JMP  page_10
+
+pages_done_10:
 	VZEROUPPER
 	RET
 
-// func dotRowsF16x2AVX512(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+// func dotRowsF16x2AVX512(dst *float32, q *float32, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 // Requires: AVX, AVX512F, AVX512VL, MMX+
-TEXT ·dotRowsF16x2AVX512(SB), NOSPLIT, $0-64
-	MOVQ dst+0(FP), AX
-	MOVQ q+8(FP), CX
-	MOVQ rows+16(FP), DX
-	MOVQ dstStride+24(FP), BX
-	MOVQ n+32(FP), SI
-	MOVQ d+40(FP), DI
-	MOVQ rowBytes+48(FP), R8
-	MOVQ ahead+56(FP), R9
-	MOVQ DI, R10
-	SHLQ $0x02, R10
+TEXT ·dotRowsF16x2AVX512(SB), NOSPLIT, $56-72
+	MOVQ pages+16(FP), CX
+	MOVQ CX, 16(SP)
+	MOVQ count+32(FP), AX
+	SHLQ $0x05, AX
+	ADDQ CX, AX
+	MOVQ AX, 24(SP)
+	MOVQ asks+24(FP), CX
+	MOVQ CX, 32(SP)
+	MOVQ askCount+40(FP), AX
+	SHLQ $0x05, AX
+	LEAQ -32(CX)(AX*1), AX
+	MOVQ AX, 40(SP)
+	MOVQ (CX), AX
+	MOVQ 8(CX), CX
+	ADDQ AX, CX
+	MOVQ CX, 48(SP)
+	MOVQ dst+0(FP), CX
+	MOVQ q+8(FP), DX
+	MOVQ dstStride+48(FP), BX
+	MOVQ rowBytes+64(FP), SI
+	MOVQ d+56(FP), DI
+	SHLQ $0x02, DI
 
-rows_22:
-	CMPQ   SI, $0x00000008
-	JLT    rows_22_done
+page_11:
+	MOVQ 16(SP), R9
+	CMPQ R9, 24(SP)
+	JAE  pages_done_11
+	MOVQ (R9), R8
+	MOVQ 24(R9), R9
+	MOVQ R9, (SP)
+	MOVQ R9, 8(SP)
+
+units_6:
+	CMPQ   (SP), $0x00000008
+	JLT    rest_6
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1996,116 +2832,116 @@ rows_22:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
-	MOVQ   DI, R11
-	MOVQ   DX, R12
-	MOVQ   CX, R13
-	LEAQ   (R8)(R8*2), R14
-	LEAQ   (R12)(R8*4), R15
+	MOVQ   d+56(FP), R9
+	MOVQ   R8, R10
+	MOVQ   DX, R11
+	LEAQ   (SI)(SI*2), R12
+	LEAQ   (R10)(SI*4), R13
 
 channels_25:
-	CMPQ        R11, $0x00000020
+	CMPQ        R9, $0x00000020
 	JLT         channels_25_done
-	VMOVUPS     (R13), Z16
-	VMOVUPS     (R13)(R10*1), Z17
-	VCVTPH2PS   (R12), Z18
+	VMOVUPS     (R11), Z16
+	VMOVUPS     (R11)(DI*1), Z17
+	VCVTPH2PS   (R10), Z18
 	VFMADD231PS Z18, Z16, Z0
 	VFMADD231PS Z18, Z17, Z8
-	VCVTPH2PS   (R12)(R8*1), Z18
+	VCVTPH2PS   (R10)(SI*1), Z18
 	VFMADD231PS Z18, Z16, Z1
 	VFMADD231PS Z18, Z17, Z9
-	VCVTPH2PS   (R12)(R8*2), Z18
+	VCVTPH2PS   (R10)(SI*2), Z18
 	VFMADD231PS Z18, Z16, Z2
 	VFMADD231PS Z18, Z17, Z10
-	VCVTPH2PS   (R12)(R14*1), Z18
+	VCVTPH2PS   (R10)(R12*1), Z18
 	VFMADD231PS Z18, Z16, Z3
 	VFMADD231PS Z18, Z17, Z11
-	VCVTPH2PS   (R15), Z18
+	VCVTPH2PS   (R13), Z18
 	VFMADD231PS Z18, Z16, Z4
 	VFMADD231PS Z18, Z17, Z12
-	VCVTPH2PS   (R15)(R8*1), Z18
+	VCVTPH2PS   (R13)(SI*1), Z18
 	VFMADD231PS Z18, Z16, Z5
 	VFMADD231PS Z18, Z17, Z13
-	VCVTPH2PS   (R15)(R8*2), Z18
+	VCVTPH2PS   (R13)(SI*2), Z18
 	VFMADD231PS Z18, Z16, Z6
 	VFMADD231PS Z18, Z17, Z14
-	VCVTPH2PS   (R15)(R14*1), Z18
+	VCVTPH2PS   (R13)(R12*1), Z18
 	VFMADD231PS Z18, Z16, Z7
 	VFMADD231PS Z18, Z17, Z15
-	PREFETCHT0  (R9)
-	PREFETCHT0  128(R9)
-	PREFETCHT0  256(R9)
-	PREFETCHT0  384(R9)
-	VMOVUPS     64(R13), Z16
-	VMOVUPS     64(R13)(R10*1), Z17
-	VCVTPH2PS   32(R12), Z18
+	PREFETCHT1  (AX)
+	PREFETCHT1  128(AX)
+	PREFETCHT1  256(AX)
+	PREFETCHT1  384(AX)
+	VMOVUPS     64(R11), Z16
+	VMOVUPS     64(R11)(DI*1), Z17
+	VCVTPH2PS   32(R10), Z18
 	VFMADD231PS Z18, Z16, Z0
 	VFMADD231PS Z18, Z17, Z8
-	VCVTPH2PS   32(R12)(R8*1), Z18
+	VCVTPH2PS   32(R10)(SI*1), Z18
 	VFMADD231PS Z18, Z16, Z1
 	VFMADD231PS Z18, Z17, Z9
-	VCVTPH2PS   32(R12)(R8*2), Z18
+	VCVTPH2PS   32(R10)(SI*2), Z18
 	VFMADD231PS Z18, Z16, Z2
 	VFMADD231PS Z18, Z17, Z10
-	VCVTPH2PS   32(R12)(R14*1), Z18
+	VCVTPH2PS   32(R10)(R12*1), Z18
 	VFMADD231PS Z18, Z16, Z3
 	VFMADD231PS Z18, Z17, Z11
-	VCVTPH2PS   32(R15), Z18
+	VCVTPH2PS   32(R13), Z18
 	VFMADD231PS Z18, Z16, Z4
 	VFMADD231PS Z18, Z17, Z12
-	VCVTPH2PS   32(R15)(R8*1), Z18
+	VCVTPH2PS   32(R13)(SI*1), Z18
 	VFMADD231PS Z18, Z16, Z5
 	VFMADD231PS Z18, Z17, Z13
-	VCVTPH2PS   32(R15)(R8*2), Z18
+	VCVTPH2PS   32(R13)(SI*2), Z18
 	VFMADD231PS Z18, Z16, Z6
 	VFMADD231PS Z18, Z17, Z14
-	VCVTPH2PS   32(R15)(R14*1), Z18
+	VCVTPH2PS   32(R13)(R12*1), Z18
 	VFMADD231PS Z18, Z16, Z7
 	VFMADD231PS Z18, Z17, Z15
-	PREFETCHT0  64(R9)
-	PREFETCHT0  192(R9)
-	PREFETCHT0  320(R9)
-	PREFETCHT0  448(R9)
-	ADDQ        $0x00000200, R9
-	ADDQ        $0x00000080, R13
-	ADDQ        $0x00000040, R12
-	ADDQ        $0x00000040, R15
-	SUBQ        $0x00000020, R11
+	PREFETCHT1  64(AX)
+	PREFETCHT1  192(AX)
+	PREFETCHT1  320(AX)
+	PREFETCHT1  448(AX)
+	ADDQ        $0x00000200, AX
+	ADDQ        $0x00000080, R11
+	ADDQ        $0x00000040, R10
+	ADDQ        $0x00000040, R13
+	SUBQ        $0x00000020, R9
 	JMP         channels_25
 
 channels_25_done:
 channels_26:
-	CMPQ        R11, $0x00000010
+	CMPQ        R9, $0x00000010
 	JLT         channels_26_done
-	VMOVUPS     (R13), Z16
-	VMOVUPS     (R13)(R10*1), Z17
-	VCVTPH2PS   (R12), Z18
+	VMOVUPS     (R11), Z16
+	VMOVUPS     (R11)(DI*1), Z17
+	VCVTPH2PS   (R10), Z18
 	VFMADD231PS Z18, Z16, Z0
 	VFMADD231PS Z18, Z17, Z8
-	VCVTPH2PS   (R12)(R8*1), Z18
+	VCVTPH2PS   (R10)(SI*1), Z18
 	VFMADD231PS Z18, Z16, Z1
 	VFMADD231PS Z18, Z17, Z9
-	VCVTPH2PS   (R12)(R8*2), Z18
+	VCVTPH2PS   (R10)(SI*2), Z18
 	VFMADD231PS Z18, Z16, Z2
 	VFMADD231PS Z18, Z17, Z10
-	VCVTPH2PS   (R12)(R14*1), Z18
+	VCVTPH2PS   (R10)(R12*1), Z18
 	VFMADD231PS Z18, Z16, Z3
 	VFMADD231PS Z18, Z17, Z11
-	VCVTPH2PS   (R15), Z18
+	VCVTPH2PS   (R13), Z18
 	VFMADD231PS Z18, Z16, Z4
 	VFMADD231PS Z18, Z17, Z12
-	VCVTPH2PS   (R15)(R8*1), Z18
+	VCVTPH2PS   (R13)(SI*1), Z18
 	VFMADD231PS Z18, Z16, Z5
 	VFMADD231PS Z18, Z17, Z13
-	VCVTPH2PS   (R15)(R8*2), Z18
+	VCVTPH2PS   (R13)(SI*2), Z18
 	VFMADD231PS Z18, Z16, Z6
 	VFMADD231PS Z18, Z17, Z14
-	VCVTPH2PS   (R15)(R14*1), Z18
+	VCVTPH2PS   (R13)(R12*1), Z18
 	VFMADD231PS Z18, Z16, Z7
 	VFMADD231PS Z18, Z17, Z15
-	ADDQ        $0x00000040, R13
-	ADDQ        $0x00000020, R12
-	ADDQ        $0x00000020, R15
-	SUBQ        $0x00000010, R11
+	ADDQ        $0x00000040, R11
+	ADDQ        $0x00000020, R10
+	ADDQ        $0x00000020, R13
+	SUBQ        $0x00000010, R9
 	JMP         channels_26
 
 channels_26_done:
@@ -2122,7 +2958,7 @@ channels_26_done:
 	VADDPS        Y16, Y18, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVUPS       X17, (AX)
+	VMOVUPS       X17, (CX)
 	VUNPCKLPS     Z5, Z4, Z16
 	VUNPCKHPS     Z5, Z4, Z17
 	VADDPS        Z17, Z16, Z16
@@ -2136,7 +2972,7 @@ channels_26_done:
 	VADDPS        Y16, Y18, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVUPS       X17, 16(AX)
+	VMOVUPS       X17, 16(CX)
 	VUNPCKLPS     Z9, Z8, Z16
 	VUNPCKHPS     Z9, Z8, Z17
 	VADDPS        Z17, Z16, Z16
@@ -2150,7 +2986,7 @@ channels_26_done:
 	VADDPS        Y16, Y18, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVUPS       X17, (AX)(BX*1)
+	VMOVUPS       X17, (CX)(BX*1)
 	VUNPCKLPS     Z13, Z12, Z16
 	VUNPCKHPS     Z13, Z12, Z17
 	VADDPS        Z17, Z16, Z16
@@ -2164,206 +3000,331 @@ channels_26_done:
 	VADDPS        Y16, Y18, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVUPS       X17, 16(AX)(BX*1)
-	ADDQ          $0x00000020, AX
-	IMUL3Q        $0x00000008, R8, R11
-	ADDQ          R11, DX
-	SUBQ          $0x00000008, SI
-	JMP           rows_22
+	VMOVUPS       X17, 16(CX)(BX*1)
+	ADDQ          $0x00000020, CX
+	IMUL3Q        $0x00000008, SI, R9
+	ADDQ          R9, R8
+	SUBQ          $0x00000008, (SP)
+	CMPQ          AX, 48(SP)
+	JB            ask_22
+	MOVQ          32(SP), R9
+	CMPQ          R9, 40(SP)
+	JAE           ask_last_22
+	ADDQ          $0x20, R9
+	MOVQ          R9, 32(SP)
 
-rows_22_done:
-rows_23:
-	CMPQ   SI, $0x00000001
-	JLT    rows_23_done
+ask_last_22:
+	MOVQ (R9), AX
+	MOVQ 8(R9), R9
+	ADDQ AX, R9
+	MOVQ R9, 48(SP)
+
+ask_22:
+	JMP units_6
+
+rest_6:
+	CMPQ  (SP), $0x00
+	JE    page_done_6
+	CMPQ  8(SP), $0x00000008
+	JLT   single_6
+	MOVQ  (SP), R9
+	SUBQ  $0x00000008, R9
+	LEAQ  (CX)(R9*4), CX
+	IMULQ SI, R9
+	ADDQ  R9, R8
+	MOVQ  $0x00000008, (SP)
+	JMP   units_6
+
+single_6:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
-	MOVQ   DI, R11
-	MOVQ   DX, R12
-	MOVQ   CX, R13
+	MOVQ   d+56(FP), R9
+	MOVQ   R8, R10
+	MOVQ   DX, R11
 
 channels_27:
-	CMPQ        R11, $0x00000020
+	CMPQ        R9, $0x00000020
 	JLT         channels_27_done
-	VMOVUPS     (R13), Z0
-	VMOVUPS     (R13)(R10*1), Z1
-	VCVTPH2PS   (R12), Z2
-	VFMADD231PS Z2, Z0, Z19
-	VFMADD231PS Z2, Z1, Z20
-	PREFETCHT0  (R9)
-	VMOVUPS     64(R13), Z0
-	VMOVUPS     64(R13)(R10*1), Z1
-	VCVTPH2PS   32(R12), Z2
-	VFMADD231PS Z2, Z0, Z19
-	VFMADD231PS Z2, Z1, Z20
-	ADDQ        $0x00000040, R9
-	ADDQ        $0x00000080, R13
-	ADDQ        $0x00000040, R12
-	SUBQ        $0x00000020, R11
+	VMOVUPS     (R11), Z16
+	VMOVUPS     (R11)(DI*1), Z17
+	VCVTPH2PS   (R10), Z18
+	VFMADD231PS Z18, Z16, Z19
+	VFMADD231PS Z18, Z17, Z20
+	PREFETCHT1  (AX)
+	VMOVUPS     64(R11), Z16
+	VMOVUPS     64(R11)(DI*1), Z17
+	VCVTPH2PS   32(R10), Z18
+	VFMADD231PS Z18, Z16, Z19
+	VFMADD231PS Z18, Z17, Z20
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000080, R11
+	ADDQ        $0x00000040, R10
+	SUBQ        $0x00000020, R9
 	JMP         channels_27
 
 channels_27_done:
 channels_28:
-	CMPQ        R11, $0x00000010
+	CMPQ        R9, $0x00000010
 	JLT         channels_28_done
-	VMOVUPS     (R13), Z0
-	VMOVUPS     (R13)(R10*1), Z1
-	VCVTPH2PS   (R12), Z2
-	VFMADD231PS Z2, Z0, Z19
-	VFMADD231PS Z2, Z1, Z20
-	ADDQ        $0x00000040, R13
-	ADDQ        $0x00000020, R12
-	SUBQ        $0x00000010, R11
+	VMOVUPS     (R11), Z16
+	VMOVUPS     (R11)(DI*1), Z17
+	VCVTPH2PS   (R10), Z18
+	VFMADD231PS Z18, Z16, Z19
+	VFMADD231PS Z18, Z17, Z20
+	ADDQ        $0x00000040, R11
+	ADDQ        $0x00000020, R10
+	SUBQ        $0x00000010, R9
 	JMP         channels_28
 
 channels_28_done:
-	VPERMILPS     $0x4e, Z19, Z0
-	VADDPS        Z19, Z0, Z0
-	VMOVSHDUP     Z0, Z19
-	VADDPS        Z19, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)
-	VPERMILPS     $0x4e, Z20, Z0
-	VADDPS        Z20, Z0, Z0
-	VMOVSHDUP     Z0, Z20
-	VADDPS        Z20, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)(BX*1)
-	ADDQ          $0x00000004, AX
-	IMUL3Q        $0x00000001, R8, R11
-	ADDQ          R11, DX
-	SUBQ          $0x00000001, SI
-	JMP           rows_23
+	VPERMILPS     $0x4e, Z19, Z16
+	VADDPS        Z19, Z16, Z16
+	VMOVSHDUP     Z16, Z19
+	VADDPS        Z19, Z16, Z16
+	VEXTRACTF64X4 $0x01, Z16, Y17
+	VADDPS        Y17, Y16, Y17
+	VEXTRACTF32X4 $0x01, Y17, X16
+	VADDPS        X17, X16, X16
+	VMOVSS        X16, (CX)
+	VPERMILPS     $0x4e, Z20, Z16
+	VADDPS        Z20, Z16, Z16
+	VMOVSHDUP     Z16, Z20
+	VADDPS        Z20, Z16, Z16
+	VEXTRACTF64X4 $0x01, Z16, Y17
+	VADDPS        Y17, Y16, Y17
+	VEXTRACTF32X4 $0x01, Y17, X16
+	VADDPS        X17, X16, X16
+	VMOVSS        X16, (CX)(BX*1)
+	ADDQ          $0x00000004, CX
+	IMUL3Q        $0x00000001, SI, R9
+	ADDQ          R9, R8
+	SUBQ          $0x00000001, (SP)
+	CMPQ          AX, 48(SP)
+	JB            ask_23
+	MOVQ          32(SP), R9
+	CMPQ          R9, 40(SP)
+	JAE           ask_last_23
+	ADDQ          $0x20, R9
+	MOVQ          R9, 32(SP)
 
-rows_23_done:
+ask_last_23:
+	MOVQ (R9), AX
+	MOVQ 8(R9), R9
+	ADDQ AX, R9
+	MOVQ R9, 48(SP)
+
+ask_23:
+	JMP rest_6
+
+page_done_6:
+	ADDQ $0x20, 16(SP)
+	JMP  page_11
+
+pages_done_11:
 	VZEROUPPER
 	RET
 
-// func accumulateRowsF16x2AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
+// func accumulateRowsF16x2AVX512(acc *float32, weights *float32, pages *byte, asks *byte, count int, askCount int, weightStride int, d int, rowBytes int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·accumulateRowsF16x2AVX512(SB), NOSPLIT, $0-64
-	MOVQ acc+0(FP), AX
+TEXT ·accumulateRowsF16x2AVX512(SB), NOSPLIT, $40-72
+	MOVQ pages+16(FP), CX
+	MOVQ CX, (SP)
+	MOVQ count+32(FP), AX
+	SHLQ $0x05, AX
+	ADDQ CX, AX
+	MOVQ AX, 8(SP)
+	MOVQ asks+24(FP), CX
+	MOVQ CX, 16(SP)
+	MOVQ askCount+40(FP), AX
+	SHLQ $0x05, AX
+	LEAQ -32(CX)(AX*1), AX
+	MOVQ AX, 24(SP)
+	MOVQ (CX), AX
+	MOVQ 8(CX), CX
+	ADDQ AX, CX
+	MOVQ CX, 32(SP)
 	MOVQ weights+8(FP), CX
-	MOVQ rows+16(FP), DX
-	MOVQ weightStride+24(FP), BX
-	MOVQ n+32(FP), SI
-	MOVQ d+40(FP), DI
-	MOVQ rowBytes+48(FP), R8
-	MOVQ ahead+56(FP), R9
-	MOVQ DI, R10
-	SHLQ $0x02, R10
+	MOVQ weightStride+48(FP), DX
+	MOVQ rowBytes+64(FP), BX
+	MOVQ d+56(FP), SI
+	SHLQ $0x02, SI
+
+page_12:
+	MOVQ (SP), DI
+	CMPQ DI, 8(SP)
+	JAE  pages_done_12
+	MOVQ (DI), R8
+	MOVQ acc+0(FP), DI
+	MOVQ d+56(FP), R9
 
 channels_29:
-	CMPQ    DI, $0x00000040
+	CMPQ    R9, $0x00000040
 	JLT     channels_29_done
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS 128(AX), Z2
-	VMOVUPS 192(AX), Z3
-	VMOVUPS (AX)(R10*1), Z4
-	VMOVUPS 64(AX)(R10*1), Z5
-	VMOVUPS 128(AX)(R10*1), Z6
-	VMOVUPS 192(AX)(R10*1), Z7
-	MOVQ    DX, R11
-	MOVQ    SI, R12
-	MOVQ    CX, R13
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 192(DI), Z3
+	VMOVUPS (DI)(SI*1), Z4
+	VMOVUPS 64(DI)(SI*1), Z5
+	VMOVUPS 128(DI)(SI*1), Z6
+	VMOVUPS 192(DI)(SI*1), Z7
+	MOVQ    R8, R10
+	MOVQ    (SP), R11
+	MOVQ    24(R11), R11
+	MOVQ    CX, R12
 
-rows_24:
-	CMPQ         R12, $0x00000001
-	JLT          rows_24_done
-	VBROADCASTSS (R13), Z8
-	VBROADCASTSS (R13)(BX*1), Z9
-	VCVTPH2PS    (R11), Z10
+rows_11:
+	CMPQ         R11, $0x00000001
+	JLT          rows_11_done
+	VBROADCASTSS (R12), Z8
+	VBROADCASTSS (R12)(DX*1), Z9
+	VCVTPH2PS    (R10), Z10
 	VFMADD231PS  Z10, Z8, Z0
 	VFMADD231PS  Z10, Z9, Z4
-	VCVTPH2PS    32(R11), Z10
+	VCVTPH2PS    32(R10), Z10
 	VFMADD231PS  Z10, Z8, Z1
 	VFMADD231PS  Z10, Z9, Z5
-	VCVTPH2PS    64(R11), Z10
+	VCVTPH2PS    64(R10), Z10
 	VFMADD231PS  Z10, Z8, Z2
 	VFMADD231PS  Z10, Z9, Z6
-	VCVTPH2PS    96(R11), Z10
+	VCVTPH2PS    96(R10), Z10
 	VFMADD231PS  Z10, Z8, Z3
 	VFMADD231PS  Z10, Z9, Z7
-	PREFETCHT0   (R9)
-	PREFETCHT0   64(R9)
-	ADDQ         $0x00000080, R9
-	ADDQ         R8, R11
-	ADDQ         $0x00000004, R13
-	SUBQ         $0x00000001, R12
-	JMP          rows_24
+	PREFETCHT1   (AX)
+	PREFETCHT1   64(AX)
+	ADDQ         $0x00000080, AX
+	CMPQ         AX, 32(SP)
+	JB           ask_24
+	MOVQ         16(SP), R13
+	CMPQ         R13, 24(SP)
+	JAE          ask_last_24
+	ADDQ         $0x20, R13
+	MOVQ         R13, 16(SP)
 
-rows_24_done:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, (AX)(R10*1)
-	VMOVUPS Z5, 64(AX)(R10*1)
-	VMOVUPS Z6, 128(AX)(R10*1)
-	VMOVUPS Z7, 192(AX)(R10*1)
-	ADDQ    $0x00000100, AX
-	ADDQ    $0x00000080, DX
-	SUBQ    $0x00000040, DI
+ask_last_24:
+	MOVQ (R13), AX
+	MOVQ 8(R13), R13
+	ADDQ AX, R13
+	MOVQ R13, 32(SP)
+
+ask_24:
+	ADDQ BX, R10
+	ADDQ $0x00000004, R12
+	SUBQ $0x00000001, R11
+	JMP  rows_11
+
+rows_11_done:
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	VMOVUPS Z2, 128(DI)
+	VMOVUPS Z3, 192(DI)
+	VMOVUPS Z4, (DI)(SI*1)
+	VMOVUPS Z5, 64(DI)(SI*1)
+	VMOVUPS Z6, 128(DI)(SI*1)
+	VMOVUPS Z7, 192(DI)(SI*1)
+	ADDQ    $0x00000100, DI
+	ADDQ    $0x00000080, R8
+	SUBQ    $0x00000040, R9
 	JMP     channels_29
 
 channels_29_done:
 channels_30:
-	CMPQ    DI, $0x00000010
+	CMPQ    R9, $0x00000010
 	JLT     channels_30_done
-	VMOVUPS (AX), Z0
-	VMOVUPS (AX)(R10*1), Z1
-	MOVQ    DX, R9
-	MOVQ    SI, R11
+	VMOVUPS (DI), Z0
+	VMOVUPS (DI)(SI*1), Z1
+	MOVQ    R8, R10
+	MOVQ    (SP), R11
+	MOVQ    24(R11), R11
 	MOVQ    CX, R12
 
-rows_25:
+rows_12:
 	CMPQ         R11, $0x00000001
-	JLT          rows_25_done
+	JLT          rows_12_done
 	VBROADCASTSS (R12), Z2
-	VBROADCASTSS (R12)(BX*1), Z3
-	VCVTPH2PS    (R9), Z4
+	VBROADCASTSS (R12)(DX*1), Z3
+	VCVTPH2PS    (R10), Z4
 	VFMADD231PS  Z4, Z2, Z0
 	VFMADD231PS  Z4, Z3, Z1
-	ADDQ         R8, R9
-	ADDQ         $0x00000004, R12
-	SUBQ         $0x00000001, R11
-	JMP          rows_25
+	PREFETCHT1   (AX)
+	ADDQ         $0x00000020, AX
+	CMPQ         AX, 32(SP)
+	JB           ask_25
+	MOVQ         16(SP), R13
+	CMPQ         R13, 24(SP)
+	JAE          ask_last_25
+	ADDQ         $0x20, R13
+	MOVQ         R13, 16(SP)
 
-rows_25_done:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, (AX)(R10*1)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000020, DX
-	SUBQ    $0x00000010, DI
+ask_last_25:
+	MOVQ (R13), AX
+	MOVQ 8(R13), R13
+	ADDQ AX, R13
+	MOVQ R13, 32(SP)
+
+ask_25:
+	ADDQ BX, R10
+	ADDQ $0x00000004, R12
+	SUBQ $0x00000001, R11
+	JMP  rows_12
+
+rows_12_done:
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, (DI)(SI*1)
+	ADDQ    $0x00000040, DI
+	ADDQ    $0x00000020, R8
+	SUBQ    $0x00000010, R9
 	JMP     channels_30
 
 channels_30_done:
+	MOVQ (SP), DI
+	MOVQ 24(DI), DI
+	LEAQ (CX)(DI*4), CX
+	ADDQ $0x20, (SP)
+	JMP  page_12
+
+pages_done_12:
 	VZEROUPPER
 	RET
 
-// func dotRowsBF16x2AVX512(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+// func dotRowsBF16x2AVX512(dst *float32, q *float32, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 // Requires: AVX, AVX512F, AVX512VL, MMX+
-TEXT ·dotRowsBF16x2AVX512(SB), NOSPLIT, $0-64
-	MOVQ dst+0(FP), AX
-	MOVQ q+8(FP), CX
-	MOVQ rows+16(FP), DX
-	MOVQ dstStride+24(FP), BX
-	MOVQ n+32(FP), SI
-	MOVQ d+40(FP), DI
-	MOVQ rowBytes+48(FP), R8
-	MOVQ ahead+56(FP), R9
-	MOVQ DI, R10
-	SHLQ $0x02, R10
+TEXT ·dotRowsBF16x2AVX512(SB), NOSPLIT, $56-72
+	MOVQ pages+16(FP), CX
+	MOVQ CX, 16(SP)
+	MOVQ count+32(FP), AX
+	SHLQ $0x05, AX
+	ADDQ CX, AX
+	MOVQ AX, 24(SP)
+	MOVQ asks+24(FP), CX
+	MOVQ CX, 32(SP)
+	MOVQ askCount+40(FP), AX
+	SHLQ $0x05, AX
+	LEAQ -32(CX)(AX*1), AX
+	MOVQ AX, 40(SP)
+	MOVQ (CX), AX
+	MOVQ 8(CX), CX
+	ADDQ AX, CX
+	MOVQ CX, 48(SP)
+	MOVQ dst+0(FP), CX
+	MOVQ q+8(FP), DX
+	MOVQ dstStride+48(FP), BX
+	MOVQ rowBytes+64(FP), SI
+	MOVQ d+56(FP), DI
+	SHLQ $0x02, DI
 
-rows_26:
-	CMPQ   SI, $0x00000008
-	JLT    rows_26_done
+page_13:
+	MOVQ 16(SP), R9
+	CMPQ R9, 24(SP)
+	JAE  pages_done_13
+	MOVQ (R9), R8
+	MOVQ 24(R9), R9
+	MOVQ R9, (SP)
+	MOVQ R9, 8(SP)
+
+units_7:
+	CMPQ   (SP), $0x00000008
+	JLT    rest_7
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2380,140 +3341,140 @@ rows_26:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
-	MOVQ   DI, R11
-	MOVQ   DX, R12
-	MOVQ   CX, R13
-	LEAQ   (R8)(R8*2), R14
-	LEAQ   (R12)(R8*4), R15
+	MOVQ   d+56(FP), R9
+	MOVQ   R8, R10
+	MOVQ   DX, R11
+	LEAQ   (SI)(SI*2), R12
+	LEAQ   (R10)(SI*4), R13
 
 channels_31:
-	CMPQ        R11, $0x00000020
+	CMPQ        R9, $0x00000020
 	JLT         channels_31_done
-	VMOVUPS     (R13), Z16
-	VMOVUPS     (R13)(R10*1), Z17
-	VPMOVZXWD   (R12), Z18
+	VMOVUPS     (R11), Z16
+	VMOVUPS     (R11)(DI*1), Z17
+	VPMOVZXWD   (R10), Z18
 	VPSLLD      $0x10, Z18, Z18
 	VFMADD231PS Z18, Z16, Z0
 	VFMADD231PS Z18, Z17, Z8
-	VPMOVZXWD   (R12)(R8*1), Z18
+	VPMOVZXWD   (R10)(SI*1), Z18
 	VPSLLD      $0x10, Z18, Z18
 	VFMADD231PS Z18, Z16, Z1
 	VFMADD231PS Z18, Z17, Z9
-	VPMOVZXWD   (R12)(R8*2), Z18
+	VPMOVZXWD   (R10)(SI*2), Z18
 	VPSLLD      $0x10, Z18, Z18
 	VFMADD231PS Z18, Z16, Z2
 	VFMADD231PS Z18, Z17, Z10
-	VPMOVZXWD   (R12)(R14*1), Z18
+	VPMOVZXWD   (R10)(R12*1), Z18
 	VPSLLD      $0x10, Z18, Z18
 	VFMADD231PS Z18, Z16, Z3
 	VFMADD231PS Z18, Z17, Z11
-	VPMOVZXWD   (R15), Z18
+	VPMOVZXWD   (R13), Z18
 	VPSLLD      $0x10, Z18, Z18
 	VFMADD231PS Z18, Z16, Z4
 	VFMADD231PS Z18, Z17, Z12
-	VPMOVZXWD   (R15)(R8*1), Z18
+	VPMOVZXWD   (R13)(SI*1), Z18
 	VPSLLD      $0x10, Z18, Z18
 	VFMADD231PS Z18, Z16, Z5
 	VFMADD231PS Z18, Z17, Z13
-	VPMOVZXWD   (R15)(R8*2), Z18
+	VPMOVZXWD   (R13)(SI*2), Z18
 	VPSLLD      $0x10, Z18, Z18
 	VFMADD231PS Z18, Z16, Z6
 	VFMADD231PS Z18, Z17, Z14
-	VPMOVZXWD   (R15)(R14*1), Z18
+	VPMOVZXWD   (R13)(R12*1), Z18
 	VPSLLD      $0x10, Z18, Z18
 	VFMADD231PS Z18, Z16, Z7
 	VFMADD231PS Z18, Z17, Z15
-	PREFETCHT0  (R9)
-	PREFETCHT0  128(R9)
-	PREFETCHT0  256(R9)
-	PREFETCHT0  384(R9)
-	VMOVUPS     64(R13), Z16
-	VMOVUPS     64(R13)(R10*1), Z17
-	VPMOVZXWD   32(R12), Z18
+	PREFETCHT1  (AX)
+	PREFETCHT1  128(AX)
+	PREFETCHT1  256(AX)
+	PREFETCHT1  384(AX)
+	VMOVUPS     64(R11), Z16
+	VMOVUPS     64(R11)(DI*1), Z17
+	VPMOVZXWD   32(R10), Z18
 	VPSLLD      $0x10, Z18, Z18
 	VFMADD231PS Z18, Z16, Z0
 	VFMADD231PS Z18, Z17, Z8
-	VPMOVZXWD   32(R12)(R8*1), Z18
+	VPMOVZXWD   32(R10)(SI*1), Z18
 	VPSLLD      $0x10, Z18, Z18
 	VFMADD231PS Z18, Z16, Z1
 	VFMADD231PS Z18, Z17, Z9
-	VPMOVZXWD   32(R12)(R8*2), Z18
+	VPMOVZXWD   32(R10)(SI*2), Z18
 	VPSLLD      $0x10, Z18, Z18
 	VFMADD231PS Z18, Z16, Z2
 	VFMADD231PS Z18, Z17, Z10
-	VPMOVZXWD   32(R12)(R14*1), Z18
+	VPMOVZXWD   32(R10)(R12*1), Z18
 	VPSLLD      $0x10, Z18, Z18
 	VFMADD231PS Z18, Z16, Z3
 	VFMADD231PS Z18, Z17, Z11
-	VPMOVZXWD   32(R15), Z18
+	VPMOVZXWD   32(R13), Z18
 	VPSLLD      $0x10, Z18, Z18
 	VFMADD231PS Z18, Z16, Z4
 	VFMADD231PS Z18, Z17, Z12
-	VPMOVZXWD   32(R15)(R8*1), Z18
+	VPMOVZXWD   32(R13)(SI*1), Z18
 	VPSLLD      $0x10, Z18, Z18
 	VFMADD231PS Z18, Z16, Z5
 	VFMADD231PS Z18, Z17, Z13
-	VPMOVZXWD   32(R15)(R8*2), Z18
+	VPMOVZXWD   32(R13)(SI*2), Z18
 	VPSLLD      $0x10, Z18, Z18
 	VFMADD231PS Z18, Z16, Z6
 	VFMADD231PS Z18, Z17, Z14
-	VPMOVZXWD   32(R15)(R14*1), Z18
+	VPMOVZXWD   32(R13)(R12*1), Z18
 	VPSLLD      $0x10, Z18, Z18
 	VFMADD231PS Z18, Z16, Z7
 	VFMADD231PS Z18, Z17, Z15
-	PREFETCHT0  64(R9)
-	PREFETCHT0  192(R9)
-	PREFETCHT0  320(R9)
-	PREFETCHT0  448(R9)
-	ADDQ        $0x00000200, R9
-	ADDQ        $0x00000080, R13
-	ADDQ        $0x00000040, R12
-	ADDQ        $0x00000040, R15
-	SUBQ        $0x00000020, R11
+	PREFETCHT1  64(AX)
+	PREFETCHT1  192(AX)
+	PREFETCHT1  320(AX)
+	PREFETCHT1  448(AX)
+	ADDQ        $0x00000200, AX
+	ADDQ        $0x00000080, R11
+	ADDQ        $0x00000040, R10
+	ADDQ        $0x00000040, R13
+	SUBQ        $0x00000020, R9
 	JMP         channels_31
 
 channels_31_done:
 channels_32:
-	CMPQ        R11, $0x00000010
+	CMPQ        R9, $0x00000010
 	JLT         channels_32_done
-	VMOVUPS     (R13), Z16
-	VMOVUPS     (R13)(R10*1), Z17
-	VPMOVZXWD   (R12), Z18
+	VMOVUPS     (R11), Z16
+	VMOVUPS     (R11)(DI*1), Z17
+	VPMOVZXWD   (R10), Z18
 	VPSLLD      $0x10, Z18, Z18
 	VFMADD231PS Z18, Z16, Z0
 	VFMADD231PS Z18, Z17, Z8
-	VPMOVZXWD   (R12)(R8*1), Z18
+	VPMOVZXWD   (R10)(SI*1), Z18
 	VPSLLD      $0x10, Z18, Z18
 	VFMADD231PS Z18, Z16, Z1
 	VFMADD231PS Z18, Z17, Z9
-	VPMOVZXWD   (R12)(R8*2), Z18
+	VPMOVZXWD   (R10)(SI*2), Z18
 	VPSLLD      $0x10, Z18, Z18
 	VFMADD231PS Z18, Z16, Z2
 	VFMADD231PS Z18, Z17, Z10
-	VPMOVZXWD   (R12)(R14*1), Z18
+	VPMOVZXWD   (R10)(R12*1), Z18
 	VPSLLD      $0x10, Z18, Z18
 	VFMADD231PS Z18, Z16, Z3
 	VFMADD231PS Z18, Z17, Z11
-	VPMOVZXWD   (R15), Z18
+	VPMOVZXWD   (R13), Z18
 	VPSLLD      $0x10, Z18, Z18
 	VFMADD231PS Z18, Z16, Z4
 	VFMADD231PS Z18, Z17, Z12
-	VPMOVZXWD   (R15)(R8*1), Z18
+	VPMOVZXWD   (R13)(SI*1), Z18
 	VPSLLD      $0x10, Z18, Z18
 	VFMADD231PS Z18, Z16, Z5
 	VFMADD231PS Z18, Z17, Z13
-	VPMOVZXWD   (R15)(R8*2), Z18
+	VPMOVZXWD   (R13)(SI*2), Z18
 	VPSLLD      $0x10, Z18, Z18
 	VFMADD231PS Z18, Z16, Z6
 	VFMADD231PS Z18, Z17, Z14
-	VPMOVZXWD   (R15)(R14*1), Z18
+	VPMOVZXWD   (R13)(R12*1), Z18
 	VPSLLD      $0x10, Z18, Z18
 	VFMADD231PS Z18, Z16, Z7
 	VFMADD231PS Z18, Z17, Z15
-	ADDQ        $0x00000040, R13
-	ADDQ        $0x00000020, R12
-	ADDQ        $0x00000020, R15
-	SUBQ        $0x00000010, R11
+	ADDQ        $0x00000040, R11
+	ADDQ        $0x00000020, R10
+	ADDQ        $0x00000020, R13
+	SUBQ        $0x00000010, R9
 	JMP         channels_32
 
 channels_32_done:
@@ -2530,7 +3491,7 @@ channels_32_done:
 	VADDPS        Y16, Y18, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVUPS       X17, (AX)
+	VMOVUPS       X17, (CX)
 	VUNPCKLPS     Z5, Z4, Z16
 	VUNPCKHPS     Z5, Z4, Z17
 	VADDPS        Z17, Z16, Z16
@@ -2544,7 +3505,7 @@ channels_32_done:
 	VADDPS        Y16, Y18, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVUPS       X17, 16(AX)
+	VMOVUPS       X17, 16(CX)
 	VUNPCKLPS     Z9, Z8, Z16
 	VUNPCKHPS     Z9, Z8, Z17
 	VADDPS        Z17, Z16, Z16
@@ -2558,7 +3519,7 @@ channels_32_done:
 	VADDPS        Y16, Y18, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVUPS       X17, (AX)(BX*1)
+	VMOVUPS       X17, (CX)(BX*1)
 	VUNPCKLPS     Z13, Z12, Z16
 	VUNPCKHPS     Z13, Z12, Z17
 	VADDPS        Z17, Z16, Z16
@@ -2572,214 +3533,339 @@ channels_32_done:
 	VADDPS        Y16, Y18, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVUPS       X17, 16(AX)(BX*1)
-	ADDQ          $0x00000020, AX
-	IMUL3Q        $0x00000008, R8, R11
-	ADDQ          R11, DX
-	SUBQ          $0x00000008, SI
-	JMP           rows_26
+	VMOVUPS       X17, 16(CX)(BX*1)
+	ADDQ          $0x00000020, CX
+	IMUL3Q        $0x00000008, SI, R9
+	ADDQ          R9, R8
+	SUBQ          $0x00000008, (SP)
+	CMPQ          AX, 48(SP)
+	JB            ask_26
+	MOVQ          32(SP), R9
+	CMPQ          R9, 40(SP)
+	JAE           ask_last_26
+	ADDQ          $0x20, R9
+	MOVQ          R9, 32(SP)
 
-rows_26_done:
-rows_27:
-	CMPQ   SI, $0x00000001
-	JLT    rows_27_done
+ask_last_26:
+	MOVQ (R9), AX
+	MOVQ 8(R9), R9
+	ADDQ AX, R9
+	MOVQ R9, 48(SP)
+
+ask_26:
+	JMP units_7
+
+rest_7:
+	CMPQ  (SP), $0x00
+	JE    page_done_7
+	CMPQ  8(SP), $0x00000008
+	JLT   single_7
+	MOVQ  (SP), R9
+	SUBQ  $0x00000008, R9
+	LEAQ  (CX)(R9*4), CX
+	IMULQ SI, R9
+	ADDQ  R9, R8
+	MOVQ  $0x00000008, (SP)
+	JMP   units_7
+
+single_7:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
-	MOVQ   DI, R11
-	MOVQ   DX, R12
-	MOVQ   CX, R13
+	MOVQ   d+56(FP), R9
+	MOVQ   R8, R10
+	MOVQ   DX, R11
 
 channels_33:
-	CMPQ        R11, $0x00000020
+	CMPQ        R9, $0x00000020
 	JLT         channels_33_done
-	VMOVUPS     (R13), Z0
-	VMOVUPS     (R13)(R10*1), Z1
-	VPMOVZXWD   (R12), Z2
-	VPSLLD      $0x10, Z2, Z2
-	VFMADD231PS Z2, Z0, Z19
-	VFMADD231PS Z2, Z1, Z20
-	PREFETCHT0  (R9)
-	VMOVUPS     64(R13), Z0
-	VMOVUPS     64(R13)(R10*1), Z1
-	VPMOVZXWD   32(R12), Z2
-	VPSLLD      $0x10, Z2, Z2
-	VFMADD231PS Z2, Z0, Z19
-	VFMADD231PS Z2, Z1, Z20
-	ADDQ        $0x00000040, R9
-	ADDQ        $0x00000080, R13
-	ADDQ        $0x00000040, R12
-	SUBQ        $0x00000020, R11
+	VMOVUPS     (R11), Z16
+	VMOVUPS     (R11)(DI*1), Z17
+	VPMOVZXWD   (R10), Z18
+	VPSLLD      $0x10, Z18, Z18
+	VFMADD231PS Z18, Z16, Z19
+	VFMADD231PS Z18, Z17, Z20
+	PREFETCHT1  (AX)
+	VMOVUPS     64(R11), Z16
+	VMOVUPS     64(R11)(DI*1), Z17
+	VPMOVZXWD   32(R10), Z18
+	VPSLLD      $0x10, Z18, Z18
+	VFMADD231PS Z18, Z16, Z19
+	VFMADD231PS Z18, Z17, Z20
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000080, R11
+	ADDQ        $0x00000040, R10
+	SUBQ        $0x00000020, R9
 	JMP         channels_33
 
 channels_33_done:
 channels_34:
-	CMPQ        R11, $0x00000010
+	CMPQ        R9, $0x00000010
 	JLT         channels_34_done
-	VMOVUPS     (R13), Z0
-	VMOVUPS     (R13)(R10*1), Z1
-	VPMOVZXWD   (R12), Z2
-	VPSLLD      $0x10, Z2, Z2
-	VFMADD231PS Z2, Z0, Z19
-	VFMADD231PS Z2, Z1, Z20
-	ADDQ        $0x00000040, R13
-	ADDQ        $0x00000020, R12
-	SUBQ        $0x00000010, R11
+	VMOVUPS     (R11), Z16
+	VMOVUPS     (R11)(DI*1), Z17
+	VPMOVZXWD   (R10), Z18
+	VPSLLD      $0x10, Z18, Z18
+	VFMADD231PS Z18, Z16, Z19
+	VFMADD231PS Z18, Z17, Z20
+	ADDQ        $0x00000040, R11
+	ADDQ        $0x00000020, R10
+	SUBQ        $0x00000010, R9
 	JMP         channels_34
 
 channels_34_done:
-	VPERMILPS     $0x4e, Z19, Z0
-	VADDPS        Z19, Z0, Z0
-	VMOVSHDUP     Z0, Z19
-	VADDPS        Z19, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)
-	VPERMILPS     $0x4e, Z20, Z0
-	VADDPS        Z20, Z0, Z0
-	VMOVSHDUP     Z0, Z20
-	VADDPS        Z20, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)(BX*1)
-	ADDQ          $0x00000004, AX
-	IMUL3Q        $0x00000001, R8, R11
-	ADDQ          R11, DX
-	SUBQ          $0x00000001, SI
-	JMP           rows_27
+	VPERMILPS     $0x4e, Z19, Z16
+	VADDPS        Z19, Z16, Z16
+	VMOVSHDUP     Z16, Z19
+	VADDPS        Z19, Z16, Z16
+	VEXTRACTF64X4 $0x01, Z16, Y17
+	VADDPS        Y17, Y16, Y17
+	VEXTRACTF32X4 $0x01, Y17, X16
+	VADDPS        X17, X16, X16
+	VMOVSS        X16, (CX)
+	VPERMILPS     $0x4e, Z20, Z16
+	VADDPS        Z20, Z16, Z16
+	VMOVSHDUP     Z16, Z20
+	VADDPS        Z20, Z16, Z16
+	VEXTRACTF64X4 $0x01, Z16, Y17
+	VADDPS        Y17, Y16, Y17
+	VEXTRACTF32X4 $0x01, Y17, X16
+	VADDPS        X17, X16, X16
+	VMOVSS        X16, (CX)(BX*1)
+	ADDQ          $0x00000004, CX
+	IMUL3Q        $0x00000001, SI, R9
+	ADDQ          R9, R8
+	SUBQ          $0x00000001, (SP)
+	CMPQ          AX, 48(SP)
+	JB            ask_27
+	MOVQ          32(SP), R9
+	CMPQ          R9, 40(SP)
+	JAE           ask_last_27
+	ADDQ          $0x20, R9
+	MOVQ          R9, 32(SP)
 
-rows_27_done:
+ask_last_27:
+	MOVQ (R9), AX
+	MOVQ 8(R9), R9
+	ADDQ AX, R9
+	MOVQ R9, 48(SP)
+
+ask_27:
+	JMP rest_7
+
+page_done_7:
+	ADDQ $0x20, 16(SP)
+	JMP  page_13
+
+pages_done_13:
 	VZEROUPPER
 	RET
 
-// func accumulateRowsBF16x2AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
+// func accumulateRowsBF16x2AVX512(acc *float32, weights *float32, pages *byte, asks *byte, count int, askCount int, weightStride int, d int, rowBytes int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·accumulateRowsBF16x2AVX512(SB), NOSPLIT, $0-64
-	MOVQ acc+0(FP), AX
+TEXT ·accumulateRowsBF16x2AVX512(SB), NOSPLIT, $40-72
+	MOVQ pages+16(FP), CX
+	MOVQ CX, (SP)
+	MOVQ count+32(FP), AX
+	SHLQ $0x05, AX
+	ADDQ CX, AX
+	MOVQ AX, 8(SP)
+	MOVQ asks+24(FP), CX
+	MOVQ CX, 16(SP)
+	MOVQ askCount+40(FP), AX
+	SHLQ $0x05, AX
+	LEAQ -32(CX)(AX*1), AX
+	MOVQ AX, 24(SP)
+	MOVQ (CX), AX
+	MOVQ 8(CX), CX
+	ADDQ AX, CX
+	MOVQ CX, 32(SP)
 	MOVQ weights+8(FP), CX
-	MOVQ rows+16(FP), DX
-	MOVQ weightStride+24(FP), BX
-	MOVQ n+32(FP), SI
-	MOVQ d+40(FP), DI
-	MOVQ rowBytes+48(FP), R8
-	MOVQ ahead+56(FP), R9
-	MOVQ DI, R10
-	SHLQ $0x02, R10
+	MOVQ weightStride+48(FP), DX
+	MOVQ rowBytes+64(FP), BX
+	MOVQ d+56(FP), SI
+	SHLQ $0x02, SI
+
+page_14:
+	MOVQ (SP), DI
+	CMPQ DI, 8(SP)
+	JAE  pages_done_14
+	MOVQ (DI), R8
+	MOVQ acc+0(FP), DI
+	MOVQ d+56(FP), R9
 
 channels_35:
-	CMPQ    DI, $0x00000040
+	CMPQ    R9, $0x00000040
 	JLT     channels_35_done
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS 128(AX), Z2
-	VMOVUPS 192(AX), Z3
-	VMOVUPS (AX)(R10*1), Z4
-	VMOVUPS 64(AX)(R10*1), Z5
-	VMOVUPS 128(AX)(R10*1), Z6
-	VMOVUPS 192(AX)(R10*1), Z7
-	MOVQ    DX, R11
-	MOVQ    SI, R12
-	MOVQ    CX, R13
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 192(DI), Z3
+	VMOVUPS (DI)(SI*1), Z4
+	VMOVUPS 64(DI)(SI*1), Z5
+	VMOVUPS 128(DI)(SI*1), Z6
+	VMOVUPS 192(DI)(SI*1), Z7
+	MOVQ    R8, R10
+	MOVQ    (SP), R11
+	MOVQ    24(R11), R11
+	MOVQ    CX, R12
 
-rows_28:
-	CMPQ         R12, $0x00000001
-	JLT          rows_28_done
-	VBROADCASTSS (R13), Z8
-	VBROADCASTSS (R13)(BX*1), Z9
-	VPMOVZXWD    (R11), Z10
+rows_13:
+	CMPQ         R11, $0x00000001
+	JLT          rows_13_done
+	VBROADCASTSS (R12), Z8
+	VBROADCASTSS (R12)(DX*1), Z9
+	VPMOVZXWD    (R10), Z10
 	VPSLLD       $0x10, Z10, Z10
 	VFMADD231PS  Z10, Z8, Z0
 	VFMADD231PS  Z10, Z9, Z4
-	VPMOVZXWD    32(R11), Z10
+	VPMOVZXWD    32(R10), Z10
 	VPSLLD       $0x10, Z10, Z10
 	VFMADD231PS  Z10, Z8, Z1
 	VFMADD231PS  Z10, Z9, Z5
-	VPMOVZXWD    64(R11), Z10
+	VPMOVZXWD    64(R10), Z10
 	VPSLLD       $0x10, Z10, Z10
 	VFMADD231PS  Z10, Z8, Z2
 	VFMADD231PS  Z10, Z9, Z6
-	VPMOVZXWD    96(R11), Z10
+	VPMOVZXWD    96(R10), Z10
 	VPSLLD       $0x10, Z10, Z10
 	VFMADD231PS  Z10, Z8, Z3
 	VFMADD231PS  Z10, Z9, Z7
-	PREFETCHT0   (R9)
-	PREFETCHT0   64(R9)
-	ADDQ         $0x00000080, R9
-	ADDQ         R8, R11
-	ADDQ         $0x00000004, R13
-	SUBQ         $0x00000001, R12
-	JMP          rows_28
+	PREFETCHT1   (AX)
+	PREFETCHT1   64(AX)
+	ADDQ         $0x00000080, AX
+	CMPQ         AX, 32(SP)
+	JB           ask_28
+	MOVQ         16(SP), R13
+	CMPQ         R13, 24(SP)
+	JAE          ask_last_28
+	ADDQ         $0x20, R13
+	MOVQ         R13, 16(SP)
 
-rows_28_done:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, (AX)(R10*1)
-	VMOVUPS Z5, 64(AX)(R10*1)
-	VMOVUPS Z6, 128(AX)(R10*1)
-	VMOVUPS Z7, 192(AX)(R10*1)
-	ADDQ    $0x00000100, AX
-	ADDQ    $0x00000080, DX
-	SUBQ    $0x00000040, DI
+ask_last_28:
+	MOVQ (R13), AX
+	MOVQ 8(R13), R13
+	ADDQ AX, R13
+	MOVQ R13, 32(SP)
+
+ask_28:
+	ADDQ BX, R10
+	ADDQ $0x00000004, R12
+	SUBQ $0x00000001, R11
+	JMP  rows_13
+
+rows_13_done:
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	VMOVUPS Z2, 128(DI)
+	VMOVUPS Z3, 192(DI)
+	VMOVUPS Z4, (DI)(SI*1)
+	VMOVUPS Z5, 64(DI)(SI*1)
+	VMOVUPS Z6, 128(DI)(SI*1)
+	VMOVUPS Z7, 192(DI)(SI*1)
+	ADDQ    $0x00000100, DI
+	ADDQ    $0x00000080, R8
+	SUBQ    $0x00000040, R9
 	JMP     channels_35
 
 channels_35_done:
 channels_36:
-	CMPQ    DI, $0x00000010
+	CMPQ    R9, $0x00000010
 	JLT     channels_36_done
-	VMOVUPS (AX), Z0
-	VMOVUPS (AX)(R10*1), Z1
-	MOVQ    DX, R9
-	MOVQ    SI, R11
+	VMOVUPS (DI), Z0
+	VMOVUPS (DI)(SI*1), Z1
+	MOVQ    R8, R10
+	MOVQ    (SP), R11
+	MOVQ    24(R11), R11
 	MOVQ    CX, R12
 
-rows_29:
+rows_14:
 	CMPQ         R11, $0x00000001
-	JLT          rows_29_done
+	JLT          rows_14_done
 	VBROADCASTSS (R12), Z2
-	VBROADCASTSS (R12)(BX*1), Z3
-	VPMOVZXWD    (R9), Z4
+	VBROADCASTSS (R12)(DX*1), Z3
+	VPMOVZXWD    (R10), Z4
 	VPSLLD       $0x10, Z4, Z4
 	VFMADD231PS  Z4, Z2, Z0
 	VFMADD231PS  Z4, Z3, Z1
-	ADDQ         R8, R9
-	ADDQ         $0x00000004, R12
-	SUBQ         $0x00000001, R11
-	JMP          rows_29
+	PREFETCHT1   (AX)
+	ADDQ         $0x00000020, AX
+	CMPQ         AX, 32(SP)
+	JB           ask_29
+	MOVQ         16(SP), R13
+	CMPQ         R13, 24(SP)
+	JAE          ask_last_29
+	ADDQ         $0x20, R13
+	MOVQ         R13, 16(SP)
 
-rows_29_done:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, (AX)(R10*1)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000020, DX
-	SUBQ    $0x00000010, DI
+ask_last_29:
+	MOVQ (R13), AX
+	MOVQ 8(R13), R13
+	ADDQ AX, R13
+	MOVQ R13, 32(SP)
+
+ask_29:
+	ADDQ BX, R10
+	ADDQ $0x00000004, R12
+	SUBQ $0x00000001, R11
+	JMP  rows_14
+
+rows_14_done:
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, (DI)(SI*1)
+	ADDQ    $0x00000040, DI
+	ADDQ    $0x00000020, R8
+	SUBQ    $0x00000010, R9
 	JMP     channels_36
 
 channels_36_done:
+	MOVQ (SP), DI
+	MOVQ 24(DI), DI
+	LEAQ (CX)(DI*4), CX
+	ADDQ $0x20, (SP)
+	JMP  page_14
+
+pages_done_14:
 	VZEROUPPER
 	RET
 
-// func dotRowsQ8x2AVX512(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+// func dotRowsQ8x2AVX512(dst *float32, q *float32, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 // Requires: AVX, AVX2, AVX512F, AVX512VL, MMX+
-TEXT ·dotRowsQ8x2AVX512(SB), NOSPLIT, $0-64
-	MOVQ dst+0(FP), AX
-	MOVQ q+8(FP), CX
-	MOVQ rows+16(FP), DX
-	MOVQ dstStride+24(FP), BX
-	MOVQ n+32(FP), SI
-	MOVQ d+40(FP), DI
-	MOVQ rowBytes+48(FP), R8
-	MOVQ ahead+56(FP), R9
-	MOVQ DI, R10
-	SHLQ $0x02, R10
+TEXT ·dotRowsQ8x2AVX512(SB), NOSPLIT, $56-72
+	MOVQ pages+16(FP), CX
+	MOVQ CX, 16(SP)
+	MOVQ count+32(FP), AX
+	SHLQ $0x05, AX
+	ADDQ CX, AX
+	MOVQ AX, 24(SP)
+	MOVQ asks+24(FP), CX
+	MOVQ CX, 32(SP)
+	MOVQ askCount+40(FP), AX
+	SHLQ $0x05, AX
+	LEAQ -32(CX)(AX*1), AX
+	MOVQ AX, 40(SP)
+	MOVQ (CX), AX
+	MOVQ 8(CX), CX
+	ADDQ AX, CX
+	MOVQ CX, 48(SP)
+	MOVQ dst+0(FP), CX
+	MOVQ q+8(FP), DX
+	MOVQ dstStride+48(FP), BX
+	MOVQ rowBytes+64(FP), SI
+	MOVQ d+56(FP), DI
+	SHLQ $0x02, DI
 
-rows_30:
-	CMPQ   SI, $0x00000008
-	JLT    rows_30_done
+page_15:
+	MOVQ 16(SP), R9
+	CMPQ R9, 24(SP)
+	JAE  pages_done_15
+	MOVQ (R9), R8
+	MOVQ 24(R9), R9
+	MOVQ R9, (SP)
+	MOVQ R9, 8(SP)
+
+units_8:
+	CMPQ   (SP), $0x00000008
+	JLT    rest_8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2796,181 +3882,181 @@ rows_30:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
-	MOVQ   DI, R11
-	MOVQ   DX, R12
-	MOVQ   CX, R13
-	LEAQ   (R8)(R8*2), R14
-	LEAQ   (R12)(R8*4), R15
+	MOVQ   d+56(FP), R9
+	MOVQ   R8, R10
+	MOVQ   DX, R11
+	LEAQ   (SI)(SI*2), R12
+	LEAQ   (R10)(SI*4), R13
 
 groups_6:
-	CMPQ         R11, $0x00000020
+	CMPQ         R9, $0x00000020
 	JLT          groups_6_done
-	PREFETCHT0   (R9)
-	PREFETCHT0   64(R9)
-	PREFETCHT0   128(R9)
-	PREFETCHT0   192(R9)
-	ADDQ         $0x00000110, R9
-	VPBROADCASTW (R12), Y16
+	PREFETCHT0   (AX)
+	PREFETCHT0   64(AX)
+	PREFETCHT0   128(AX)
+	PREFETCHT0   192(AX)
+	ADDQ         $0x00000110, AX
+	VPBROADCASTW (R10), Y16
 	VCVTPH2PS    Y16, Z16
-	VPMOVSXBD    2(R12), Z17
+	VPMOVSXBD    2(R10), Z17
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z16, Z17, Z17
-	VFMADD231PS  (R13), Z17, Z0
-	VFMADD231PS  (R13)(R10*1), Z17, Z8
-	VPMOVSXBD    18(R12), Z17
+	VFMADD231PS  (R11), Z17, Z0
+	VFMADD231PS  (R11)(DI*1), Z17, Z8
+	VPMOVSXBD    18(R10), Z17
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z16, Z17, Z17
-	VFMADD231PS  64(R13), Z17, Z0
-	VFMADD231PS  64(R13)(R10*1), Z17, Z8
-	VPBROADCASTW (R12)(R8*1), Y16
+	VFMADD231PS  64(R11), Z17, Z0
+	VFMADD231PS  64(R11)(DI*1), Z17, Z8
+	VPBROADCASTW (R10)(SI*1), Y16
 	VCVTPH2PS    Y16, Z16
-	VPMOVSXBD    2(R12)(R8*1), Z17
+	VPMOVSXBD    2(R10)(SI*1), Z17
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z16, Z17, Z17
-	VFMADD231PS  (R13), Z17, Z1
-	VFMADD231PS  (R13)(R10*1), Z17, Z9
-	VPMOVSXBD    18(R12)(R8*1), Z17
+	VFMADD231PS  (R11), Z17, Z1
+	VFMADD231PS  (R11)(DI*1), Z17, Z9
+	VPMOVSXBD    18(R10)(SI*1), Z17
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z16, Z17, Z17
-	VFMADD231PS  64(R13), Z17, Z1
-	VFMADD231PS  64(R13)(R10*1), Z17, Z9
-	VPBROADCASTW (R12)(R8*2), Y16
+	VFMADD231PS  64(R11), Z17, Z1
+	VFMADD231PS  64(R11)(DI*1), Z17, Z9
+	VPBROADCASTW (R10)(SI*2), Y16
 	VCVTPH2PS    Y16, Z16
-	VPMOVSXBD    2(R12)(R8*2), Z17
+	VPMOVSXBD    2(R10)(SI*2), Z17
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z16, Z17, Z17
-	VFMADD231PS  (R13), Z17, Z2
-	VFMADD231PS  (R13)(R10*1), Z17, Z10
-	VPMOVSXBD    18(R12)(R8*2), Z17
+	VFMADD231PS  (R11), Z17, Z2
+	VFMADD231PS  (R11)(DI*1), Z17, Z10
+	VPMOVSXBD    18(R10)(SI*2), Z17
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z16, Z17, Z17
-	VFMADD231PS  64(R13), Z17, Z2
-	VFMADD231PS  64(R13)(R10*1), Z17, Z10
-	VPBROADCASTW (R12)(R14*1), Y16
+	VFMADD231PS  64(R11), Z17, Z2
+	VFMADD231PS  64(R11)(DI*1), Z17, Z10
+	VPBROADCASTW (R10)(R12*1), Y16
 	VCVTPH2PS    Y16, Z16
-	VPMOVSXBD    2(R12)(R14*1), Z17
+	VPMOVSXBD    2(R10)(R12*1), Z17
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z16, Z17, Z17
-	VFMADD231PS  (R13), Z17, Z3
-	VFMADD231PS  (R13)(R10*1), Z17, Z11
-	VPMOVSXBD    18(R12)(R14*1), Z17
+	VFMADD231PS  (R11), Z17, Z3
+	VFMADD231PS  (R11)(DI*1), Z17, Z11
+	VPMOVSXBD    18(R10)(R12*1), Z17
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z16, Z17, Z17
-	VFMADD231PS  64(R13), Z17, Z3
-	VFMADD231PS  64(R13)(R10*1), Z17, Z11
-	VPBROADCASTW (R15), Y16
+	VFMADD231PS  64(R11), Z17, Z3
+	VFMADD231PS  64(R11)(DI*1), Z17, Z11
+	VPBROADCASTW (R13), Y16
 	VCVTPH2PS    Y16, Z16
-	VPMOVSXBD    2(R15), Z17
+	VPMOVSXBD    2(R13), Z17
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z16, Z17, Z17
-	VFMADD231PS  (R13), Z17, Z4
-	VFMADD231PS  (R13)(R10*1), Z17, Z12
-	VPMOVSXBD    18(R15), Z17
+	VFMADD231PS  (R11), Z17, Z4
+	VFMADD231PS  (R11)(DI*1), Z17, Z12
+	VPMOVSXBD    18(R13), Z17
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z16, Z17, Z17
-	VFMADD231PS  64(R13), Z17, Z4
-	VFMADD231PS  64(R13)(R10*1), Z17, Z12
-	VPBROADCASTW (R15)(R8*1), Y16
+	VFMADD231PS  64(R11), Z17, Z4
+	VFMADD231PS  64(R11)(DI*1), Z17, Z12
+	VPBROADCASTW (R13)(SI*1), Y16
 	VCVTPH2PS    Y16, Z16
-	VPMOVSXBD    2(R15)(R8*1), Z17
+	VPMOVSXBD    2(R13)(SI*1), Z17
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z16, Z17, Z17
-	VFMADD231PS  (R13), Z17, Z5
-	VFMADD231PS  (R13)(R10*1), Z17, Z13
-	VPMOVSXBD    18(R15)(R8*1), Z17
+	VFMADD231PS  (R11), Z17, Z5
+	VFMADD231PS  (R11)(DI*1), Z17, Z13
+	VPMOVSXBD    18(R13)(SI*1), Z17
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z16, Z17, Z17
-	VFMADD231PS  64(R13), Z17, Z5
-	VFMADD231PS  64(R13)(R10*1), Z17, Z13
-	VPBROADCASTW (R15)(R8*2), Y16
+	VFMADD231PS  64(R11), Z17, Z5
+	VFMADD231PS  64(R11)(DI*1), Z17, Z13
+	VPBROADCASTW (R13)(SI*2), Y16
 	VCVTPH2PS    Y16, Z16
-	VPMOVSXBD    2(R15)(R8*2), Z17
+	VPMOVSXBD    2(R13)(SI*2), Z17
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z16, Z17, Z17
-	VFMADD231PS  (R13), Z17, Z6
-	VFMADD231PS  (R13)(R10*1), Z17, Z14
-	VPMOVSXBD    18(R15)(R8*2), Z17
+	VFMADD231PS  (R11), Z17, Z6
+	VFMADD231PS  (R11)(DI*1), Z17, Z14
+	VPMOVSXBD    18(R13)(SI*2), Z17
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z16, Z17, Z17
-	VFMADD231PS  64(R13), Z17, Z6
-	VFMADD231PS  64(R13)(R10*1), Z17, Z14
-	VPBROADCASTW (R15)(R14*1), Y16
+	VFMADD231PS  64(R11), Z17, Z6
+	VFMADD231PS  64(R11)(DI*1), Z17, Z14
+	VPBROADCASTW (R13)(R12*1), Y16
 	VCVTPH2PS    Y16, Z16
-	VPMOVSXBD    2(R15)(R14*1), Z17
+	VPMOVSXBD    2(R13)(R12*1), Z17
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z16, Z17, Z17
-	VFMADD231PS  (R13), Z17, Z7
-	VFMADD231PS  (R13)(R10*1), Z17, Z15
-	VPMOVSXBD    18(R15)(R14*1), Z17
+	VFMADD231PS  (R11), Z17, Z7
+	VFMADD231PS  (R11)(DI*1), Z17, Z15
+	VPMOVSXBD    18(R13)(R12*1), Z17
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z16, Z17, Z17
-	VFMADD231PS  64(R13), Z17, Z7
-	VFMADD231PS  64(R13)(R10*1), Z17, Z15
-	ADDQ         $0x00000080, R13
-	ADDQ         $0x00000022, R12
-	ADDQ         $0x00000022, R15
-	SUBQ         $0x00000020, R11
+	VFMADD231PS  64(R11), Z17, Z7
+	VFMADD231PS  64(R11)(DI*1), Z17, Z15
+	ADDQ         $0x00000080, R11
+	ADDQ         $0x00000022, R10
+	ADDQ         $0x00000022, R13
+	SUBQ         $0x00000020, R9
 	JMP          groups_6
 
 groups_6_done:
-	CMPQ         R11, $0x00000010
+	CMPQ         R9, $0x00000010
 	JLT          shorter_3
-	VPBROADCASTW (R12), Y16
+	VPBROADCASTW (R10), Y16
 	VCVTPH2PS    Y16, Z16
-	VPMOVSXBD    2(R12), Z17
+	VPMOVSXBD    2(R10), Z17
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z16, Z17, Z17
-	VFMADD231PS  (R13), Z17, Z0
-	VFMADD231PS  (R13)(R10*1), Z17, Z8
-	VPBROADCASTW (R12)(R8*1), Y16
+	VFMADD231PS  (R11), Z17, Z0
+	VFMADD231PS  (R11)(DI*1), Z17, Z8
+	VPBROADCASTW (R10)(SI*1), Y16
 	VCVTPH2PS    Y16, Z16
-	VPMOVSXBD    2(R12)(R8*1), Z17
+	VPMOVSXBD    2(R10)(SI*1), Z17
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z16, Z17, Z17
-	VFMADD231PS  (R13), Z17, Z1
-	VFMADD231PS  (R13)(R10*1), Z17, Z9
-	VPBROADCASTW (R12)(R8*2), Y16
+	VFMADD231PS  (R11), Z17, Z1
+	VFMADD231PS  (R11)(DI*1), Z17, Z9
+	VPBROADCASTW (R10)(SI*2), Y16
 	VCVTPH2PS    Y16, Z16
-	VPMOVSXBD    2(R12)(R8*2), Z17
+	VPMOVSXBD    2(R10)(SI*2), Z17
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z16, Z17, Z17
-	VFMADD231PS  (R13), Z17, Z2
-	VFMADD231PS  (R13)(R10*1), Z17, Z10
-	VPBROADCASTW (R12)(R14*1), Y16
+	VFMADD231PS  (R11), Z17, Z2
+	VFMADD231PS  (R11)(DI*1), Z17, Z10
+	VPBROADCASTW (R10)(R12*1), Y16
 	VCVTPH2PS    Y16, Z16
-	VPMOVSXBD    2(R12)(R14*1), Z17
+	VPMOVSXBD    2(R10)(R12*1), Z17
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z16, Z17, Z17
-	VFMADD231PS  (R13), Z17, Z3
-	VFMADD231PS  (R13)(R10*1), Z17, Z11
-	VPBROADCASTW (R15), Y16
+	VFMADD231PS  (R11), Z17, Z3
+	VFMADD231PS  (R11)(DI*1), Z17, Z11
+	VPBROADCASTW (R13), Y16
 	VCVTPH2PS    Y16, Z16
-	VPMOVSXBD    2(R15), Z17
+	VPMOVSXBD    2(R13), Z17
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z16, Z17, Z17
-	VFMADD231PS  (R13), Z17, Z4
-	VFMADD231PS  (R13)(R10*1), Z17, Z12
-	VPBROADCASTW (R15)(R8*1), Y16
+	VFMADD231PS  (R11), Z17, Z4
+	VFMADD231PS  (R11)(DI*1), Z17, Z12
+	VPBROADCASTW (R13)(SI*1), Y16
 	VCVTPH2PS    Y16, Z16
-	VPMOVSXBD    2(R15)(R8*1), Z17
+	VPMOVSXBD    2(R13)(SI*1), Z17
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z16, Z17, Z17
-	VFMADD231PS  (R13), Z17, Z5
-	VFMADD231PS  (R13)(R10*1), Z17, Z13
-	VPBROADCASTW (R15)(R8*2), Y16
+	VFMADD231PS  (R11), Z17, Z5
+	VFMADD231PS  (R11)(DI*1), Z17, Z13
+	VPBROADCASTW (R13)(SI*2), Y16
 	VCVTPH2PS    Y16, Z16
-	VPMOVSXBD    2(R15)(R8*2), Z17
+	VPMOVSXBD    2(R13)(SI*2), Z17
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z16, Z17, Z17
-	VFMADD231PS  (R13), Z17, Z6
-	VFMADD231PS  (R13)(R10*1), Z17, Z14
-	VPBROADCASTW (R15)(R14*1), Y16
+	VFMADD231PS  (R11), Z17, Z6
+	VFMADD231PS  (R11)(DI*1), Z17, Z14
+	VPBROADCASTW (R13)(R12*1), Y16
 	VCVTPH2PS    Y16, Z16
-	VPMOVSXBD    2(R15)(R14*1), Z17
+	VPMOVSXBD    2(R13)(R12*1), Z17
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z16, Z17, Z17
-	VFMADD231PS  (R13), Z17, Z7
-	VFMADD231PS  (R13)(R10*1), Z17, Z15
+	VFMADD231PS  (R11), Z17, Z7
+	VFMADD231PS  (R11)(DI*1), Z17, Z15
 	JMP          row_done_3
 
 shorter_3:
@@ -2988,7 +4074,7 @@ row_done_3:
 	VADDPS        Y16, Y20, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVUPS       X17, (AX)
+	VMOVUPS       X17, (CX)
 	VUNPCKLPS     Z5, Z4, Z16
 	VUNPCKHPS     Z5, Z4, Z17
 	VADDPS        Z17, Z16, Z16
@@ -3002,7 +4088,7 @@ row_done_3:
 	VADDPS        Y16, Y20, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVUPS       X17, 16(AX)
+	VMOVUPS       X17, 16(CX)
 	VUNPCKLPS     Z9, Z8, Z16
 	VUNPCKHPS     Z9, Z8, Z17
 	VADDPS        Z17, Z16, Z16
@@ -3016,7 +4102,7 @@ row_done_3:
 	VADDPS        Y16, Y20, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVUPS       X17, (AX)(BX*1)
+	VMOVUPS       X17, (CX)(BX*1)
 	VUNPCKLPS     Z13, Z12, Z16
 	VUNPCKHPS     Z13, Z12, Z17
 	VADDPS        Z17, Z16, Z16
@@ -3030,141 +4116,275 @@ row_done_3:
 	VADDPS        Y16, Y20, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVUPS       X17, 16(AX)(BX*1)
-	ADDQ          $0x00000020, AX
-	IMUL3Q        $0x00000008, R8, R11
-	ADDQ          R11, DX
-	SUBQ          $0x00000008, SI
-	JMP           rows_30
+	VMOVUPS       X17, 16(CX)(BX*1)
+	ADDQ          $0x00000020, CX
+	IMUL3Q        $0x00000008, SI, R9
+	ADDQ          R9, R8
+	SUBQ          $0x00000008, (SP)
+	CMPQ          AX, 48(SP)
+	JB            ask_30
+	MOVQ          32(SP), R9
+	CMPQ          R9, 40(SP)
+	JAE           ask_last_30
+	ADDQ          $0x20, R9
+	MOVQ          R9, 32(SP)
 
-rows_30_done:
-rows_31:
-	CMPQ   SI, $0x00000001
-	JLT    rows_31_done
+ask_last_30:
+	MOVQ (R9), AX
+	MOVQ 8(R9), R9
+	ADDQ AX, R9
+	MOVQ R9, 48(SP)
+
+ask_30:
+	JMP units_8
+
+rest_8:
+	CMPQ  (SP), $0x00
+	JE    page_done_8
+	CMPQ  8(SP), $0x00000008
+	JLT   single_8
+	MOVQ  (SP), R9
+	SUBQ  $0x00000008, R9
+	LEAQ  (CX)(R9*4), CX
+	IMULQ SI, R9
+	ADDQ  R9, R8
+	MOVQ  $0x00000008, (SP)
+	JMP   units_8
+
+single_8:
 	VPXORD Z18, Z18, Z18
 	VPXORD Z19, Z19, Z19
-	MOVQ   DI, R11
-	MOVQ   DX, R12
-	MOVQ   CX, R13
+	MOVQ   d+56(FP), R9
+	MOVQ   R8, R10
+	MOVQ   DX, R11
 
 groups_7:
-	CMPQ         R11, $0x00000020
+	CMPQ         R9, $0x00000020
 	JLT          groups_7_done
-	PREFETCHT0   (R9)
-	ADDQ         $0x00000022, R9
-	VPBROADCASTW (R12), Y0
-	VCVTPH2PS    Y0, Z0
-	VPMOVSXBD    2(R12), Z1
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z0, Z1, Z1
-	VFMADD231PS  (R13), Z1, Z18
-	VFMADD231PS  (R13)(R10*1), Z1, Z19
-	VPMOVSXBD    18(R12), Z1
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z0, Z1, Z1
-	VFMADD231PS  64(R13), Z1, Z18
-	VFMADD231PS  64(R13)(R10*1), Z1, Z19
-	ADDQ         $0x00000080, R13
-	ADDQ         $0x00000022, R12
-	SUBQ         $0x00000020, R11
+	PREFETCHT0   (AX)
+	ADDQ         $0x00000022, AX
+	VPBROADCASTW (R10), Y16
+	VCVTPH2PS    Y16, Z16
+	VPMOVSXBD    2(R10), Z17
+	VCVTDQ2PS    Z17, Z17
+	VMULPS       Z16, Z17, Z17
+	VFMADD231PS  (R11), Z17, Z18
+	VFMADD231PS  (R11)(DI*1), Z17, Z19
+	VPMOVSXBD    18(R10), Z17
+	VCVTDQ2PS    Z17, Z17
+	VMULPS       Z16, Z17, Z17
+	VFMADD231PS  64(R11), Z17, Z18
+	VFMADD231PS  64(R11)(DI*1), Z17, Z19
+	ADDQ         $0x00000080, R11
+	ADDQ         $0x00000022, R10
+	SUBQ         $0x00000020, R9
 	JMP          groups_7
 
 groups_7_done:
-	CMPQ         R11, $0x00000010
+	CMPQ         R9, $0x00000010
 	JLT          shorter_4
-	VPBROADCASTW (R12), Y0
-	VCVTPH2PS    Y0, Z0
-	VPMOVSXBD    2(R12), Z1
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z0, Z1, Z1
-	VFMADD231PS  (R13), Z1, Z18
-	VFMADD231PS  (R13)(R10*1), Z1, Z19
+	VPBROADCASTW (R10), Y16
+	VCVTPH2PS    Y16, Z16
+	VPMOVSXBD    2(R10), Z17
+	VCVTDQ2PS    Z17, Z17
+	VMULPS       Z16, Z17, Z17
+	VFMADD231PS  (R11), Z17, Z18
+	VFMADD231PS  (R11)(DI*1), Z17, Z19
 	JMP          row_done_4
 
 shorter_4:
 row_done_4:
-	VPERMILPS     $0x4e, Z18, Z0
-	VADDPS        Z18, Z0, Z0
-	VMOVSHDUP     Z0, Z18
-	VADDPS        Z18, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)
-	VPERMILPS     $0x4e, Z19, Z0
-	VADDPS        Z19, Z0, Z0
-	VMOVSHDUP     Z0, Z19
-	VADDPS        Z19, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)(BX*1)
-	ADDQ          $0x00000004, AX
-	IMUL3Q        $0x00000001, R8, R11
-	ADDQ          R11, DX
-	SUBQ          $0x00000001, SI
-	JMP           rows_31
+	VPERMILPS     $0x4e, Z18, Z16
+	VADDPS        Z18, Z16, Z16
+	VMOVSHDUP     Z16, Z18
+	VADDPS        Z18, Z16, Z16
+	VEXTRACTF64X4 $0x01, Z16, Y17
+	VADDPS        Y17, Y16, Y17
+	VEXTRACTF32X4 $0x01, Y17, X16
+	VADDPS        X17, X16, X16
+	VMOVSS        X16, (CX)
+	VPERMILPS     $0x4e, Z19, Z16
+	VADDPS        Z19, Z16, Z16
+	VMOVSHDUP     Z16, Z19
+	VADDPS        Z19, Z16, Z16
+	VEXTRACTF64X4 $0x01, Z16, Y17
+	VADDPS        Y17, Y16, Y17
+	VEXTRACTF32X4 $0x01, Y17, X16
+	VADDPS        X17, X16, X16
+	VMOVSS        X16, (CX)(BX*1)
+	ADDQ          $0x00000004, CX
+	IMUL3Q        $0x00000001, SI, R9
+	ADDQ          R9, R8
+	SUBQ          $0x00000001, (SP)
+	CMPQ          AX, 48(SP)
+	JB            ask_31
+	MOVQ          32(SP), R9
+	CMPQ          R9, 40(SP)
+	JAE           ask_last_31
+	ADDQ          $0x20, R9
+	MOVQ          R9, 32(SP)
 
-rows_31_done:
+ask_last_31:
+	MOVQ (R9), AX
+	MOVQ 8(R9), R9
+	ADDQ AX, R9
+	MOVQ R9, 48(SP)
+
+ask_31:
+	JMP rest_8
+
+page_done_8:
+	ADDQ $0x20, 16(SP)
+	JMP  page_15
+
+pages_done_15:
 	VZEROUPPER
 	RET
 
-// func dotRowsQ8x2VNNI(dst *float32, rounded *byte, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+// func dotRowsQ8x2VNNI(dst *float32, rounded *byte, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 // Requires: AVX, AVX512F, AVX512VNNI, MMX+
-TEXT ·dotRowsQ8x2VNNI(SB), NOSPLIT, $32-64
-	MOVQ         dst+0(FP), AX
-	MOVQ         rounded+8(FP), CX
-	MOVQ         rows+16(FP), DX
-	MOVQ         dstStride+24(FP), BX
-	MOVQ         n+32(FP), SI
-	MOVQ         rowBytes+48(FP), DI
-	MOVQ         ahead+56(FP), R8
+TEXT ·dotRowsQ8x2VNNI(SB), NOSPLIT, $120-72
+	MOVQ         pages+16(FP), CX
+	MOVQ         CX, 80(SP)
+	MOVQ         count+32(FP), AX
+	SHLQ         $0x05, AX
+	ADDQ         CX, AX
+	MOVQ         AX, 88(SP)
+	MOVQ         asks+24(FP), CX
+	MOVQ         CX, 96(SP)
+	MOVQ         askCount+40(FP), AX
+	SHLQ         $0x05, AX
+	LEAQ         -32(CX)(AX*1), AX
+	MOVQ         AX, 104(SP)
+	MOVQ         (CX), AX
+	MOVQ         8(CX), CX
+	ADDQ         AX, CX
+	MOVQ         CX, 112(SP)
+	MOVQ         dst+0(FP), CX
+	MOVQ         rowBytes+64(FP), DX
 	VBROADCASTSS rowsSigns<>+0(SB), Z0
+	MOVQ         80(SP), BX
+	MOVQ         (BX), SI
+	MOVQ         SI, 32(SP)
+	MOVQ         24(BX), SI
+	MOVQ         SI, 40(SP)
+	ADDQ         $0x20, BX
+	MOVQ         BX, 80(SP)
 
-rows_32:
-	CMPQ   SI, $0x00000010
-	JLT    rows_32_done
+sixteen_2:
+	MOVQ  40(SP), BX
+	CMPQ  BX, $0x08
+	JGE   whole_6
+	TESTQ BX, BX
+	JNE   some_3
+	MOVQ  80(SP), BX
+	CMPQ  BX, 88(SP)
+	JAE   finished_2
+	MOVQ  80(SP), BX
+	MOVQ  (BX), SI
+	MOVQ  SI, 32(SP)
+	MOVQ  24(BX), SI
+	MOVQ  SI, 40(SP)
+	ADDQ  $0x20, BX
+	MOVQ  BX, 80(SP)
+	JMP   whole_6
+
+some_3:
+	SUBQ  $0x08, BX
+	LEAQ  (CX)(BX*4), CX
+	IMULQ DX, BX
+	ADDQ  BX, 32(SP)
+	MOVQ  $0x00000008, 40(SP)
+
+whole_6:
+	MOVQ  32(SP), BX
+	MOVQ  BX, (SP)
+	LEAQ  (BX)(DX*8), BX
+	MOVQ  BX, 32(SP)
+	MOVQ  CX, 8(SP)
+	ADDQ  $0x20, CX
+	SUBQ  $0x08, 40(SP)
+	MOVQ  40(SP), BX
+	CMPQ  BX, $0x08
+	JGE   whole_7
+	TESTQ BX, BX
+	JNE   some_4
+	MOVQ  80(SP), BX
+	CMPQ  BX, 88(SP)
+	JB    more_2
+	MOVQ  (SP), BX
+	MOVQ  BX, 16(SP)
+	MOVQ  8(SP), BX
+	MOVQ  BX, 24(SP)
+	JMP   taken_4
+
+more_2:
+	MOVQ 80(SP), BX
+	MOVQ (BX), SI
+	MOVQ SI, 32(SP)
+	MOVQ 24(BX), SI
+	MOVQ SI, 40(SP)
+	ADDQ $0x20, BX
+	MOVQ BX, 80(SP)
+	JMP  whole_7
+
+some_4:
+	SUBQ  $0x08, BX
+	LEAQ  (CX)(BX*4), CX
+	IMULQ DX, BX
+	ADDQ  BX, 32(SP)
+	MOVQ  $0x00000008, 40(SP)
+
+whole_7:
+	MOVQ 32(SP), BX
+	MOVQ BX, 16(SP)
+	LEAQ (BX)(DX*8), BX
+	MOVQ BX, 32(SP)
+	MOVQ CX, 24(SP)
+	ADDQ $0x20, CX
+	SUBQ $0x08, 40(SP)
+
+taken_4:
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	MOVQ   d+40(FP), R11
-	MOVQ   CX, R9
-	MOVQ   DX, R10
+	MOVQ   d+56(FP), SI
+	MOVQ   rounded+8(FP), BX
+	LEAQ   (DX)(DX*2), DI
+	MOVQ   (SP), R8
+	LEAQ   (R8)(DX*4), R9
+	MOVQ   16(SP), R10
+	LEAQ   (R10)(DX*4), R11
 
 groups_8:
-	CMPQ          R11, $0x00000020
+	CMPQ          SI, $0x00000020
 	JLT           groups_8_done
-	LEAQ          (DI)(DI*2), R12
-	LEAQ          (R10)(DI*4), R13
-	MOVQ          R10, R14
-	MOVWLZX       (R14), R15
-	MOVW          R15, (SP)
-	MOVWLZX       (R14)(DI*1), R15
-	MOVW          R15, 2(SP)
-	MOVWLZX       (R14)(DI*2), R15
-	MOVW          R15, 4(SP)
-	MOVWLZX       (R14)(R12*1), R15
-	MOVW          R15, 6(SP)
-	MOVWLZX       (R13), R15
-	MOVW          R15, 8(SP)
-	MOVWLZX       (R13)(DI*1), R15
-	MOVW          R15, 10(SP)
-	MOVWLZX       (R13)(DI*2), R15
-	MOVW          R15, 12(SP)
-	MOVWLZX       (R13)(R12*1), R15
-	MOVW          R15, 14(SP)
-	VMOVDQU       2(R14), Y3
-	VINSERTI64X4  $0x01, 2(R13), Z3, Z3
+	MOVWLZX       (R8), R12
+	MOVW          R12, 48(SP)
+	MOVWLZX       (R8)(DX*1), R12
+	MOVW          R12, 50(SP)
+	MOVWLZX       (R8)(DX*2), R12
+	MOVW          R12, 52(SP)
+	MOVWLZX       (R8)(DI*1), R12
+	MOVW          R12, 54(SP)
+	MOVWLZX       (R9), R12
+	MOVW          R12, 56(SP)
+	MOVWLZX       (R9)(DX*1), R12
+	MOVW          R12, 58(SP)
+	MOVWLZX       (R9)(DX*2), R12
+	MOVW          R12, 60(SP)
+	MOVWLZX       (R9)(DI*1), R12
+	MOVW          R12, 62(SP)
+	VMOVDQU       2(R8), Y3
+	VINSERTI64X4  $0x01, 2(R9), Z3, Z3
 	VPXORD        Z0, Z3, Z3
-	VMOVDQU       2(R14)(DI*1), Y4
-	VINSERTI64X4  $0x01, 2(R13)(DI*1), Z4, Z4
+	VMOVDQU       2(R8)(DX*1), Y4
+	VINSERTI64X4  $0x01, 2(R9)(DX*1), Z4, Z4
 	VPXORD        Z0, Z4, Z4
-	VMOVDQU       2(R14)(DI*2), Y5
-	VINSERTI64X4  $0x01, 2(R13)(DI*2), Z5, Z5
+	VMOVDQU       2(R8)(DX*2), Y5
+	VINSERTI64X4  $0x01, 2(R9)(DX*2), Z5, Z5
 	VPXORD        Z0, Z5, Z5
-	VMOVDQU       2(R14)(R12*1), Y6
-	VINSERTI64X4  $0x01, 2(R13)(R12*1), Z6, Z6
+	VMOVDQU       2(R8)(DI*1), Y6
+	VINSERTI64X4  $0x01, 2(R9)(DI*1), Z6, Z6
 	VPXORD        Z0, Z6, Z6
 	VPUNPCKLDQ    Z4, Z3, Z7
 	VPUNPCKLDQ    Z6, Z5, Z8
@@ -3174,35 +4394,33 @@ groups_8:
 	VPUNPCKHDQ    Z6, Z5, Z18
 	VPUNPCKLQDQ   Z18, Z8, Z19
 	VPUNPCKHQDQ   Z18, Z8, Z8
-	LEAQ          (R14)(DI*8), R14
-	LEAQ          (R13)(DI*8), R13
-	MOVWLZX       (R14), R15
-	MOVW          R15, 16(SP)
-	MOVWLZX       (R14)(DI*1), R15
-	MOVW          R15, 18(SP)
-	MOVWLZX       (R14)(DI*2), R15
-	MOVW          R15, 20(SP)
-	MOVWLZX       (R14)(R12*1), R15
-	MOVW          R15, 22(SP)
-	MOVWLZX       (R13), R15
-	MOVW          R15, 24(SP)
-	MOVWLZX       (R13)(DI*1), R15
-	MOVW          R15, 26(SP)
-	MOVWLZX       (R13)(DI*2), R15
-	MOVW          R15, 28(SP)
-	MOVWLZX       (R13)(R12*1), R15
-	MOVW          R15, 30(SP)
-	VMOVDQU       2(R14), Y10
-	VINSERTI64X4  $0x01, 2(R13), Z10, Z10
+	MOVWLZX       (R10), R12
+	MOVW          R12, 64(SP)
+	MOVWLZX       (R10)(DX*1), R12
+	MOVW          R12, 66(SP)
+	MOVWLZX       (R10)(DX*2), R12
+	MOVW          R12, 68(SP)
+	MOVWLZX       (R10)(DI*1), R12
+	MOVW          R12, 70(SP)
+	MOVWLZX       (R11), R12
+	MOVW          R12, 72(SP)
+	MOVWLZX       (R11)(DX*1), R12
+	MOVW          R12, 74(SP)
+	MOVWLZX       (R11)(DX*2), R12
+	MOVW          R12, 76(SP)
+	MOVWLZX       (R11)(DI*1), R12
+	MOVW          R12, 78(SP)
+	VMOVDQU       2(R10), Y10
+	VINSERTI64X4  $0x01, 2(R11), Z10, Z10
 	VPXORD        Z0, Z10, Z10
-	VMOVDQU       2(R14)(DI*1), Y11
-	VINSERTI64X4  $0x01, 2(R13)(DI*1), Z11, Z11
+	VMOVDQU       2(R10)(DX*1), Y11
+	VINSERTI64X4  $0x01, 2(R11)(DX*1), Z11, Z11
 	VPXORD        Z0, Z11, Z11
-	VMOVDQU       2(R14)(DI*2), Y12
-	VINSERTI64X4  $0x01, 2(R13)(DI*2), Z12, Z12
+	VMOVDQU       2(R10)(DX*2), Y12
+	VINSERTI64X4  $0x01, 2(R11)(DX*2), Z12, Z12
 	VPXORD        Z0, Z12, Z12
-	VMOVDQU       2(R14)(R12*1), Y13
-	VINSERTI64X4  $0x01, 2(R13)(R12*1), Z13, Z13
+	VMOVDQU       2(R10)(DI*1), Y13
+	VINSERTI64X4  $0x01, 2(R11)(DI*1), Z13, Z13
 	VPXORD        Z0, Z13, Z13
 	VPUNPCKLDQ    Z11, Z10, Z18
 	VPUNPCKLDQ    Z13, Z12, Z20
@@ -3224,394 +4442,577 @@ groups_8:
 	VPXORD        Z15, Z15, Z15
 	VPXORD        Z16, Z16, Z16
 	VPXORD        Z17, Z17, Z17
-	PREFETCHT0    (R8)
-	PREFETCHT0    512(R8)
-	VPDPBUSD.BCST (R9), Z22, Z14
-	VPDPBUSD.BCST 32(R9), Z22, Z15
-	VPDPBUSD.BCST 64(R9), Z22, Z16
-	VPDPBUSD.BCST 96(R9), Z22, Z17
-	PREFETCHT0    64(R8)
-	VPDPBUSD.BCST 4(R9), Z21, Z14
-	VPDPBUSD.BCST 36(R9), Z21, Z15
-	VPDPBUSD.BCST 68(R9), Z21, Z16
-	VPDPBUSD.BCST 100(R9), Z21, Z17
-	PREFETCHT0    128(R8)
-	VPDPBUSD.BCST 8(R9), Z18, Z14
-	VPDPBUSD.BCST 40(R9), Z18, Z15
-	VPDPBUSD.BCST 72(R9), Z18, Z16
-	VPDPBUSD.BCST 104(R9), Z18, Z17
-	PREFETCHT0    192(R8)
-	VPDPBUSD.BCST 12(R9), Z23, Z14
-	VPDPBUSD.BCST 44(R9), Z23, Z15
-	VPDPBUSD.BCST 76(R9), Z23, Z16
-	VPDPBUSD.BCST 108(R9), Z23, Z17
-	PREFETCHT0    256(R8)
-	VPDPBUSD.BCST 16(R9), Z9, Z14
-	VPDPBUSD.BCST 48(R9), Z9, Z15
-	VPDPBUSD.BCST 80(R9), Z9, Z16
-	VPDPBUSD.BCST 112(R9), Z9, Z17
-	PREFETCHT0    320(R8)
-	VPDPBUSD.BCST 20(R9), Z7, Z14
-	VPDPBUSD.BCST 52(R9), Z7, Z15
-	VPDPBUSD.BCST 84(R9), Z7, Z16
-	VPDPBUSD.BCST 116(R9), Z7, Z17
-	PREFETCHT0    384(R8)
-	VPDPBUSD.BCST 24(R9), Z19, Z14
-	VPDPBUSD.BCST 56(R9), Z19, Z15
-	VPDPBUSD.BCST 88(R9), Z19, Z16
-	VPDPBUSD.BCST 120(R9), Z19, Z17
-	PREFETCHT0    448(R8)
-	ADDQ          $0x00000220, R8
-	VPDPBUSD.BCST 28(R9), Z8, Z14
-	VPDPBUSD.BCST 60(R9), Z8, Z15
-	VPDPBUSD.BCST 92(R9), Z8, Z16
-	VPDPBUSD.BCST 124(R9), Z8, Z17
-	VCVTPH2PS     (SP), Z7
+	PREFETCHT1    (AX)
+	PREFETCHT1    512(AX)
+	VPDPBUSD.BCST (BX), Z22, Z14
+	VPDPBUSD.BCST 32(BX), Z22, Z15
+	VPDPBUSD.BCST 64(BX), Z22, Z16
+	VPDPBUSD.BCST 96(BX), Z22, Z17
+	PREFETCHT1    64(AX)
+	VPDPBUSD.BCST 4(BX), Z21, Z14
+	VPDPBUSD.BCST 36(BX), Z21, Z15
+	VPDPBUSD.BCST 68(BX), Z21, Z16
+	VPDPBUSD.BCST 100(BX), Z21, Z17
+	PREFETCHT1    128(AX)
+	VPDPBUSD.BCST 8(BX), Z18, Z14
+	VPDPBUSD.BCST 40(BX), Z18, Z15
+	VPDPBUSD.BCST 72(BX), Z18, Z16
+	VPDPBUSD.BCST 104(BX), Z18, Z17
+	PREFETCHT1    192(AX)
+	VPDPBUSD.BCST 12(BX), Z23, Z14
+	VPDPBUSD.BCST 44(BX), Z23, Z15
+	VPDPBUSD.BCST 76(BX), Z23, Z16
+	VPDPBUSD.BCST 108(BX), Z23, Z17
+	PREFETCHT1    256(AX)
+	VPDPBUSD.BCST 16(BX), Z9, Z14
+	VPDPBUSD.BCST 48(BX), Z9, Z15
+	VPDPBUSD.BCST 80(BX), Z9, Z16
+	VPDPBUSD.BCST 112(BX), Z9, Z17
+	PREFETCHT1    320(AX)
+	VPDPBUSD.BCST 20(BX), Z7, Z14
+	VPDPBUSD.BCST 52(BX), Z7, Z15
+	VPDPBUSD.BCST 84(BX), Z7, Z16
+	VPDPBUSD.BCST 116(BX), Z7, Z17
+	PREFETCHT1    384(AX)
+	VPDPBUSD.BCST 24(BX), Z19, Z14
+	VPDPBUSD.BCST 56(BX), Z19, Z15
+	VPDPBUSD.BCST 88(BX), Z19, Z16
+	VPDPBUSD.BCST 120(BX), Z19, Z17
+	PREFETCHT1    448(AX)
+	ADDQ          $0x00000220, AX
+	VPDPBUSD.BCST 28(BX), Z8, Z14
+	VPDPBUSD.BCST 60(BX), Z8, Z15
+	VPDPBUSD.BCST 92(BX), Z8, Z16
+	VPDPBUSD.BCST 124(BX), Z8, Z17
+	VCVTPH2PS     48(SP), Z7
 	VPSLLD        $0x08, Z14, Z14
 	VPADDD        Z15, Z14, Z14
-	VPSUBD.BCST   136(R9), Z14, Z14
+	VPSUBD.BCST   136(BX), Z14, Z14
 	VCVTDQ2PS     Z14, Z14
-	VMULPS.BCST   128(R9), Z7, Z8
+	VMULPS.BCST   128(BX), Z7, Z8
 	VFMADD231PS   Z8, Z14, Z1
 	VPSLLD        $0x08, Z16, Z16
 	VPADDD        Z17, Z16, Z16
-	VPSUBD.BCST   140(R9), Z16, Z16
+	VPSUBD.BCST   140(BX), Z16, Z16
 	VCVTDQ2PS     Z16, Z16
-	VMULPS.BCST   132(R9), Z7, Z7
+	VMULPS.BCST   132(BX), Z7, Z7
 	VFMADD231PS   Z7, Z16, Z2
-	ADDQ          $0x00000090, R9
+	ADDQ          $0x00000090, BX
+	ADDQ          $0x00000022, R8
+	ADDQ          $0x00000022, R9
 	ADDQ          $0x00000022, R10
-	SUBQ          $0x00000020, R11
+	ADDQ          $0x00000022, R11
+	SUBQ          $0x00000020, SI
 	JMP           groups_8
 
 groups_8_done:
-	MOVQ    AX, R9
-	VMOVUPS Z1, (R9)
-	ADDQ    BX, R9
-	VMOVUPS Z2, (R9)
-	ADDQ    BX, R9
-	ADDQ    $0x00000040, AX
-	MOVQ    DI, R9
-	SHLQ    $0x04, R9
-	ADDQ    R9, DX
-	SUBQ    $0x00000010, SI
-	JMP     rows_32
+	CMPQ AX, 112(SP)
+	JB   ask_32
+	MOVQ 96(SP), BX
+	CMPQ BX, 104(SP)
+	JAE  ask_last_32
+	ADDQ $0x20, BX
+	MOVQ BX, 96(SP)
 
-rows_32_done:
+ask_last_32:
+	MOVQ (BX), AX
+	MOVQ 8(BX), BX
+	ADDQ AX, BX
+	MOVQ BX, 112(SP)
+
+ask_32:
+	MOVQ          dstStride+48(FP), BX
+	MOVQ          8(SP), SI
+	VMOVUPS       Y1, (SI)
+	ADDQ          BX, SI
+	VMOVUPS       Y2, (SI)
+	ADDQ          BX, SI
+	MOVQ          24(SP), SI
+	VEXTRACTF64X4 $0x01, Z1, Y3
+	VMOVUPS       Y3, (SI)
+	ADDQ          BX, SI
+	VEXTRACTF64X4 $0x01, Z2, Y3
+	VMOVUPS       Y3, (SI)
+	ADDQ          BX, SI
+	JMP           sixteen_2
+
+finished_2:
 	VZEROUPPER
 	RET
 
-// func accumulateRowsQ8x2AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, scaled *float32, ahead *byte)
+// func accumulateRowsQ8x2AVX512(acc *float32, weights *float32, pages *byte, asks *byte, count int, askCount int, weightStride int, d int, rowBytes int)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·accumulateRowsQ8x2AVX512(SB), NOSPLIT, $128-72
-	MOVQ  acc+0(FP), AX
-	MOVQ  weights+8(FP), CX
-	MOVQ  rows+16(FP), DX
-	MOVQ  weightStride+24(FP), BX
-	MOVQ  n+32(FP), SI
-	MOVQ  d+40(FP), DI
-	MOVQ  rowBytes+48(FP), R8
-	MOVQ  scaled+56(FP), R9
-	MOVQ  DI, R10
-	SHLQ  $0x02, R10
-	MOVQ  SI, R11
-	ANDQ  $0x0f, R11
-	MOVQ  $-1, R12
-	BZHIQ R11, R12, R12
-	KMOVW R12, K1
+TEXT ·accumulateRowsQ8x2AVX512(SB), $1216-72
+	MOVQ pages+16(FP), CX
+	MOVQ CX, 1176(SP)
+	MOVQ count+32(FP), AX
+	SHLQ $0x05, AX
+	ADDQ CX, AX
+	MOVQ AX, 1184(SP)
+	MOVQ asks+24(FP), CX
+	MOVQ CX, 1192(SP)
+	MOVQ askCount+40(FP), AX
+	SHLQ $0x05, AX
+	LEAQ -32(CX)(AX*1), AX
+	MOVQ AX, 1200(SP)
+	MOVQ (CX), AX
+	MOVQ 8(CX), CX
+	ADDQ AX, CX
+	MOVQ CX, 1208(SP)
+	MOVQ weights+8(FP), CX
+	MOVQ rowBytes+64(FP), DX
+	MOVQ d+56(FP), BX
+	SHLQ $0x02, BX
+	LEAQ (DX)(DX*2), DI
+
+page_16:
+	MOVQ 1176(SP), SI
+	CMPQ SI, 1184(SP)
+	JAE  pages_done_16
+	MOVQ (SI), R8
+	MOVQ R8, 1168(SP)
+	MOVQ 24(SI), R8
+	MOVQ R8, 1160(SP)
+
+pass_2:
+	MOVQ  1160(SP), R8
+	TESTQ R8, R8
+	JLE   passed_2
+	CMPQ  R8, $0x40
+	JLE   few_2
+	MOVQ  $0x00000040, R8
+
+few_2:
+	MOVQ  R8, 1152(SP)
+	SUBQ  R8, 1160(SP)
+	ANDQ  $0x0f, R8
+	MOVQ  $-1, SI
+	BZHIQ R8, SI, SI
+	KMOVW SI, K1
+	MOVQ  d+56(FP), R9
+	MOVQ  1168(SP), R8
+	MOVQ  acc+0(FP), SI
 
 groups_9:
-	CMPQ DI, $0x00000040
+	CMPQ R9, $0x00000040
 	JLT  groups_9_done
-	MOVQ DX, R11
+	LEAQ (SP), R10
+	MOVQ R8, R11
 	XORQ R12, R12
+	MOVQ 1152(SP), R13
 
-scales_4:
-	MOVWLZX (R11), R13
-	MOVW    R13, (SP)(R12*2)
-	ADDQ    R8, R11
-	INCQ    R12
-	CMPQ    R12, SI
-	JLT     scales_4
-	MOVQ    CX, R11
-	MOVQ    SI, R13
-	XORQ    R12, R12
+scales_7:
+	CMPQ    R13, $0x00000004
+	JLT     scales_7_done
+	MOVWLZX (R11), R14
+	MOVW    R14, 1024(SP)(R12*2)
+	MOVWLZX (R11)(DX*1), R14
+	MOVW    R14, 1026(SP)(R12*2)
+	MOVWLZX (R11)(DX*2), R14
+	MOVW    R14, 1028(SP)(R12*2)
+	MOVWLZX (R11)(DI*1), R14
+	MOVW    R14, 1030(SP)(R12*2)
+	LEAQ    (R11)(DX*4), R11
+	ADDQ    $0x04, R12
+	SUBQ    $0x00000004, R13
+	JMP     scales_7
+
+scales_7_done:
+scales_8:
+	CMPQ    R13, $0x00000001
+	JLT     scales_8_done
+	MOVWLZX (R11), R14
+	MOVW    R14, 1024(SP)(R12*2)
+	ADDQ    DX, R11
+	ADDQ    $0x01, R12
+	SUBQ    $0x00000001, R13
+	JMP     scales_8
+
+scales_8_done:
+	MOVQ CX, R11
+	MOVQ 1152(SP), R13
+	XORQ R12, R12
 
 weights_4:
 	CMPQ      R13, $0x00000010
 	JLT       weights_4_done
-	VCVTPH2PS (SP)(R12*2), Z1
+	VCVTPH2PS 1024(SP)(R12*2), Z1
 	VMOVUPS   (R11)(R12*4), Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, (R9)(R12*4)
+	VMOVUPS   Z0, (R10)(R12*4)
 	ADDQ      $0x00000010, R12
 	SUBQ      $0x00000010, R13
 	JMP       weights_4
 
 weights_4_done:
 	TESTQ     R13, R13
-	JE        whole_4
-	VCVTPH2PS (SP)(R12*2), Z1
+	JE        whole_8
+	VCVTPH2PS 1024(SP)(R12*2), Z1
 	VMOVUPS.Z (R11)(R12*4), K1, Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, (R9)(R12*4)
+	VMOVUPS   Z0, (R10)(R12*4)
 
-whole_4:
-	ADDQ BX, R11
-	MOVQ SI, R13
+whole_8:
+	ADDQ weightStride+48(FP), R11
+	MOVQ 1152(SP), R13
 	XORQ R12, R12
 
 weights_5:
 	CMPQ      R13, $0x00000010
 	JLT       weights_5_done
-	VCVTPH2PS (SP)(R12*2), Z1
+	VCVTPH2PS 1024(SP)(R12*2), Z1
 	VMOVUPS   (R11)(R12*4), Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 256(R9)(R12*4)
+	VMOVUPS   Z0, 256(R10)(R12*4)
 	ADDQ      $0x00000010, R12
 	SUBQ      $0x00000010, R13
 	JMP       weights_5
 
 weights_5_done:
 	TESTQ     R13, R13
-	JE        whole_5
-	VCVTPH2PS (SP)(R12*2), Z1
+	JE        whole_9
+	VCVTPH2PS 1024(SP)(R12*2), Z1
 	VMOVUPS.Z (R11)(R12*4), K1, Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 256(R9)(R12*4)
+	VMOVUPS   Z0, 256(R10)(R12*4)
 
-whole_5:
-	MOVQ DX, R11
+whole_9:
+	MOVQ R8, R11
 	XORQ R12, R12
+	MOVQ 1152(SP), R13
 
-scales_5:
-	MOVWLZX 34(R11), R13
-	MOVW    R13, (SP)(R12*2)
-	ADDQ    R8, R11
-	INCQ    R12
-	CMPQ    R12, SI
-	JLT     scales_5
-	MOVQ    CX, R11
-	MOVQ    SI, R13
-	XORQ    R12, R12
+scales_9:
+	CMPQ    R13, $0x00000004
+	JLT     scales_9_done
+	MOVWLZX 34(R11), R14
+	MOVW    R14, 1024(SP)(R12*2)
+	MOVWLZX 34(R11)(DX*1), R14
+	MOVW    R14, 1026(SP)(R12*2)
+	MOVWLZX 34(R11)(DX*2), R14
+	MOVW    R14, 1028(SP)(R12*2)
+	MOVWLZX 34(R11)(DI*1), R14
+	MOVW    R14, 1030(SP)(R12*2)
+	LEAQ    (R11)(DX*4), R11
+	ADDQ    $0x04, R12
+	SUBQ    $0x00000004, R13
+	JMP     scales_9
+
+scales_9_done:
+scales_10:
+	CMPQ    R13, $0x00000001
+	JLT     scales_10_done
+	MOVWLZX 34(R11), R14
+	MOVW    R14, 1024(SP)(R12*2)
+	ADDQ    DX, R11
+	ADDQ    $0x01, R12
+	SUBQ    $0x00000001, R13
+	JMP     scales_10
+
+scales_10_done:
+	MOVQ CX, R11
+	MOVQ 1152(SP), R13
+	XORQ R12, R12
 
 weights_6:
 	CMPQ      R13, $0x00000010
 	JLT       weights_6_done
-	VCVTPH2PS (SP)(R12*2), Z1
+	VCVTPH2PS 1024(SP)(R12*2), Z1
 	VMOVUPS   (R11)(R12*4), Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 512(R9)(R12*4)
+	VMOVUPS   Z0, 512(R10)(R12*4)
 	ADDQ      $0x00000010, R12
 	SUBQ      $0x00000010, R13
 	JMP       weights_6
 
 weights_6_done:
 	TESTQ     R13, R13
-	JE        whole_6
-	VCVTPH2PS (SP)(R12*2), Z1
+	JE        whole_10
+	VCVTPH2PS 1024(SP)(R12*2), Z1
 	VMOVUPS.Z (R11)(R12*4), K1, Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 512(R9)(R12*4)
+	VMOVUPS   Z0, 512(R10)(R12*4)
 
-whole_6:
-	ADDQ BX, R11
-	MOVQ SI, R13
+whole_10:
+	ADDQ weightStride+48(FP), R11
+	MOVQ 1152(SP), R13
 	XORQ R12, R12
 
 weights_7:
 	CMPQ      R13, $0x00000010
 	JLT       weights_7_done
-	VCVTPH2PS (SP)(R12*2), Z1
+	VCVTPH2PS 1024(SP)(R12*2), Z1
 	VMOVUPS   (R11)(R12*4), Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 768(R9)(R12*4)
+	VMOVUPS   Z0, 768(R10)(R12*4)
 	ADDQ      $0x00000010, R12
 	SUBQ      $0x00000010, R13
 	JMP       weights_7
 
 weights_7_done:
 	TESTQ     R13, R13
-	JE        whole_7
-	VCVTPH2PS (SP)(R12*2), Z1
+	JE        whole_11
+	VCVTPH2PS 1024(SP)(R12*2), Z1
 	VMOVUPS.Z (R11)(R12*4), K1, Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 768(R9)(R12*4)
+	VMOVUPS   Z0, 768(R10)(R12*4)
 
-whole_7:
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS 128(AX), Z2
-	VMOVUPS 192(AX), Z3
-	VMOVUPS (AX)(R10*1), Z4
-	VMOVUPS 64(AX)(R10*1), Z5
-	VMOVUPS 128(AX)(R10*1), Z6
-	VMOVUPS 192(AX)(R10*1), Z7
-	MOVQ    DX, R11
-	MOVQ    R9, R12
-	MOVQ    SI, R13
-	MOVQ    ahead+64(FP), R14
+whole_11:
+	VMOVUPS (SI), Z0
+	VMOVUPS 64(SI), Z1
+	VMOVUPS 128(SI), Z2
+	VMOVUPS 192(SI), Z3
+	VMOVUPS (SI)(BX*1), Z4
+	VMOVUPS 64(SI)(BX*1), Z5
+	VMOVUPS 128(SI)(BX*1), Z6
+	VMOVUPS 192(SI)(BX*1), Z7
+	MOVQ    R8, R11
+	MOVQ    1152(SP), R12
 
-rows_33:
-	CMPQ             R13, $0x00000001
-	JLT              rows_33_done
-	PREFETCHT0       (R14)
-	ADDQ             R8, R14
+rows_15:
+	CMPQ       R12, $0x00000001
+	JLT        rows_15_done
+	PREFETCHT1 (AX)
+	PREFETCHT1 67(AX)
+	ADDQ       $0x00000044, AX
+	CMPQ       AX, 1208(SP)
+	JB         ask_33
+	MOVQ       1192(SP), R13
+	CMPQ       R13, 1200(SP)
+	JAE        ask_last_33
+	ADDQ       $0x20, R13
+	MOVQ       R13, 1192(SP)
+
+ask_last_33:
+	MOVQ (R13), AX
+	MOVQ 8(R13), R13
+	ADDQ AX, R13
+	MOVQ R13, 1208(SP)
+
+ask_33:
 	VPMOVSXBD        2(R11), Z8
 	VCVTDQ2PS        Z8, Z8
-	VFMADD231PS.BCST (R12), Z8, Z0
-	VFMADD231PS.BCST 256(R12), Z8, Z4
+	VFMADD231PS.BCST (R10), Z8, Z0
+	VFMADD231PS.BCST 256(R10), Z8, Z4
 	VPMOVSXBD        18(R11), Z8
 	VCVTDQ2PS        Z8, Z8
-	VFMADD231PS.BCST (R12), Z8, Z1
-	VFMADD231PS.BCST 256(R12), Z8, Z5
+	VFMADD231PS.BCST (R10), Z8, Z1
+	VFMADD231PS.BCST 256(R10), Z8, Z5
 	VPMOVSXBD        36(R11), Z8
 	VCVTDQ2PS        Z8, Z8
-	VFMADD231PS.BCST 512(R12), Z8, Z2
-	VFMADD231PS.BCST 768(R12), Z8, Z6
+	VFMADD231PS.BCST 512(R10), Z8, Z2
+	VFMADD231PS.BCST 768(R10), Z8, Z6
 	VPMOVSXBD        52(R11), Z8
 	VCVTDQ2PS        Z8, Z8
-	VFMADD231PS.BCST 512(R12), Z8, Z3
-	VFMADD231PS.BCST 768(R12), Z8, Z7
-	ADDQ             R8, R11
-	ADDQ             $0x00000004, R12
-	SUBQ             $0x00000001, R13
-	JMP              rows_33
+	VFMADD231PS.BCST 512(R10), Z8, Z3
+	VFMADD231PS.BCST 768(R10), Z8, Z7
+	ADDQ             DX, R11
+	ADDQ             $0x00000004, R10
+	SUBQ             $0x00000001, R12
+	JMP              rows_15
 
-rows_33_done:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, (AX)(R10*1)
-	VMOVUPS Z5, 64(AX)(R10*1)
-	VMOVUPS Z6, 128(AX)(R10*1)
-	VMOVUPS Z7, 192(AX)(R10*1)
-	ADDQ    $0x00000100, AX
-	ADDQ    $0x00000044, DX
-	SUBQ    $0x00000040, DI
+rows_15_done:
+	VMOVUPS Z0, (SI)
+	VMOVUPS Z1, 64(SI)
+	VMOVUPS Z2, 128(SI)
+	VMOVUPS Z3, 192(SI)
+	VMOVUPS Z4, (SI)(BX*1)
+	VMOVUPS Z5, 64(SI)(BX*1)
+	VMOVUPS Z6, 128(SI)(BX*1)
+	VMOVUPS Z7, 192(SI)(BX*1)
+	ADDQ    $0x00000100, SI
+	ADDQ    $0x00000044, R8
+	SUBQ    $0x00000040, R9
 	JMP     groups_9
 
 groups_9_done:
 groups_10:
-	CMPQ DI, $0x00000020
+	CMPQ R9, $0x00000020
 	JLT  groups_10_done
-	MOVQ DX, R11
+	LEAQ (SP), R10
+	MOVQ R8, R11
 	XORQ R12, R12
+	MOVQ 1152(SP), R13
 
-scales_6:
-	MOVWLZX (R11), R13
-	MOVW    R13, (SP)(R12*2)
-	ADDQ    R8, R11
-	INCQ    R12
-	CMPQ    R12, SI
-	JLT     scales_6
-	MOVQ    CX, R11
-	MOVQ    SI, R13
-	XORQ    R12, R12
+scales_11:
+	CMPQ    R13, $0x00000004
+	JLT     scales_11_done
+	MOVWLZX (R11), R14
+	MOVW    R14, 1024(SP)(R12*2)
+	MOVWLZX (R11)(DX*1), R14
+	MOVW    R14, 1026(SP)(R12*2)
+	MOVWLZX (R11)(DX*2), R14
+	MOVW    R14, 1028(SP)(R12*2)
+	MOVWLZX (R11)(DI*1), R14
+	MOVW    R14, 1030(SP)(R12*2)
+	LEAQ    (R11)(DX*4), R11
+	ADDQ    $0x04, R12
+	SUBQ    $0x00000004, R13
+	JMP     scales_11
+
+scales_11_done:
+scales_12:
+	CMPQ    R13, $0x00000001
+	JLT     scales_12_done
+	MOVWLZX (R11), R14
+	MOVW    R14, 1024(SP)(R12*2)
+	ADDQ    DX, R11
+	ADDQ    $0x01, R12
+	SUBQ    $0x00000001, R13
+	JMP     scales_12
+
+scales_12_done:
+	MOVQ CX, R11
+	MOVQ 1152(SP), R13
+	XORQ R12, R12
 
 weights_8:
 	CMPQ      R13, $0x00000010
 	JLT       weights_8_done
-	VCVTPH2PS (SP)(R12*2), Z1
+	VCVTPH2PS 1024(SP)(R12*2), Z1
 	VMOVUPS   (R11)(R12*4), Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, (R9)(R12*4)
+	VMOVUPS   Z0, (R10)(R12*4)
 	ADDQ      $0x00000010, R12
 	SUBQ      $0x00000010, R13
 	JMP       weights_8
 
 weights_8_done:
 	TESTQ     R13, R13
-	JE        whole_8
-	VCVTPH2PS (SP)(R12*2), Z1
+	JE        whole_12
+	VCVTPH2PS 1024(SP)(R12*2), Z1
 	VMOVUPS.Z (R11)(R12*4), K1, Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, (R9)(R12*4)
+	VMOVUPS   Z0, (R10)(R12*4)
 
-whole_8:
-	ADDQ BX, R11
-	MOVQ SI, R13
+whole_12:
+	ADDQ weightStride+48(FP), R11
+	MOVQ 1152(SP), R13
 	XORQ R12, R12
 
 weights_9:
 	CMPQ      R13, $0x00000010
 	JLT       weights_9_done
-	VCVTPH2PS (SP)(R12*2), Z1
+	VCVTPH2PS 1024(SP)(R12*2), Z1
 	VMOVUPS   (R11)(R12*4), Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 256(R9)(R12*4)
+	VMOVUPS   Z0, 256(R10)(R12*4)
 	ADDQ      $0x00000010, R12
 	SUBQ      $0x00000010, R13
 	JMP       weights_9
 
 weights_9_done:
 	TESTQ     R13, R13
-	JE        whole_9
-	VCVTPH2PS (SP)(R12*2), Z1
+	JE        whole_13
+	VCVTPH2PS 1024(SP)(R12*2), Z1
 	VMOVUPS.Z (R11)(R12*4), K1, Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 256(R9)(R12*4)
+	VMOVUPS   Z0, 256(R10)(R12*4)
 
-whole_9:
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS (AX)(R10*1), Z2
-	VMOVUPS 64(AX)(R10*1), Z3
-	MOVQ    DX, R11
-	MOVQ    R9, R12
-	MOVQ    SI, R13
-	MOVQ    ahead+64(FP), R14
+whole_13:
+	VMOVUPS (SI), Z0
+	VMOVUPS 64(SI), Z1
+	VMOVUPS (SI)(BX*1), Z2
+	VMOVUPS 64(SI)(BX*1), Z3
+	MOVQ    R8, R11
+	MOVQ    1152(SP), R12
 
-rows_34:
-	CMPQ             R13, $0x00000001
-	JLT              rows_34_done
-	PREFETCHT0       (R14)
-	ADDQ             R8, R14
+rows_16:
+	CMPQ       R12, $0x00000001
+	JLT        rows_16_done
+	PREFETCHT1 (AX)
+	PREFETCHT1 33(AX)
+	ADDQ       $0x00000022, AX
+	CMPQ       AX, 1208(SP)
+	JB         ask_34
+	MOVQ       1192(SP), R13
+	CMPQ       R13, 1200(SP)
+	JAE        ask_last_34
+	ADDQ       $0x20, R13
+	MOVQ       R13, 1192(SP)
+
+ask_last_34:
+	MOVQ (R13), AX
+	MOVQ 8(R13), R13
+	ADDQ AX, R13
+	MOVQ R13, 1208(SP)
+
+ask_34:
 	VPMOVSXBD        2(R11), Z4
 	VCVTDQ2PS        Z4, Z4
-	VFMADD231PS.BCST (R12), Z4, Z0
-	VFMADD231PS.BCST 256(R12), Z4, Z2
+	VFMADD231PS.BCST (R10), Z4, Z0
+	VFMADD231PS.BCST 256(R10), Z4, Z2
 	VPMOVSXBD        18(R11), Z4
 	VCVTDQ2PS        Z4, Z4
-	VFMADD231PS.BCST (R12), Z4, Z1
-	VFMADD231PS.BCST 256(R12), Z4, Z3
-	ADDQ             R8, R11
-	ADDQ             $0x00000004, R12
-	SUBQ             $0x00000001, R13
-	JMP              rows_34
+	VFMADD231PS.BCST (R10), Z4, Z1
+	VFMADD231PS.BCST 256(R10), Z4, Z3
+	ADDQ             DX, R11
+	ADDQ             $0x00000004, R10
+	SUBQ             $0x00000001, R12
+	JMP              rows_16
 
-rows_34_done:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, (AX)(R10*1)
-	VMOVUPS Z3, 64(AX)(R10*1)
-	ADDQ    $0x00000080, AX
-	ADDQ    $0x00000022, DX
-	SUBQ    $0x00000020, DI
+rows_16_done:
+	VMOVUPS Z0, (SI)
+	VMOVUPS Z1, 64(SI)
+	VMOVUPS Z2, (SI)(BX*1)
+	VMOVUPS Z3, 64(SI)(BX*1)
+	ADDQ    $0x00000080, SI
+	ADDQ    $0x00000022, R8
+	SUBQ    $0x00000020, R9
 	JMP     groups_10
 
 groups_10_done:
+	MOVQ  1152(SP), SI
+	LEAQ  (CX)(SI*4), CX
+	IMULQ DX, SI
+	ADDQ  SI, 1168(SP)
+	JMP   pass_2
+
+passed_2:
+	ADDQ $0x20, 1176(SP)
+	JMP  page_16
+
+pages_done_16:
 	VZEROUPPER
 	RET
 
-// func dotRowsF32x3AVX512(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+// func dotRowsF32x3AVX512(dst *float32, q *float32, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 // Requires: AVX, AVX512F, AVX512VL, MMX+
-TEXT ·dotRowsF32x3AVX512(SB), NOSPLIT, $0-64
-	MOVQ dst+0(FP), AX
-	MOVQ q+8(FP), CX
-	MOVQ rows+16(FP), DX
-	MOVQ dstStride+24(FP), BX
-	MOVQ n+32(FP), SI
-	MOVQ d+40(FP), DI
-	MOVQ rowBytes+48(FP), R8
-	MOVQ ahead+56(FP), R9
-	MOVQ DI, R10
-	SHLQ $0x02, R10
+TEXT ·dotRowsF32x3AVX512(SB), NOSPLIT, $56-72
+	MOVQ pages+16(FP), CX
+	MOVQ CX, 16(SP)
+	MOVQ count+32(FP), AX
+	SHLQ $0x05, AX
+	ADDQ CX, AX
+	MOVQ AX, 24(SP)
+	MOVQ asks+24(FP), CX
+	MOVQ CX, 32(SP)
+	MOVQ askCount+40(FP), AX
+	SHLQ $0x05, AX
+	LEAQ -32(CX)(AX*1), AX
+	MOVQ AX, 40(SP)
+	MOVQ (CX), AX
+	MOVQ 8(CX), CX
+	ADDQ AX, CX
+	MOVQ CX, 48(SP)
+	MOVQ dst+0(FP), CX
+	MOVQ q+8(FP), DX
+	MOVQ dstStride+48(FP), BX
+	MOVQ rowBytes+64(FP), SI
+	MOVQ d+56(FP), DI
+	SHLQ $0x02, DI
 
-rows_35:
-	CMPQ   SI, $0x00000008
-	JLT    rows_35_done
+page_17:
+	MOVQ 16(SP), R9
+	CMPQ R9, 24(SP)
+	JAE  pages_done_17
+	MOVQ (R9), R8
+	MOVQ 24(R9), R9
+	MOVQ R9, (SP)
+	MOVQ R9, 8(SP)
+
+units_9:
+	CMPQ   (SP), $0x00000008
+	JLT    rest_9
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3636,151 +5037,151 @@ rows_35:
 	VPXORD Z21, Z21, Z21
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
-	MOVQ   DI, R11
-	MOVQ   DX, R12
-	MOVQ   CX, R13
-	LEAQ   (R8)(R8*2), R14
-	LEAQ   (R12)(R8*4), R15
+	MOVQ   d+56(FP), R9
+	MOVQ   R8, R10
+	MOVQ   DX, R11
+	LEAQ   (SI)(SI*2), R12
+	LEAQ   (R10)(SI*4), R13
 
 channels_37:
-	CMPQ        R11, $0x00000020
+	CMPQ        R9, $0x00000020
 	JLT         channels_37_done
-	VMOVUPS     (R13), Z24
-	VMOVUPS     (R13)(R10*1), Z25
-	VMOVUPS     (R13)(R10*2), Z26
-	VMOVUPS     (R12), Z27
+	VMOVUPS     (R11), Z24
+	VMOVUPS     (R11)(DI*1), Z25
+	VMOVUPS     (R11)(DI*2), Z26
+	VMOVUPS     (R10), Z27
 	VFMADD231PS Z27, Z24, Z0
 	VFMADD231PS Z27, Z25, Z8
 	VFMADD231PS Z27, Z26, Z16
-	VMOVUPS     (R12)(R8*1), Z27
+	VMOVUPS     (R10)(SI*1), Z27
 	VFMADD231PS Z27, Z24, Z1
 	VFMADD231PS Z27, Z25, Z9
 	VFMADD231PS Z27, Z26, Z17
-	VMOVUPS     (R12)(R8*2), Z27
+	VMOVUPS     (R10)(SI*2), Z27
 	VFMADD231PS Z27, Z24, Z2
 	VFMADD231PS Z27, Z25, Z10
 	VFMADD231PS Z27, Z26, Z18
-	VMOVUPS     (R12)(R14*1), Z27
+	VMOVUPS     (R10)(R12*1), Z27
 	VFMADD231PS Z27, Z24, Z3
 	VFMADD231PS Z27, Z25, Z11
 	VFMADD231PS Z27, Z26, Z19
-	VMOVUPS     (R15), Z27
+	VMOVUPS     (R13), Z27
 	VFMADD231PS Z27, Z24, Z4
 	VFMADD231PS Z27, Z25, Z12
 	VFMADD231PS Z27, Z26, Z20
-	VMOVUPS     (R15)(R8*1), Z27
+	VMOVUPS     (R13)(SI*1), Z27
 	VFMADD231PS Z27, Z24, Z5
 	VFMADD231PS Z27, Z25, Z13
 	VFMADD231PS Z27, Z26, Z21
-	VMOVUPS     (R15)(R8*2), Z27
+	VMOVUPS     (R13)(SI*2), Z27
 	VFMADD231PS Z27, Z24, Z6
 	VFMADD231PS Z27, Z25, Z14
 	VFMADD231PS Z27, Z26, Z22
-	VMOVUPS     (R15)(R14*1), Z27
+	VMOVUPS     (R13)(R12*1), Z27
 	VFMADD231PS Z27, Z24, Z7
 	VFMADD231PS Z27, Z25, Z15
 	VFMADD231PS Z27, Z26, Z23
-	PREFETCHT0  (R9)
-	PREFETCHT0  128(R9)
-	PREFETCHT0  256(R9)
-	PREFETCHT0  384(R9)
-	PREFETCHT0  512(R9)
-	PREFETCHT0  640(R9)
-	PREFETCHT0  768(R9)
-	PREFETCHT0  896(R9)
-	VMOVUPS     64(R13), Z24
-	VMOVUPS     64(R13)(R10*1), Z25
-	VMOVUPS     64(R13)(R10*2), Z26
-	VMOVUPS     64(R12), Z27
+	PREFETCHT1  (AX)
+	PREFETCHT1  128(AX)
+	PREFETCHT1  256(AX)
+	PREFETCHT1  384(AX)
+	PREFETCHT1  512(AX)
+	PREFETCHT1  640(AX)
+	PREFETCHT1  768(AX)
+	PREFETCHT1  896(AX)
+	VMOVUPS     64(R11), Z24
+	VMOVUPS     64(R11)(DI*1), Z25
+	VMOVUPS     64(R11)(DI*2), Z26
+	VMOVUPS     64(R10), Z27
 	VFMADD231PS Z27, Z24, Z0
 	VFMADD231PS Z27, Z25, Z8
 	VFMADD231PS Z27, Z26, Z16
-	VMOVUPS     64(R12)(R8*1), Z27
+	VMOVUPS     64(R10)(SI*1), Z27
 	VFMADD231PS Z27, Z24, Z1
 	VFMADD231PS Z27, Z25, Z9
 	VFMADD231PS Z27, Z26, Z17
-	VMOVUPS     64(R12)(R8*2), Z27
+	VMOVUPS     64(R10)(SI*2), Z27
 	VFMADD231PS Z27, Z24, Z2
 	VFMADD231PS Z27, Z25, Z10
 	VFMADD231PS Z27, Z26, Z18
-	VMOVUPS     64(R12)(R14*1), Z27
+	VMOVUPS     64(R10)(R12*1), Z27
 	VFMADD231PS Z27, Z24, Z3
 	VFMADD231PS Z27, Z25, Z11
 	VFMADD231PS Z27, Z26, Z19
-	VMOVUPS     64(R15), Z27
+	VMOVUPS     64(R13), Z27
 	VFMADD231PS Z27, Z24, Z4
 	VFMADD231PS Z27, Z25, Z12
 	VFMADD231PS Z27, Z26, Z20
-	VMOVUPS     64(R15)(R8*1), Z27
+	VMOVUPS     64(R13)(SI*1), Z27
 	VFMADD231PS Z27, Z24, Z5
 	VFMADD231PS Z27, Z25, Z13
 	VFMADD231PS Z27, Z26, Z21
-	VMOVUPS     64(R15)(R8*2), Z27
+	VMOVUPS     64(R13)(SI*2), Z27
 	VFMADD231PS Z27, Z24, Z6
 	VFMADD231PS Z27, Z25, Z14
 	VFMADD231PS Z27, Z26, Z22
-	VMOVUPS     64(R15)(R14*1), Z27
+	VMOVUPS     64(R13)(R12*1), Z27
 	VFMADD231PS Z27, Z24, Z7
 	VFMADD231PS Z27, Z25, Z15
 	VFMADD231PS Z27, Z26, Z23
-	PREFETCHT0  64(R9)
-	PREFETCHT0  192(R9)
-	PREFETCHT0  320(R9)
-	PREFETCHT0  448(R9)
-	PREFETCHT0  576(R9)
-	PREFETCHT0  704(R9)
-	PREFETCHT0  832(R9)
-	PREFETCHT0  960(R9)
-	ADDQ        $0x00000400, R9
+	PREFETCHT1  64(AX)
+	PREFETCHT1  192(AX)
+	PREFETCHT1  320(AX)
+	PREFETCHT1  448(AX)
+	PREFETCHT1  576(AX)
+	PREFETCHT1  704(AX)
+	PREFETCHT1  832(AX)
+	PREFETCHT1  960(AX)
+	ADDQ        $0x00000400, AX
+	ADDQ        $0x00000080, R11
+	ADDQ        $0x00000080, R10
 	ADDQ        $0x00000080, R13
-	ADDQ        $0x00000080, R12
-	ADDQ        $0x00000080, R15
-	SUBQ        $0x00000020, R11
+	SUBQ        $0x00000020, R9
 	JMP         channels_37
 
 channels_37_done:
 channels_38:
-	CMPQ        R11, $0x00000010
+	CMPQ        R9, $0x00000010
 	JLT         channels_38_done
-	VMOVUPS     (R13), Z24
-	VMOVUPS     (R13)(R10*1), Z25
-	VMOVUPS     (R13)(R10*2), Z26
-	VMOVUPS     (R12), Z27
+	VMOVUPS     (R11), Z24
+	VMOVUPS     (R11)(DI*1), Z25
+	VMOVUPS     (R11)(DI*2), Z26
+	VMOVUPS     (R10), Z27
 	VFMADD231PS Z27, Z24, Z0
 	VFMADD231PS Z27, Z25, Z8
 	VFMADD231PS Z27, Z26, Z16
-	VMOVUPS     (R12)(R8*1), Z27
+	VMOVUPS     (R10)(SI*1), Z27
 	VFMADD231PS Z27, Z24, Z1
 	VFMADD231PS Z27, Z25, Z9
 	VFMADD231PS Z27, Z26, Z17
-	VMOVUPS     (R12)(R8*2), Z27
+	VMOVUPS     (R10)(SI*2), Z27
 	VFMADD231PS Z27, Z24, Z2
 	VFMADD231PS Z27, Z25, Z10
 	VFMADD231PS Z27, Z26, Z18
-	VMOVUPS     (R12)(R14*1), Z27
+	VMOVUPS     (R10)(R12*1), Z27
 	VFMADD231PS Z27, Z24, Z3
 	VFMADD231PS Z27, Z25, Z11
 	VFMADD231PS Z27, Z26, Z19
-	VMOVUPS     (R15), Z27
+	VMOVUPS     (R13), Z27
 	VFMADD231PS Z27, Z24, Z4
 	VFMADD231PS Z27, Z25, Z12
 	VFMADD231PS Z27, Z26, Z20
-	VMOVUPS     (R15)(R8*1), Z27
+	VMOVUPS     (R13)(SI*1), Z27
 	VFMADD231PS Z27, Z24, Z5
 	VFMADD231PS Z27, Z25, Z13
 	VFMADD231PS Z27, Z26, Z21
-	VMOVUPS     (R15)(R8*2), Z27
+	VMOVUPS     (R13)(SI*2), Z27
 	VFMADD231PS Z27, Z24, Z6
 	VFMADD231PS Z27, Z25, Z14
 	VFMADD231PS Z27, Z26, Z22
-	VMOVUPS     (R15)(R14*1), Z27
+	VMOVUPS     (R13)(R12*1), Z27
 	VFMADD231PS Z27, Z24, Z7
 	VFMADD231PS Z27, Z25, Z15
 	VFMADD231PS Z27, Z26, Z23
+	ADDQ        $0x00000040, R11
+	ADDQ        $0x00000040, R10
 	ADDQ        $0x00000040, R13
-	ADDQ        $0x00000040, R12
-	ADDQ        $0x00000040, R15
-	SUBQ        $0x00000010, R11
+	SUBQ        $0x00000010, R9
 	JMP         channels_38
 
 channels_38_done:
@@ -3797,7 +5198,7 @@ channels_38_done:
 	VADDPS        Y24, Y26, Y24
 	VEXTRACTF32X4 $0x01, Y24, X25
 	VADDPS        X24, X25, X25
-	VMOVUPS       X25, (AX)
+	VMOVUPS       X25, (CX)
 	VUNPCKLPS     Z5, Z4, Z24
 	VUNPCKHPS     Z5, Z4, Z25
 	VADDPS        Z25, Z24, Z24
@@ -3811,7 +5212,7 @@ channels_38_done:
 	VADDPS        Y24, Y26, Y24
 	VEXTRACTF32X4 $0x01, Y24, X25
 	VADDPS        X24, X25, X25
-	VMOVUPS       X25, 16(AX)
+	VMOVUPS       X25, 16(CX)
 	VUNPCKLPS     Z9, Z8, Z24
 	VUNPCKHPS     Z9, Z8, Z25
 	VADDPS        Z25, Z24, Z24
@@ -3825,7 +5226,7 @@ channels_38_done:
 	VADDPS        Y24, Y26, Y24
 	VEXTRACTF32X4 $0x01, Y24, X25
 	VADDPS        X24, X25, X25
-	VMOVUPS       X25, (AX)(BX*1)
+	VMOVUPS       X25, (CX)(BX*1)
 	VUNPCKLPS     Z13, Z12, Z24
 	VUNPCKHPS     Z13, Z12, Z25
 	VADDPS        Z25, Z24, Z24
@@ -3839,7 +5240,7 @@ channels_38_done:
 	VADDPS        Y24, Y26, Y24
 	VEXTRACTF32X4 $0x01, Y24, X25
 	VADDPS        X24, X25, X25
-	VMOVUPS       X25, 16(AX)(BX*1)
+	VMOVUPS       X25, 16(CX)(BX*1)
 	VUNPCKLPS     Z17, Z16, Z24
 	VUNPCKHPS     Z17, Z16, Z25
 	VADDPS        Z25, Z24, Z24
@@ -3853,7 +5254,7 @@ channels_38_done:
 	VADDPS        Y24, Y26, Y24
 	VEXTRACTF32X4 $0x01, Y24, X25
 	VADDPS        X24, X25, X25
-	VMOVUPS       X25, (AX)(BX*2)
+	VMOVUPS       X25, (CX)(BX*2)
 	VUNPCKLPS     Z21, Z20, Z24
 	VUNPCKHPS     Z21, Z20, Z25
 	VADDPS        Z25, Z24, Z24
@@ -3867,242 +5268,367 @@ channels_38_done:
 	VADDPS        Y24, Y26, Y24
 	VEXTRACTF32X4 $0x01, Y24, X25
 	VADDPS        X24, X25, X25
-	VMOVUPS       X25, 16(AX)(BX*2)
-	ADDQ          $0x00000020, AX
-	IMUL3Q        $0x00000008, R8, R11
-	ADDQ          R11, DX
-	SUBQ          $0x00000008, SI
-	JMP           rows_35
+	VMOVUPS       X25, 16(CX)(BX*2)
+	ADDQ          $0x00000020, CX
+	IMUL3Q        $0x00000008, SI, R9
+	ADDQ          R9, R8
+	SUBQ          $0x00000008, (SP)
+	CMPQ          AX, 48(SP)
+	JB            ask_35
+	MOVQ          32(SP), R9
+	CMPQ          R9, 40(SP)
+	JAE           ask_last_35
+	ADDQ          $0x20, R9
+	MOVQ          R9, 32(SP)
 
-rows_35_done:
-rows_36:
-	CMPQ   SI, $0x00000001
-	JLT    rows_36_done
+ask_last_35:
+	MOVQ (R9), AX
+	MOVQ 8(R9), R9
+	ADDQ AX, R9
+	MOVQ R9, 48(SP)
+
+ask_35:
+	JMP units_9
+
+rest_9:
+	CMPQ  (SP), $0x00
+	JE    page_done_9
+	CMPQ  8(SP), $0x00000008
+	JLT   single_9
+	MOVQ  (SP), R9
+	SUBQ  $0x00000008, R9
+	LEAQ  (CX)(R9*4), CX
+	IMULQ SI, R9
+	ADDQ  R9, R8
+	MOVQ  $0x00000008, (SP)
+	JMP   units_9
+
+single_9:
 	VPXORD Z28, Z28, Z28
 	VPXORD Z29, Z29, Z29
 	VPXORD Z30, Z30, Z30
-	MOVQ   DI, R11
-	MOVQ   DX, R12
-	MOVQ   CX, R13
+	MOVQ   d+56(FP), R9
+	MOVQ   R8, R10
+	MOVQ   DX, R11
 
 channels_39:
-	CMPQ        R11, $0x00000020
+	CMPQ        R9, $0x00000020
 	JLT         channels_39_done
-	VMOVUPS     (R13), Z0
-	VMOVUPS     (R13)(R10*1), Z1
-	VMOVUPS     (R13)(R10*2), Z2
-	VMOVUPS     (R12), Z3
-	VFMADD231PS Z3, Z0, Z28
-	VFMADD231PS Z3, Z1, Z29
-	VFMADD231PS Z3, Z2, Z30
-	PREFETCHT0  (R9)
-	VMOVUPS     64(R13), Z0
-	VMOVUPS     64(R13)(R10*1), Z1
-	VMOVUPS     64(R13)(R10*2), Z2
-	VMOVUPS     64(R12), Z3
-	VFMADD231PS Z3, Z0, Z28
-	VFMADD231PS Z3, Z1, Z29
-	VFMADD231PS Z3, Z2, Z30
-	PREFETCHT0  64(R9)
-	ADDQ        $0x00000080, R9
-	ADDQ        $0x00000080, R13
-	ADDQ        $0x00000080, R12
-	SUBQ        $0x00000020, R11
+	VMOVUPS     (R11), Z24
+	VMOVUPS     (R11)(DI*1), Z25
+	VMOVUPS     (R11)(DI*2), Z26
+	VMOVUPS     (R10), Z27
+	VFMADD231PS Z27, Z24, Z28
+	VFMADD231PS Z27, Z25, Z29
+	VFMADD231PS Z27, Z26, Z30
+	PREFETCHT1  (AX)
+	VMOVUPS     64(R11), Z24
+	VMOVUPS     64(R11)(DI*1), Z25
+	VMOVUPS     64(R11)(DI*2), Z26
+	VMOVUPS     64(R10), Z27
+	VFMADD231PS Z27, Z24, Z28
+	VFMADD231PS Z27, Z25, Z29
+	VFMADD231PS Z27, Z26, Z30
+	PREFETCHT1  64(AX)
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, R11
+	ADDQ        $0x00000080, R10
+	SUBQ        $0x00000020, R9
 	JMP         channels_39
 
 channels_39_done:
 channels_40:
-	CMPQ        R11, $0x00000010
+	CMPQ        R9, $0x00000010
 	JLT         channels_40_done
-	VMOVUPS     (R13), Z0
-	VMOVUPS     (R13)(R10*1), Z1
-	VMOVUPS     (R13)(R10*2), Z2
-	VMOVUPS     (R12), Z3
-	VFMADD231PS Z3, Z0, Z28
-	VFMADD231PS Z3, Z1, Z29
-	VFMADD231PS Z3, Z2, Z30
-	ADDQ        $0x00000040, R13
-	ADDQ        $0x00000040, R12
-	SUBQ        $0x00000010, R11
+	VMOVUPS     (R11), Z24
+	VMOVUPS     (R11)(DI*1), Z25
+	VMOVUPS     (R11)(DI*2), Z26
+	VMOVUPS     (R10), Z27
+	VFMADD231PS Z27, Z24, Z28
+	VFMADD231PS Z27, Z25, Z29
+	VFMADD231PS Z27, Z26, Z30
+	ADDQ        $0x00000040, R11
+	ADDQ        $0x00000040, R10
+	SUBQ        $0x00000010, R9
 	JMP         channels_40
 
 channels_40_done:
-	VPERMILPS     $0x4e, Z28, Z0
-	VADDPS        Z28, Z0, Z0
-	VMOVSHDUP     Z0, Z28
-	VADDPS        Z28, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)
-	VPERMILPS     $0x4e, Z29, Z0
-	VADDPS        Z29, Z0, Z0
-	VMOVSHDUP     Z0, Z29
-	VADDPS        Z29, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)(BX*1)
-	VPERMILPS     $0x4e, Z30, Z0
-	VADDPS        Z30, Z0, Z0
-	VMOVSHDUP     Z0, Z30
-	VADDPS        Z30, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)(BX*2)
-	ADDQ          $0x00000004, AX
-	IMUL3Q        $0x00000001, R8, R11
-	ADDQ          R11, DX
-	SUBQ          $0x00000001, SI
-	JMP           rows_36
+	VPERMILPS     $0x4e, Z28, Z24
+	VADDPS        Z28, Z24, Z24
+	VMOVSHDUP     Z24, Z28
+	VADDPS        Z28, Z24, Z24
+	VEXTRACTF64X4 $0x01, Z24, Y25
+	VADDPS        Y25, Y24, Y25
+	VEXTRACTF32X4 $0x01, Y25, X24
+	VADDPS        X25, X24, X24
+	VMOVSS        X24, (CX)
+	VPERMILPS     $0x4e, Z29, Z24
+	VADDPS        Z29, Z24, Z24
+	VMOVSHDUP     Z24, Z29
+	VADDPS        Z29, Z24, Z24
+	VEXTRACTF64X4 $0x01, Z24, Y25
+	VADDPS        Y25, Y24, Y25
+	VEXTRACTF32X4 $0x01, Y25, X24
+	VADDPS        X25, X24, X24
+	VMOVSS        X24, (CX)(BX*1)
+	VPERMILPS     $0x4e, Z30, Z24
+	VADDPS        Z30, Z24, Z24
+	VMOVSHDUP     Z24, Z30
+	VADDPS        Z30, Z24, Z24
+	VEXTRACTF64X4 $0x01, Z24, Y25
+	VADDPS        Y25, Y24, Y25
+	VEXTRACTF32X4 $0x01, Y25, X24
+	VADDPS        X25, X24, X24
+	VMOVSS        X24, (CX)(BX*2)
+	ADDQ          $0x00000004, CX
+	IMUL3Q        $0x00000001, SI, R9
+	ADDQ          R9, R8
+	SUBQ          $0x00000001, (SP)
+	CMPQ          AX, 48(SP)
+	JB            ask_36
+	MOVQ          32(SP), R9
+	CMPQ          R9, 40(SP)
+	JAE           ask_last_36
+	ADDQ          $0x20, R9
+	MOVQ          R9, 32(SP)
 
-rows_36_done:
+ask_last_36:
+	MOVQ (R9), AX
+	MOVQ 8(R9), R9
+	ADDQ AX, R9
+	MOVQ R9, 48(SP)
+
+ask_36:
+	JMP rest_9
+
+page_done_9:
+	ADDQ $0x20, 16(SP)
+	JMP  page_17
+
+pages_done_17:
 	VZEROUPPER
 	RET
 
-// func accumulateRowsF32x3AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
+// func accumulateRowsF32x3AVX512(acc *float32, weights *float32, pages *byte, asks *byte, count int, askCount int, weightStride int, d int, rowBytes int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·accumulateRowsF32x3AVX512(SB), NOSPLIT, $0-64
-	MOVQ acc+0(FP), AX
+TEXT ·accumulateRowsF32x3AVX512(SB), NOSPLIT, $40-72
+	MOVQ pages+16(FP), CX
+	MOVQ CX, (SP)
+	MOVQ count+32(FP), AX
+	SHLQ $0x05, AX
+	ADDQ CX, AX
+	MOVQ AX, 8(SP)
+	MOVQ asks+24(FP), CX
+	MOVQ CX, 16(SP)
+	MOVQ askCount+40(FP), AX
+	SHLQ $0x05, AX
+	LEAQ -32(CX)(AX*1), AX
+	MOVQ AX, 24(SP)
+	MOVQ (CX), AX
+	MOVQ 8(CX), CX
+	ADDQ AX, CX
+	MOVQ CX, 32(SP)
 	MOVQ weights+8(FP), CX
-	MOVQ rows+16(FP), DX
-	MOVQ weightStride+24(FP), BX
-	MOVQ n+32(FP), SI
-	MOVQ d+40(FP), DI
-	MOVQ rowBytes+48(FP), R8
-	MOVQ ahead+56(FP), R9
-	MOVQ DI, R10
-	SHLQ $0x02, R10
+	MOVQ weightStride+48(FP), DX
+	MOVQ rowBytes+64(FP), BX
+	MOVQ d+56(FP), SI
+	SHLQ $0x02, SI
+
+page_18:
+	MOVQ (SP), DI
+	CMPQ DI, 8(SP)
+	JAE  pages_done_18
+	MOVQ (DI), R8
+	MOVQ acc+0(FP), DI
+	MOVQ d+56(FP), R9
 
 channels_41:
-	CMPQ    DI, $0x00000040
+	CMPQ    R9, $0x00000040
 	JLT     channels_41_done
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS 128(AX), Z2
-	VMOVUPS 192(AX), Z3
-	VMOVUPS (AX)(R10*1), Z4
-	VMOVUPS 64(AX)(R10*1), Z5
-	VMOVUPS 128(AX)(R10*1), Z6
-	VMOVUPS 192(AX)(R10*1), Z7
-	VMOVUPS (AX)(R10*2), Z8
-	VMOVUPS 64(AX)(R10*2), Z9
-	VMOVUPS 128(AX)(R10*2), Z10
-	VMOVUPS 192(AX)(R10*2), Z11
-	MOVQ    DX, R11
-	MOVQ    SI, R12
-	MOVQ    CX, R13
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 192(DI), Z3
+	VMOVUPS (DI)(SI*1), Z4
+	VMOVUPS 64(DI)(SI*1), Z5
+	VMOVUPS 128(DI)(SI*1), Z6
+	VMOVUPS 192(DI)(SI*1), Z7
+	VMOVUPS (DI)(SI*2), Z8
+	VMOVUPS 64(DI)(SI*2), Z9
+	VMOVUPS 128(DI)(SI*2), Z10
+	VMOVUPS 192(DI)(SI*2), Z11
+	MOVQ    R8, R10
+	MOVQ    (SP), R11
+	MOVQ    24(R11), R11
+	MOVQ    CX, R12
 
-rows_37:
-	CMPQ         R12, $0x00000001
-	JLT          rows_37_done
-	VBROADCASTSS (R13), Z12
-	VBROADCASTSS (R13)(BX*1), Z13
-	VBROADCASTSS (R13)(BX*2), Z14
-	VMOVUPS      (R11), Z15
+rows_17:
+	CMPQ         R11, $0x00000001
+	JLT          rows_17_done
+	VBROADCASTSS (R12), Z12
+	VBROADCASTSS (R12)(DX*1), Z13
+	VBROADCASTSS (R12)(DX*2), Z14
+	VMOVUPS      (R10), Z15
 	VFMADD231PS  Z15, Z12, Z0
 	VFMADD231PS  Z15, Z13, Z4
 	VFMADD231PS  Z15, Z14, Z8
-	VMOVUPS      64(R11), Z15
+	VMOVUPS      64(R10), Z15
 	VFMADD231PS  Z15, Z12, Z1
 	VFMADD231PS  Z15, Z13, Z5
 	VFMADD231PS  Z15, Z14, Z9
-	VMOVUPS      128(R11), Z15
+	VMOVUPS      128(R10), Z15
 	VFMADD231PS  Z15, Z12, Z2
 	VFMADD231PS  Z15, Z13, Z6
 	VFMADD231PS  Z15, Z14, Z10
-	VMOVUPS      192(R11), Z15
+	VMOVUPS      192(R10), Z15
 	VFMADD231PS  Z15, Z12, Z3
 	VFMADD231PS  Z15, Z13, Z7
 	VFMADD231PS  Z15, Z14, Z11
-	PREFETCHT0   (R9)
-	PREFETCHT0   64(R9)
-	PREFETCHT0   128(R9)
-	PREFETCHT0   192(R9)
-	ADDQ         $0x00000100, R9
-	ADDQ         R8, R11
-	ADDQ         $0x00000004, R13
-	SUBQ         $0x00000001, R12
-	JMP          rows_37
+	PREFETCHT1   (AX)
+	PREFETCHT1   64(AX)
+	PREFETCHT1   128(AX)
+	PREFETCHT1   192(AX)
+	ADDQ         $0x00000100, AX
+	CMPQ         AX, 32(SP)
+	JB           ask_37
+	MOVQ         16(SP), R13
+	CMPQ         R13, 24(SP)
+	JAE          ask_last_37
+	ADDQ         $0x20, R13
+	MOVQ         R13, 16(SP)
 
-rows_37_done:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, (AX)(R10*1)
-	VMOVUPS Z5, 64(AX)(R10*1)
-	VMOVUPS Z6, 128(AX)(R10*1)
-	VMOVUPS Z7, 192(AX)(R10*1)
-	VMOVUPS Z8, (AX)(R10*2)
-	VMOVUPS Z9, 64(AX)(R10*2)
-	VMOVUPS Z10, 128(AX)(R10*2)
-	VMOVUPS Z11, 192(AX)(R10*2)
-	ADDQ    $0x00000100, AX
-	ADDQ    $0x00000100, DX
-	SUBQ    $0x00000040, DI
+ask_last_37:
+	MOVQ (R13), AX
+	MOVQ 8(R13), R13
+	ADDQ AX, R13
+	MOVQ R13, 32(SP)
+
+ask_37:
+	ADDQ BX, R10
+	ADDQ $0x00000004, R12
+	SUBQ $0x00000001, R11
+	JMP  rows_17
+
+rows_17_done:
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	VMOVUPS Z2, 128(DI)
+	VMOVUPS Z3, 192(DI)
+	VMOVUPS Z4, (DI)(SI*1)
+	VMOVUPS Z5, 64(DI)(SI*1)
+	VMOVUPS Z6, 128(DI)(SI*1)
+	VMOVUPS Z7, 192(DI)(SI*1)
+	VMOVUPS Z8, (DI)(SI*2)
+	VMOVUPS Z9, 64(DI)(SI*2)
+	VMOVUPS Z10, 128(DI)(SI*2)
+	VMOVUPS Z11, 192(DI)(SI*2)
+	ADDQ    $0x00000100, DI
+	ADDQ    $0x00000100, R8
+	SUBQ    $0x00000040, R9
 	JMP     channels_41
 
 channels_41_done:
 channels_42:
-	CMPQ    DI, $0x00000010
+	CMPQ    R9, $0x00000010
 	JLT     channels_42_done
-	VMOVUPS (AX), Z0
-	VMOVUPS (AX)(R10*1), Z1
-	VMOVUPS (AX)(R10*2), Z2
-	MOVQ    DX, R9
-	MOVQ    SI, R11
+	VMOVUPS (DI), Z0
+	VMOVUPS (DI)(SI*1), Z1
+	VMOVUPS (DI)(SI*2), Z2
+	MOVQ    R8, R10
+	MOVQ    (SP), R11
+	MOVQ    24(R11), R11
 	MOVQ    CX, R12
 
-rows_38:
+rows_18:
 	CMPQ         R11, $0x00000001
-	JLT          rows_38_done
+	JLT          rows_18_done
 	VBROADCASTSS (R12), Z3
-	VBROADCASTSS (R12)(BX*1), Z4
-	VBROADCASTSS (R12)(BX*2), Z5
-	VMOVUPS      (R9), Z6
+	VBROADCASTSS (R12)(DX*1), Z4
+	VBROADCASTSS (R12)(DX*2), Z5
+	VMOVUPS      (R10), Z6
 	VFMADD231PS  Z6, Z3, Z0
 	VFMADD231PS  Z6, Z4, Z1
 	VFMADD231PS  Z6, Z5, Z2
-	ADDQ         R8, R9
-	ADDQ         $0x00000004, R12
-	SUBQ         $0x00000001, R11
-	JMP          rows_38
+	PREFETCHT1   (AX)
+	ADDQ         $0x00000040, AX
+	CMPQ         AX, 32(SP)
+	JB           ask_38
+	MOVQ         16(SP), R13
+	CMPQ         R13, 24(SP)
+	JAE          ask_last_38
+	ADDQ         $0x20, R13
+	MOVQ         R13, 16(SP)
 
-rows_38_done:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, (AX)(R10*1)
-	VMOVUPS Z2, (AX)(R10*2)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000040, DX
-	SUBQ    $0x00000010, DI
+ask_last_38:
+	MOVQ (R13), AX
+	MOVQ 8(R13), R13
+	ADDQ AX, R13
+	MOVQ R13, 32(SP)
+
+ask_38:
+	ADDQ BX, R10
+	ADDQ $0x00000004, R12
+	SUBQ $0x00000001, R11
+	JMP  rows_18
+
+rows_18_done:
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, (DI)(SI*1)
+	VMOVUPS Z2, (DI)(SI*2)
+	ADDQ    $0x00000040, DI
+	ADDQ    $0x00000040, R8
+	SUBQ    $0x00000010, R9
 	JMP     channels_42
 
 channels_42_done:
+	MOVQ (SP), DI
+	MOVQ 24(DI), DI
+	LEAQ (CX)(DI*4), CX
+	ADDQ $0x20, (SP)
+	JMP  page_18
+
+pages_done_18:
 	VZEROUPPER
 	RET
 
-// func dotRowsF16x3AVX512(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+// func dotRowsF16x3AVX512(dst *float32, q *float32, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 // Requires: AVX, AVX512F, AVX512VL, MMX+
-TEXT ·dotRowsF16x3AVX512(SB), NOSPLIT, $0-64
-	MOVQ dst+0(FP), AX
-	MOVQ q+8(FP), CX
-	MOVQ rows+16(FP), DX
-	MOVQ dstStride+24(FP), BX
-	MOVQ n+32(FP), SI
-	MOVQ d+40(FP), DI
-	MOVQ rowBytes+48(FP), R8
-	MOVQ ahead+56(FP), R9
-	MOVQ DI, R10
-	SHLQ $0x02, R10
+TEXT ·dotRowsF16x3AVX512(SB), NOSPLIT, $56-72
+	MOVQ pages+16(FP), CX
+	MOVQ CX, 16(SP)
+	MOVQ count+32(FP), AX
+	SHLQ $0x05, AX
+	ADDQ CX, AX
+	MOVQ AX, 24(SP)
+	MOVQ asks+24(FP), CX
+	MOVQ CX, 32(SP)
+	MOVQ askCount+40(FP), AX
+	SHLQ $0x05, AX
+	LEAQ -32(CX)(AX*1), AX
+	MOVQ AX, 40(SP)
+	MOVQ (CX), AX
+	MOVQ 8(CX), CX
+	ADDQ AX, CX
+	MOVQ CX, 48(SP)
+	MOVQ dst+0(FP), CX
+	MOVQ q+8(FP), DX
+	MOVQ dstStride+48(FP), BX
+	MOVQ rowBytes+64(FP), SI
+	MOVQ d+56(FP), DI
+	SHLQ $0x02, DI
 
-rows_39:
-	CMPQ   SI, $0x00000008
-	JLT    rows_39_done
+page_19:
+	MOVQ 16(SP), R9
+	CMPQ R9, 24(SP)
+	JAE  pages_done_19
+	MOVQ (R9), R8
+	MOVQ 24(R9), R9
+	MOVQ R9, (SP)
+	MOVQ R9, 8(SP)
+
+units_10:
+	CMPQ   (SP), $0x00000008
+	JLT    rest_10
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4127,143 +5653,143 @@ rows_39:
 	VPXORD Z21, Z21, Z21
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
-	MOVQ   DI, R11
-	MOVQ   DX, R12
-	MOVQ   CX, R13
-	LEAQ   (R8)(R8*2), R14
-	LEAQ   (R12)(R8*4), R15
+	MOVQ   d+56(FP), R9
+	MOVQ   R8, R10
+	MOVQ   DX, R11
+	LEAQ   (SI)(SI*2), R12
+	LEAQ   (R10)(SI*4), R13
 
 channels_43:
-	CMPQ        R11, $0x00000020
+	CMPQ        R9, $0x00000020
 	JLT         channels_43_done
-	VMOVUPS     (R13), Z24
-	VMOVUPS     (R13)(R10*1), Z25
-	VMOVUPS     (R13)(R10*2), Z26
-	VCVTPH2PS   (R12), Z27
+	VMOVUPS     (R11), Z24
+	VMOVUPS     (R11)(DI*1), Z25
+	VMOVUPS     (R11)(DI*2), Z26
+	VCVTPH2PS   (R10), Z27
 	VFMADD231PS Z27, Z24, Z0
 	VFMADD231PS Z27, Z25, Z8
 	VFMADD231PS Z27, Z26, Z16
-	VCVTPH2PS   (R12)(R8*1), Z27
+	VCVTPH2PS   (R10)(SI*1), Z27
 	VFMADD231PS Z27, Z24, Z1
 	VFMADD231PS Z27, Z25, Z9
 	VFMADD231PS Z27, Z26, Z17
-	VCVTPH2PS   (R12)(R8*2), Z27
+	VCVTPH2PS   (R10)(SI*2), Z27
 	VFMADD231PS Z27, Z24, Z2
 	VFMADD231PS Z27, Z25, Z10
 	VFMADD231PS Z27, Z26, Z18
-	VCVTPH2PS   (R12)(R14*1), Z27
+	VCVTPH2PS   (R10)(R12*1), Z27
 	VFMADD231PS Z27, Z24, Z3
 	VFMADD231PS Z27, Z25, Z11
 	VFMADD231PS Z27, Z26, Z19
-	VCVTPH2PS   (R15), Z27
+	VCVTPH2PS   (R13), Z27
 	VFMADD231PS Z27, Z24, Z4
 	VFMADD231PS Z27, Z25, Z12
 	VFMADD231PS Z27, Z26, Z20
-	VCVTPH2PS   (R15)(R8*1), Z27
+	VCVTPH2PS   (R13)(SI*1), Z27
 	VFMADD231PS Z27, Z24, Z5
 	VFMADD231PS Z27, Z25, Z13
 	VFMADD231PS Z27, Z26, Z21
-	VCVTPH2PS   (R15)(R8*2), Z27
+	VCVTPH2PS   (R13)(SI*2), Z27
 	VFMADD231PS Z27, Z24, Z6
 	VFMADD231PS Z27, Z25, Z14
 	VFMADD231PS Z27, Z26, Z22
-	VCVTPH2PS   (R15)(R14*1), Z27
+	VCVTPH2PS   (R13)(R12*1), Z27
 	VFMADD231PS Z27, Z24, Z7
 	VFMADD231PS Z27, Z25, Z15
 	VFMADD231PS Z27, Z26, Z23
-	PREFETCHT0  (R9)
-	PREFETCHT0  128(R9)
-	PREFETCHT0  256(R9)
-	PREFETCHT0  384(R9)
-	VMOVUPS     64(R13), Z24
-	VMOVUPS     64(R13)(R10*1), Z25
-	VMOVUPS     64(R13)(R10*2), Z26
-	VCVTPH2PS   32(R12), Z27
+	PREFETCHT1  (AX)
+	PREFETCHT1  128(AX)
+	PREFETCHT1  256(AX)
+	PREFETCHT1  384(AX)
+	VMOVUPS     64(R11), Z24
+	VMOVUPS     64(R11)(DI*1), Z25
+	VMOVUPS     64(R11)(DI*2), Z26
+	VCVTPH2PS   32(R10), Z27
 	VFMADD231PS Z27, Z24, Z0
 	VFMADD231PS Z27, Z25, Z8
 	VFMADD231PS Z27, Z26, Z16
-	VCVTPH2PS   32(R12)(R8*1), Z27
+	VCVTPH2PS   32(R10)(SI*1), Z27
 	VFMADD231PS Z27, Z24, Z1
 	VFMADD231PS Z27, Z25, Z9
 	VFMADD231PS Z27, Z26, Z17
-	VCVTPH2PS   32(R12)(R8*2), Z27
+	VCVTPH2PS   32(R10)(SI*2), Z27
 	VFMADD231PS Z27, Z24, Z2
 	VFMADD231PS Z27, Z25, Z10
 	VFMADD231PS Z27, Z26, Z18
-	VCVTPH2PS   32(R12)(R14*1), Z27
+	VCVTPH2PS   32(R10)(R12*1), Z27
 	VFMADD231PS Z27, Z24, Z3
 	VFMADD231PS Z27, Z25, Z11
 	VFMADD231PS Z27, Z26, Z19
-	VCVTPH2PS   32(R15), Z27
+	VCVTPH2PS   32(R13), Z27
 	VFMADD231PS Z27, Z24, Z4
 	VFMADD231PS Z27, Z25, Z12
 	VFMADD231PS Z27, Z26, Z20
-	VCVTPH2PS   32(R15)(R8*1), Z27
+	VCVTPH2PS   32(R13)(SI*1), Z27
 	VFMADD231PS Z27, Z24, Z5
 	VFMADD231PS Z27, Z25, Z13
 	VFMADD231PS Z27, Z26, Z21
-	VCVTPH2PS   32(R15)(R8*2), Z27
+	VCVTPH2PS   32(R13)(SI*2), Z27
 	VFMADD231PS Z27, Z24, Z6
 	VFMADD231PS Z27, Z25, Z14
 	VFMADD231PS Z27, Z26, Z22
-	VCVTPH2PS   32(R15)(R14*1), Z27
+	VCVTPH2PS   32(R13)(R12*1), Z27
 	VFMADD231PS Z27, Z24, Z7
 	VFMADD231PS Z27, Z25, Z15
 	VFMADD231PS Z27, Z26, Z23
-	PREFETCHT0  64(R9)
-	PREFETCHT0  192(R9)
-	PREFETCHT0  320(R9)
-	PREFETCHT0  448(R9)
-	ADDQ        $0x00000200, R9
-	ADDQ        $0x00000080, R13
-	ADDQ        $0x00000040, R12
-	ADDQ        $0x00000040, R15
-	SUBQ        $0x00000020, R11
+	PREFETCHT1  64(AX)
+	PREFETCHT1  192(AX)
+	PREFETCHT1  320(AX)
+	PREFETCHT1  448(AX)
+	ADDQ        $0x00000200, AX
+	ADDQ        $0x00000080, R11
+	ADDQ        $0x00000040, R10
+	ADDQ        $0x00000040, R13
+	SUBQ        $0x00000020, R9
 	JMP         channels_43
 
 channels_43_done:
 channels_44:
-	CMPQ        R11, $0x00000010
+	CMPQ        R9, $0x00000010
 	JLT         channels_44_done
-	VMOVUPS     (R13), Z24
-	VMOVUPS     (R13)(R10*1), Z25
-	VMOVUPS     (R13)(R10*2), Z26
-	VCVTPH2PS   (R12), Z27
+	VMOVUPS     (R11), Z24
+	VMOVUPS     (R11)(DI*1), Z25
+	VMOVUPS     (R11)(DI*2), Z26
+	VCVTPH2PS   (R10), Z27
 	VFMADD231PS Z27, Z24, Z0
 	VFMADD231PS Z27, Z25, Z8
 	VFMADD231PS Z27, Z26, Z16
-	VCVTPH2PS   (R12)(R8*1), Z27
+	VCVTPH2PS   (R10)(SI*1), Z27
 	VFMADD231PS Z27, Z24, Z1
 	VFMADD231PS Z27, Z25, Z9
 	VFMADD231PS Z27, Z26, Z17
-	VCVTPH2PS   (R12)(R8*2), Z27
+	VCVTPH2PS   (R10)(SI*2), Z27
 	VFMADD231PS Z27, Z24, Z2
 	VFMADD231PS Z27, Z25, Z10
 	VFMADD231PS Z27, Z26, Z18
-	VCVTPH2PS   (R12)(R14*1), Z27
+	VCVTPH2PS   (R10)(R12*1), Z27
 	VFMADD231PS Z27, Z24, Z3
 	VFMADD231PS Z27, Z25, Z11
 	VFMADD231PS Z27, Z26, Z19
-	VCVTPH2PS   (R15), Z27
+	VCVTPH2PS   (R13), Z27
 	VFMADD231PS Z27, Z24, Z4
 	VFMADD231PS Z27, Z25, Z12
 	VFMADD231PS Z27, Z26, Z20
-	VCVTPH2PS   (R15)(R8*1), Z27
+	VCVTPH2PS   (R13)(SI*1), Z27
 	VFMADD231PS Z27, Z24, Z5
 	VFMADD231PS Z27, Z25, Z13
 	VFMADD231PS Z27, Z26, Z21
-	VCVTPH2PS   (R15)(R8*2), Z27
+	VCVTPH2PS   (R13)(SI*2), Z27
 	VFMADD231PS Z27, Z24, Z6
 	VFMADD231PS Z27, Z25, Z14
 	VFMADD231PS Z27, Z26, Z22
-	VCVTPH2PS   (R15)(R14*1), Z27
+	VCVTPH2PS   (R13)(R12*1), Z27
 	VFMADD231PS Z27, Z24, Z7
 	VFMADD231PS Z27, Z25, Z15
 	VFMADD231PS Z27, Z26, Z23
-	ADDQ        $0x00000040, R13
-	ADDQ        $0x00000020, R12
-	ADDQ        $0x00000020, R15
-	SUBQ        $0x00000010, R11
+	ADDQ        $0x00000040, R11
+	ADDQ        $0x00000020, R10
+	ADDQ        $0x00000020, R13
+	SUBQ        $0x00000010, R9
 	JMP         channels_44
 
 channels_44_done:
@@ -4280,7 +5806,7 @@ channels_44_done:
 	VADDPS        Y24, Y26, Y24
 	VEXTRACTF32X4 $0x01, Y24, X25
 	VADDPS        X24, X25, X25
-	VMOVUPS       X25, (AX)
+	VMOVUPS       X25, (CX)
 	VUNPCKLPS     Z5, Z4, Z24
 	VUNPCKHPS     Z5, Z4, Z25
 	VADDPS        Z25, Z24, Z24
@@ -4294,7 +5820,7 @@ channels_44_done:
 	VADDPS        Y24, Y26, Y24
 	VEXTRACTF32X4 $0x01, Y24, X25
 	VADDPS        X24, X25, X25
-	VMOVUPS       X25, 16(AX)
+	VMOVUPS       X25, 16(CX)
 	VUNPCKLPS     Z9, Z8, Z24
 	VUNPCKHPS     Z9, Z8, Z25
 	VADDPS        Z25, Z24, Z24
@@ -4308,7 +5834,7 @@ channels_44_done:
 	VADDPS        Y24, Y26, Y24
 	VEXTRACTF32X4 $0x01, Y24, X25
 	VADDPS        X24, X25, X25
-	VMOVUPS       X25, (AX)(BX*1)
+	VMOVUPS       X25, (CX)(BX*1)
 	VUNPCKLPS     Z13, Z12, Z24
 	VUNPCKHPS     Z13, Z12, Z25
 	VADDPS        Z25, Z24, Z24
@@ -4322,7 +5848,7 @@ channels_44_done:
 	VADDPS        Y24, Y26, Y24
 	VEXTRACTF32X4 $0x01, Y24, X25
 	VADDPS        X24, X25, X25
-	VMOVUPS       X25, 16(AX)(BX*1)
+	VMOVUPS       X25, 16(CX)(BX*1)
 	VUNPCKLPS     Z17, Z16, Z24
 	VUNPCKHPS     Z17, Z16, Z25
 	VADDPS        Z25, Z24, Z24
@@ -4336,7 +5862,7 @@ channels_44_done:
 	VADDPS        Y24, Y26, Y24
 	VEXTRACTF32X4 $0x01, Y24, X25
 	VADDPS        X24, X25, X25
-	VMOVUPS       X25, (AX)(BX*2)
+	VMOVUPS       X25, (CX)(BX*2)
 	VUNPCKLPS     Z21, Z20, Z24
 	VUNPCKHPS     Z21, Z20, Z25
 	VADDPS        Z25, Z24, Z24
@@ -4350,239 +5876,364 @@ channels_44_done:
 	VADDPS        Y24, Y26, Y24
 	VEXTRACTF32X4 $0x01, Y24, X25
 	VADDPS        X24, X25, X25
-	VMOVUPS       X25, 16(AX)(BX*2)
-	ADDQ          $0x00000020, AX
-	IMUL3Q        $0x00000008, R8, R11
-	ADDQ          R11, DX
-	SUBQ          $0x00000008, SI
-	JMP           rows_39
+	VMOVUPS       X25, 16(CX)(BX*2)
+	ADDQ          $0x00000020, CX
+	IMUL3Q        $0x00000008, SI, R9
+	ADDQ          R9, R8
+	SUBQ          $0x00000008, (SP)
+	CMPQ          AX, 48(SP)
+	JB            ask_39
+	MOVQ          32(SP), R9
+	CMPQ          R9, 40(SP)
+	JAE           ask_last_39
+	ADDQ          $0x20, R9
+	MOVQ          R9, 32(SP)
 
-rows_39_done:
-rows_40:
-	CMPQ   SI, $0x00000001
-	JLT    rows_40_done
+ask_last_39:
+	MOVQ (R9), AX
+	MOVQ 8(R9), R9
+	ADDQ AX, R9
+	MOVQ R9, 48(SP)
+
+ask_39:
+	JMP units_10
+
+rest_10:
+	CMPQ  (SP), $0x00
+	JE    page_done_10
+	CMPQ  8(SP), $0x00000008
+	JLT   single_10
+	MOVQ  (SP), R9
+	SUBQ  $0x00000008, R9
+	LEAQ  (CX)(R9*4), CX
+	IMULQ SI, R9
+	ADDQ  R9, R8
+	MOVQ  $0x00000008, (SP)
+	JMP   units_10
+
+single_10:
 	VPXORD Z28, Z28, Z28
 	VPXORD Z29, Z29, Z29
 	VPXORD Z30, Z30, Z30
-	MOVQ   DI, R11
-	MOVQ   DX, R12
-	MOVQ   CX, R13
+	MOVQ   d+56(FP), R9
+	MOVQ   R8, R10
+	MOVQ   DX, R11
 
 channels_45:
-	CMPQ        R11, $0x00000020
+	CMPQ        R9, $0x00000020
 	JLT         channels_45_done
-	VMOVUPS     (R13), Z0
-	VMOVUPS     (R13)(R10*1), Z1
-	VMOVUPS     (R13)(R10*2), Z2
-	VCVTPH2PS   (R12), Z3
-	VFMADD231PS Z3, Z0, Z28
-	VFMADD231PS Z3, Z1, Z29
-	VFMADD231PS Z3, Z2, Z30
-	PREFETCHT0  (R9)
-	VMOVUPS     64(R13), Z0
-	VMOVUPS     64(R13)(R10*1), Z1
-	VMOVUPS     64(R13)(R10*2), Z2
-	VCVTPH2PS   32(R12), Z3
-	VFMADD231PS Z3, Z0, Z28
-	VFMADD231PS Z3, Z1, Z29
-	VFMADD231PS Z3, Z2, Z30
-	ADDQ        $0x00000040, R9
-	ADDQ        $0x00000080, R13
-	ADDQ        $0x00000040, R12
-	SUBQ        $0x00000020, R11
+	VMOVUPS     (R11), Z24
+	VMOVUPS     (R11)(DI*1), Z25
+	VMOVUPS     (R11)(DI*2), Z26
+	VCVTPH2PS   (R10), Z27
+	VFMADD231PS Z27, Z24, Z28
+	VFMADD231PS Z27, Z25, Z29
+	VFMADD231PS Z27, Z26, Z30
+	PREFETCHT1  (AX)
+	VMOVUPS     64(R11), Z24
+	VMOVUPS     64(R11)(DI*1), Z25
+	VMOVUPS     64(R11)(DI*2), Z26
+	VCVTPH2PS   32(R10), Z27
+	VFMADD231PS Z27, Z24, Z28
+	VFMADD231PS Z27, Z25, Z29
+	VFMADD231PS Z27, Z26, Z30
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000080, R11
+	ADDQ        $0x00000040, R10
+	SUBQ        $0x00000020, R9
 	JMP         channels_45
 
 channels_45_done:
 channels_46:
-	CMPQ        R11, $0x00000010
+	CMPQ        R9, $0x00000010
 	JLT         channels_46_done
-	VMOVUPS     (R13), Z0
-	VMOVUPS     (R13)(R10*1), Z1
-	VMOVUPS     (R13)(R10*2), Z2
-	VCVTPH2PS   (R12), Z3
-	VFMADD231PS Z3, Z0, Z28
-	VFMADD231PS Z3, Z1, Z29
-	VFMADD231PS Z3, Z2, Z30
-	ADDQ        $0x00000040, R13
-	ADDQ        $0x00000020, R12
-	SUBQ        $0x00000010, R11
+	VMOVUPS     (R11), Z24
+	VMOVUPS     (R11)(DI*1), Z25
+	VMOVUPS     (R11)(DI*2), Z26
+	VCVTPH2PS   (R10), Z27
+	VFMADD231PS Z27, Z24, Z28
+	VFMADD231PS Z27, Z25, Z29
+	VFMADD231PS Z27, Z26, Z30
+	ADDQ        $0x00000040, R11
+	ADDQ        $0x00000020, R10
+	SUBQ        $0x00000010, R9
 	JMP         channels_46
 
 channels_46_done:
-	VPERMILPS     $0x4e, Z28, Z0
-	VADDPS        Z28, Z0, Z0
-	VMOVSHDUP     Z0, Z28
-	VADDPS        Z28, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)
-	VPERMILPS     $0x4e, Z29, Z0
-	VADDPS        Z29, Z0, Z0
-	VMOVSHDUP     Z0, Z29
-	VADDPS        Z29, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)(BX*1)
-	VPERMILPS     $0x4e, Z30, Z0
-	VADDPS        Z30, Z0, Z0
-	VMOVSHDUP     Z0, Z30
-	VADDPS        Z30, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)(BX*2)
-	ADDQ          $0x00000004, AX
-	IMUL3Q        $0x00000001, R8, R11
-	ADDQ          R11, DX
-	SUBQ          $0x00000001, SI
-	JMP           rows_40
+	VPERMILPS     $0x4e, Z28, Z24
+	VADDPS        Z28, Z24, Z24
+	VMOVSHDUP     Z24, Z28
+	VADDPS        Z28, Z24, Z24
+	VEXTRACTF64X4 $0x01, Z24, Y25
+	VADDPS        Y25, Y24, Y25
+	VEXTRACTF32X4 $0x01, Y25, X24
+	VADDPS        X25, X24, X24
+	VMOVSS        X24, (CX)
+	VPERMILPS     $0x4e, Z29, Z24
+	VADDPS        Z29, Z24, Z24
+	VMOVSHDUP     Z24, Z29
+	VADDPS        Z29, Z24, Z24
+	VEXTRACTF64X4 $0x01, Z24, Y25
+	VADDPS        Y25, Y24, Y25
+	VEXTRACTF32X4 $0x01, Y25, X24
+	VADDPS        X25, X24, X24
+	VMOVSS        X24, (CX)(BX*1)
+	VPERMILPS     $0x4e, Z30, Z24
+	VADDPS        Z30, Z24, Z24
+	VMOVSHDUP     Z24, Z30
+	VADDPS        Z30, Z24, Z24
+	VEXTRACTF64X4 $0x01, Z24, Y25
+	VADDPS        Y25, Y24, Y25
+	VEXTRACTF32X4 $0x01, Y25, X24
+	VADDPS        X25, X24, X24
+	VMOVSS        X24, (CX)(BX*2)
+	ADDQ          $0x00000004, CX
+	IMUL3Q        $0x00000001, SI, R9
+	ADDQ          R9, R8
+	SUBQ          $0x00000001, (SP)
+	CMPQ          AX, 48(SP)
+	JB            ask_40
+	MOVQ          32(SP), R9
+	CMPQ          R9, 40(SP)
+	JAE           ask_last_40
+	ADDQ          $0x20, R9
+	MOVQ          R9, 32(SP)
 
-rows_40_done:
+ask_last_40:
+	MOVQ (R9), AX
+	MOVQ 8(R9), R9
+	ADDQ AX, R9
+	MOVQ R9, 48(SP)
+
+ask_40:
+	JMP rest_10
+
+page_done_10:
+	ADDQ $0x20, 16(SP)
+	JMP  page_19
+
+pages_done_19:
 	VZEROUPPER
 	RET
 
-// func accumulateRowsF16x3AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
+// func accumulateRowsF16x3AVX512(acc *float32, weights *float32, pages *byte, asks *byte, count int, askCount int, weightStride int, d int, rowBytes int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·accumulateRowsF16x3AVX512(SB), NOSPLIT, $0-64
-	MOVQ acc+0(FP), AX
+TEXT ·accumulateRowsF16x3AVX512(SB), NOSPLIT, $40-72
+	MOVQ pages+16(FP), CX
+	MOVQ CX, (SP)
+	MOVQ count+32(FP), AX
+	SHLQ $0x05, AX
+	ADDQ CX, AX
+	MOVQ AX, 8(SP)
+	MOVQ asks+24(FP), CX
+	MOVQ CX, 16(SP)
+	MOVQ askCount+40(FP), AX
+	SHLQ $0x05, AX
+	LEAQ -32(CX)(AX*1), AX
+	MOVQ AX, 24(SP)
+	MOVQ (CX), AX
+	MOVQ 8(CX), CX
+	ADDQ AX, CX
+	MOVQ CX, 32(SP)
 	MOVQ weights+8(FP), CX
-	MOVQ rows+16(FP), DX
-	MOVQ weightStride+24(FP), BX
-	MOVQ n+32(FP), SI
-	MOVQ d+40(FP), DI
-	MOVQ rowBytes+48(FP), R8
-	MOVQ ahead+56(FP), R9
-	MOVQ DI, R10
-	SHLQ $0x02, R10
+	MOVQ weightStride+48(FP), DX
+	MOVQ rowBytes+64(FP), BX
+	MOVQ d+56(FP), SI
+	SHLQ $0x02, SI
+
+page_20:
+	MOVQ (SP), DI
+	CMPQ DI, 8(SP)
+	JAE  pages_done_20
+	MOVQ (DI), R8
+	MOVQ acc+0(FP), DI
+	MOVQ d+56(FP), R9
 
 channels_47:
-	CMPQ    DI, $0x00000040
+	CMPQ    R9, $0x00000040
 	JLT     channels_47_done
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS 128(AX), Z2
-	VMOVUPS 192(AX), Z3
-	VMOVUPS (AX)(R10*1), Z4
-	VMOVUPS 64(AX)(R10*1), Z5
-	VMOVUPS 128(AX)(R10*1), Z6
-	VMOVUPS 192(AX)(R10*1), Z7
-	VMOVUPS (AX)(R10*2), Z8
-	VMOVUPS 64(AX)(R10*2), Z9
-	VMOVUPS 128(AX)(R10*2), Z10
-	VMOVUPS 192(AX)(R10*2), Z11
-	MOVQ    DX, R11
-	MOVQ    SI, R12
-	MOVQ    CX, R13
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 192(DI), Z3
+	VMOVUPS (DI)(SI*1), Z4
+	VMOVUPS 64(DI)(SI*1), Z5
+	VMOVUPS 128(DI)(SI*1), Z6
+	VMOVUPS 192(DI)(SI*1), Z7
+	VMOVUPS (DI)(SI*2), Z8
+	VMOVUPS 64(DI)(SI*2), Z9
+	VMOVUPS 128(DI)(SI*2), Z10
+	VMOVUPS 192(DI)(SI*2), Z11
+	MOVQ    R8, R10
+	MOVQ    (SP), R11
+	MOVQ    24(R11), R11
+	MOVQ    CX, R12
 
-rows_41:
-	CMPQ         R12, $0x00000001
-	JLT          rows_41_done
-	VBROADCASTSS (R13), Z12
-	VBROADCASTSS (R13)(BX*1), Z13
-	VBROADCASTSS (R13)(BX*2), Z14
-	VCVTPH2PS    (R11), Z15
+rows_19:
+	CMPQ         R11, $0x00000001
+	JLT          rows_19_done
+	VBROADCASTSS (R12), Z12
+	VBROADCASTSS (R12)(DX*1), Z13
+	VBROADCASTSS (R12)(DX*2), Z14
+	VCVTPH2PS    (R10), Z15
 	VFMADD231PS  Z15, Z12, Z0
 	VFMADD231PS  Z15, Z13, Z4
 	VFMADD231PS  Z15, Z14, Z8
-	VCVTPH2PS    32(R11), Z15
+	VCVTPH2PS    32(R10), Z15
 	VFMADD231PS  Z15, Z12, Z1
 	VFMADD231PS  Z15, Z13, Z5
 	VFMADD231PS  Z15, Z14, Z9
-	VCVTPH2PS    64(R11), Z15
+	VCVTPH2PS    64(R10), Z15
 	VFMADD231PS  Z15, Z12, Z2
 	VFMADD231PS  Z15, Z13, Z6
 	VFMADD231PS  Z15, Z14, Z10
-	VCVTPH2PS    96(R11), Z15
+	VCVTPH2PS    96(R10), Z15
 	VFMADD231PS  Z15, Z12, Z3
 	VFMADD231PS  Z15, Z13, Z7
 	VFMADD231PS  Z15, Z14, Z11
-	PREFETCHT0   (R9)
-	PREFETCHT0   64(R9)
-	ADDQ         $0x00000080, R9
-	ADDQ         R8, R11
-	ADDQ         $0x00000004, R13
-	SUBQ         $0x00000001, R12
-	JMP          rows_41
+	PREFETCHT1   (AX)
+	PREFETCHT1   64(AX)
+	ADDQ         $0x00000080, AX
+	CMPQ         AX, 32(SP)
+	JB           ask_41
+	MOVQ         16(SP), R13
+	CMPQ         R13, 24(SP)
+	JAE          ask_last_41
+	ADDQ         $0x20, R13
+	MOVQ         R13, 16(SP)
 
-rows_41_done:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, (AX)(R10*1)
-	VMOVUPS Z5, 64(AX)(R10*1)
-	VMOVUPS Z6, 128(AX)(R10*1)
-	VMOVUPS Z7, 192(AX)(R10*1)
-	VMOVUPS Z8, (AX)(R10*2)
-	VMOVUPS Z9, 64(AX)(R10*2)
-	VMOVUPS Z10, 128(AX)(R10*2)
-	VMOVUPS Z11, 192(AX)(R10*2)
-	ADDQ    $0x00000100, AX
-	ADDQ    $0x00000080, DX
-	SUBQ    $0x00000040, DI
+ask_last_41:
+	MOVQ (R13), AX
+	MOVQ 8(R13), R13
+	ADDQ AX, R13
+	MOVQ R13, 32(SP)
+
+ask_41:
+	ADDQ BX, R10
+	ADDQ $0x00000004, R12
+	SUBQ $0x00000001, R11
+	JMP  rows_19
+
+rows_19_done:
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	VMOVUPS Z2, 128(DI)
+	VMOVUPS Z3, 192(DI)
+	VMOVUPS Z4, (DI)(SI*1)
+	VMOVUPS Z5, 64(DI)(SI*1)
+	VMOVUPS Z6, 128(DI)(SI*1)
+	VMOVUPS Z7, 192(DI)(SI*1)
+	VMOVUPS Z8, (DI)(SI*2)
+	VMOVUPS Z9, 64(DI)(SI*2)
+	VMOVUPS Z10, 128(DI)(SI*2)
+	VMOVUPS Z11, 192(DI)(SI*2)
+	ADDQ    $0x00000100, DI
+	ADDQ    $0x00000080, R8
+	SUBQ    $0x00000040, R9
 	JMP     channels_47
 
 channels_47_done:
 channels_48:
-	CMPQ    DI, $0x00000010
+	CMPQ    R9, $0x00000010
 	JLT     channels_48_done
-	VMOVUPS (AX), Z0
-	VMOVUPS (AX)(R10*1), Z1
-	VMOVUPS (AX)(R10*2), Z2
-	MOVQ    DX, R9
-	MOVQ    SI, R11
+	VMOVUPS (DI), Z0
+	VMOVUPS (DI)(SI*1), Z1
+	VMOVUPS (DI)(SI*2), Z2
+	MOVQ    R8, R10
+	MOVQ    (SP), R11
+	MOVQ    24(R11), R11
 	MOVQ    CX, R12
 
-rows_42:
+rows_20:
 	CMPQ         R11, $0x00000001
-	JLT          rows_42_done
+	JLT          rows_20_done
 	VBROADCASTSS (R12), Z3
-	VBROADCASTSS (R12)(BX*1), Z4
-	VBROADCASTSS (R12)(BX*2), Z5
-	VCVTPH2PS    (R9), Z6
+	VBROADCASTSS (R12)(DX*1), Z4
+	VBROADCASTSS (R12)(DX*2), Z5
+	VCVTPH2PS    (R10), Z6
 	VFMADD231PS  Z6, Z3, Z0
 	VFMADD231PS  Z6, Z4, Z1
 	VFMADD231PS  Z6, Z5, Z2
-	ADDQ         R8, R9
-	ADDQ         $0x00000004, R12
-	SUBQ         $0x00000001, R11
-	JMP          rows_42
+	PREFETCHT1   (AX)
+	ADDQ         $0x00000020, AX
+	CMPQ         AX, 32(SP)
+	JB           ask_42
+	MOVQ         16(SP), R13
+	CMPQ         R13, 24(SP)
+	JAE          ask_last_42
+	ADDQ         $0x20, R13
+	MOVQ         R13, 16(SP)
 
-rows_42_done:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, (AX)(R10*1)
-	VMOVUPS Z2, (AX)(R10*2)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000020, DX
-	SUBQ    $0x00000010, DI
+ask_last_42:
+	MOVQ (R13), AX
+	MOVQ 8(R13), R13
+	ADDQ AX, R13
+	MOVQ R13, 32(SP)
+
+ask_42:
+	ADDQ BX, R10
+	ADDQ $0x00000004, R12
+	SUBQ $0x00000001, R11
+	JMP  rows_20
+
+rows_20_done:
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, (DI)(SI*1)
+	VMOVUPS Z2, (DI)(SI*2)
+	ADDQ    $0x00000040, DI
+	ADDQ    $0x00000020, R8
+	SUBQ    $0x00000010, R9
 	JMP     channels_48
 
 channels_48_done:
+	MOVQ (SP), DI
+	MOVQ 24(DI), DI
+	LEAQ (CX)(DI*4), CX
+	ADDQ $0x20, (SP)
+	JMP  page_20
+
+pages_done_20:
 	VZEROUPPER
 	RET
 
-// func dotRowsBF16x3AVX512(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+// func dotRowsBF16x3AVX512(dst *float32, q *float32, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 // Requires: AVX, AVX512F, AVX512VL, MMX+
-TEXT ·dotRowsBF16x3AVX512(SB), NOSPLIT, $0-64
-	MOVQ dst+0(FP), AX
-	MOVQ q+8(FP), CX
-	MOVQ rows+16(FP), DX
-	MOVQ dstStride+24(FP), BX
-	MOVQ n+32(FP), SI
-	MOVQ d+40(FP), DI
-	MOVQ rowBytes+48(FP), R8
-	MOVQ ahead+56(FP), R9
-	MOVQ DI, R10
-	SHLQ $0x02, R10
+TEXT ·dotRowsBF16x3AVX512(SB), NOSPLIT, $56-72
+	MOVQ pages+16(FP), CX
+	MOVQ CX, 16(SP)
+	MOVQ count+32(FP), AX
+	SHLQ $0x05, AX
+	ADDQ CX, AX
+	MOVQ AX, 24(SP)
+	MOVQ asks+24(FP), CX
+	MOVQ CX, 32(SP)
+	MOVQ askCount+40(FP), AX
+	SHLQ $0x05, AX
+	LEAQ -32(CX)(AX*1), AX
+	MOVQ AX, 40(SP)
+	MOVQ (CX), AX
+	MOVQ 8(CX), CX
+	ADDQ AX, CX
+	MOVQ CX, 48(SP)
+	MOVQ dst+0(FP), CX
+	MOVQ q+8(FP), DX
+	MOVQ dstStride+48(FP), BX
+	MOVQ rowBytes+64(FP), SI
+	MOVQ d+56(FP), DI
+	SHLQ $0x02, DI
 
-rows_43:
-	CMPQ   SI, $0x00000008
-	JLT    rows_43_done
+page_21:
+	MOVQ 16(SP), R9
+	CMPQ R9, 24(SP)
+	JAE  pages_done_21
+	MOVQ (R9), R8
+	MOVQ 24(R9), R9
+	MOVQ R9, (SP)
+	MOVQ R9, 8(SP)
+
+units_11:
+	CMPQ   (SP), $0x00000008
+	JLT    rest_11
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4607,167 +6258,167 @@ rows_43:
 	VPXORD Z21, Z21, Z21
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
-	MOVQ   DI, R11
-	MOVQ   DX, R12
-	MOVQ   CX, R13
-	LEAQ   (R8)(R8*2), R14
-	LEAQ   (R12)(R8*4), R15
+	MOVQ   d+56(FP), R9
+	MOVQ   R8, R10
+	MOVQ   DX, R11
+	LEAQ   (SI)(SI*2), R12
+	LEAQ   (R10)(SI*4), R13
 
 channels_49:
-	CMPQ        R11, $0x00000020
+	CMPQ        R9, $0x00000020
 	JLT         channels_49_done
-	VMOVUPS     (R13), Z24
-	VMOVUPS     (R13)(R10*1), Z25
-	VMOVUPS     (R13)(R10*2), Z26
-	VPMOVZXWD   (R12), Z27
+	VMOVUPS     (R11), Z24
+	VMOVUPS     (R11)(DI*1), Z25
+	VMOVUPS     (R11)(DI*2), Z26
+	VPMOVZXWD   (R10), Z27
 	VPSLLD      $0x10, Z27, Z27
 	VFMADD231PS Z27, Z24, Z0
 	VFMADD231PS Z27, Z25, Z8
 	VFMADD231PS Z27, Z26, Z16
-	VPMOVZXWD   (R12)(R8*1), Z27
+	VPMOVZXWD   (R10)(SI*1), Z27
 	VPSLLD      $0x10, Z27, Z27
 	VFMADD231PS Z27, Z24, Z1
 	VFMADD231PS Z27, Z25, Z9
 	VFMADD231PS Z27, Z26, Z17
-	VPMOVZXWD   (R12)(R8*2), Z27
+	VPMOVZXWD   (R10)(SI*2), Z27
 	VPSLLD      $0x10, Z27, Z27
 	VFMADD231PS Z27, Z24, Z2
 	VFMADD231PS Z27, Z25, Z10
 	VFMADD231PS Z27, Z26, Z18
-	VPMOVZXWD   (R12)(R14*1), Z27
+	VPMOVZXWD   (R10)(R12*1), Z27
 	VPSLLD      $0x10, Z27, Z27
 	VFMADD231PS Z27, Z24, Z3
 	VFMADD231PS Z27, Z25, Z11
 	VFMADD231PS Z27, Z26, Z19
-	VPMOVZXWD   (R15), Z27
+	VPMOVZXWD   (R13), Z27
 	VPSLLD      $0x10, Z27, Z27
 	VFMADD231PS Z27, Z24, Z4
 	VFMADD231PS Z27, Z25, Z12
 	VFMADD231PS Z27, Z26, Z20
-	VPMOVZXWD   (R15)(R8*1), Z27
+	VPMOVZXWD   (R13)(SI*1), Z27
 	VPSLLD      $0x10, Z27, Z27
 	VFMADD231PS Z27, Z24, Z5
 	VFMADD231PS Z27, Z25, Z13
 	VFMADD231PS Z27, Z26, Z21
-	VPMOVZXWD   (R15)(R8*2), Z27
+	VPMOVZXWD   (R13)(SI*2), Z27
 	VPSLLD      $0x10, Z27, Z27
 	VFMADD231PS Z27, Z24, Z6
 	VFMADD231PS Z27, Z25, Z14
 	VFMADD231PS Z27, Z26, Z22
-	VPMOVZXWD   (R15)(R14*1), Z27
+	VPMOVZXWD   (R13)(R12*1), Z27
 	VPSLLD      $0x10, Z27, Z27
 	VFMADD231PS Z27, Z24, Z7
 	VFMADD231PS Z27, Z25, Z15
 	VFMADD231PS Z27, Z26, Z23
-	PREFETCHT0  (R9)
-	PREFETCHT0  128(R9)
-	PREFETCHT0  256(R9)
-	PREFETCHT0  384(R9)
-	VMOVUPS     64(R13), Z24
-	VMOVUPS     64(R13)(R10*1), Z25
-	VMOVUPS     64(R13)(R10*2), Z26
-	VPMOVZXWD   32(R12), Z27
+	PREFETCHT1  (AX)
+	PREFETCHT1  128(AX)
+	PREFETCHT1  256(AX)
+	PREFETCHT1  384(AX)
+	VMOVUPS     64(R11), Z24
+	VMOVUPS     64(R11)(DI*1), Z25
+	VMOVUPS     64(R11)(DI*2), Z26
+	VPMOVZXWD   32(R10), Z27
 	VPSLLD      $0x10, Z27, Z27
 	VFMADD231PS Z27, Z24, Z0
 	VFMADD231PS Z27, Z25, Z8
 	VFMADD231PS Z27, Z26, Z16
-	VPMOVZXWD   32(R12)(R8*1), Z27
+	VPMOVZXWD   32(R10)(SI*1), Z27
 	VPSLLD      $0x10, Z27, Z27
 	VFMADD231PS Z27, Z24, Z1
 	VFMADD231PS Z27, Z25, Z9
 	VFMADD231PS Z27, Z26, Z17
-	VPMOVZXWD   32(R12)(R8*2), Z27
+	VPMOVZXWD   32(R10)(SI*2), Z27
 	VPSLLD      $0x10, Z27, Z27
 	VFMADD231PS Z27, Z24, Z2
 	VFMADD231PS Z27, Z25, Z10
 	VFMADD231PS Z27, Z26, Z18
-	VPMOVZXWD   32(R12)(R14*1), Z27
+	VPMOVZXWD   32(R10)(R12*1), Z27
 	VPSLLD      $0x10, Z27, Z27
 	VFMADD231PS Z27, Z24, Z3
 	VFMADD231PS Z27, Z25, Z11
 	VFMADD231PS Z27, Z26, Z19
-	VPMOVZXWD   32(R15), Z27
+	VPMOVZXWD   32(R13), Z27
 	VPSLLD      $0x10, Z27, Z27
 	VFMADD231PS Z27, Z24, Z4
 	VFMADD231PS Z27, Z25, Z12
 	VFMADD231PS Z27, Z26, Z20
-	VPMOVZXWD   32(R15)(R8*1), Z27
+	VPMOVZXWD   32(R13)(SI*1), Z27
 	VPSLLD      $0x10, Z27, Z27
 	VFMADD231PS Z27, Z24, Z5
 	VFMADD231PS Z27, Z25, Z13
 	VFMADD231PS Z27, Z26, Z21
-	VPMOVZXWD   32(R15)(R8*2), Z27
+	VPMOVZXWD   32(R13)(SI*2), Z27
 	VPSLLD      $0x10, Z27, Z27
 	VFMADD231PS Z27, Z24, Z6
 	VFMADD231PS Z27, Z25, Z14
 	VFMADD231PS Z27, Z26, Z22
-	VPMOVZXWD   32(R15)(R14*1), Z27
+	VPMOVZXWD   32(R13)(R12*1), Z27
 	VPSLLD      $0x10, Z27, Z27
 	VFMADD231PS Z27, Z24, Z7
 	VFMADD231PS Z27, Z25, Z15
 	VFMADD231PS Z27, Z26, Z23
-	PREFETCHT0  64(R9)
-	PREFETCHT0  192(R9)
-	PREFETCHT0  320(R9)
-	PREFETCHT0  448(R9)
-	ADDQ        $0x00000200, R9
-	ADDQ        $0x00000080, R13
-	ADDQ        $0x00000040, R12
-	ADDQ        $0x00000040, R15
-	SUBQ        $0x00000020, R11
+	PREFETCHT1  64(AX)
+	PREFETCHT1  192(AX)
+	PREFETCHT1  320(AX)
+	PREFETCHT1  448(AX)
+	ADDQ        $0x00000200, AX
+	ADDQ        $0x00000080, R11
+	ADDQ        $0x00000040, R10
+	ADDQ        $0x00000040, R13
+	SUBQ        $0x00000020, R9
 	JMP         channels_49
 
 channels_49_done:
 channels_50:
-	CMPQ        R11, $0x00000010
+	CMPQ        R9, $0x00000010
 	JLT         channels_50_done
-	VMOVUPS     (R13), Z24
-	VMOVUPS     (R13)(R10*1), Z25
-	VMOVUPS     (R13)(R10*2), Z26
-	VPMOVZXWD   (R12), Z27
+	VMOVUPS     (R11), Z24
+	VMOVUPS     (R11)(DI*1), Z25
+	VMOVUPS     (R11)(DI*2), Z26
+	VPMOVZXWD   (R10), Z27
 	VPSLLD      $0x10, Z27, Z27
 	VFMADD231PS Z27, Z24, Z0
 	VFMADD231PS Z27, Z25, Z8
 	VFMADD231PS Z27, Z26, Z16
-	VPMOVZXWD   (R12)(R8*1), Z27
+	VPMOVZXWD   (R10)(SI*1), Z27
 	VPSLLD      $0x10, Z27, Z27
 	VFMADD231PS Z27, Z24, Z1
 	VFMADD231PS Z27, Z25, Z9
 	VFMADD231PS Z27, Z26, Z17
-	VPMOVZXWD   (R12)(R8*2), Z27
+	VPMOVZXWD   (R10)(SI*2), Z27
 	VPSLLD      $0x10, Z27, Z27
 	VFMADD231PS Z27, Z24, Z2
 	VFMADD231PS Z27, Z25, Z10
 	VFMADD231PS Z27, Z26, Z18
-	VPMOVZXWD   (R12)(R14*1), Z27
+	VPMOVZXWD   (R10)(R12*1), Z27
 	VPSLLD      $0x10, Z27, Z27
 	VFMADD231PS Z27, Z24, Z3
 	VFMADD231PS Z27, Z25, Z11
 	VFMADD231PS Z27, Z26, Z19
-	VPMOVZXWD   (R15), Z27
+	VPMOVZXWD   (R13), Z27
 	VPSLLD      $0x10, Z27, Z27
 	VFMADD231PS Z27, Z24, Z4
 	VFMADD231PS Z27, Z25, Z12
 	VFMADD231PS Z27, Z26, Z20
-	VPMOVZXWD   (R15)(R8*1), Z27
+	VPMOVZXWD   (R13)(SI*1), Z27
 	VPSLLD      $0x10, Z27, Z27
 	VFMADD231PS Z27, Z24, Z5
 	VFMADD231PS Z27, Z25, Z13
 	VFMADD231PS Z27, Z26, Z21
-	VPMOVZXWD   (R15)(R8*2), Z27
+	VPMOVZXWD   (R13)(SI*2), Z27
 	VPSLLD      $0x10, Z27, Z27
 	VFMADD231PS Z27, Z24, Z6
 	VFMADD231PS Z27, Z25, Z14
 	VFMADD231PS Z27, Z26, Z22
-	VPMOVZXWD   (R15)(R14*1), Z27
+	VPMOVZXWD   (R13)(R12*1), Z27
 	VPSLLD      $0x10, Z27, Z27
 	VFMADD231PS Z27, Z24, Z7
 	VFMADD231PS Z27, Z25, Z15
 	VFMADD231PS Z27, Z26, Z23
-	ADDQ        $0x00000040, R13
-	ADDQ        $0x00000020, R12
-	ADDQ        $0x00000020, R15
-	SUBQ        $0x00000010, R11
+	ADDQ        $0x00000040, R11
+	ADDQ        $0x00000020, R10
+	ADDQ        $0x00000020, R13
+	SUBQ        $0x00000010, R9
 	JMP         channels_50
 
 channels_50_done:
@@ -4784,7 +6435,7 @@ channels_50_done:
 	VADDPS        Y24, Y26, Y24
 	VEXTRACTF32X4 $0x01, Y24, X25
 	VADDPS        X24, X25, X25
-	VMOVUPS       X25, (AX)
+	VMOVUPS       X25, (CX)
 	VUNPCKLPS     Z5, Z4, Z24
 	VUNPCKHPS     Z5, Z4, Z25
 	VADDPS        Z25, Z24, Z24
@@ -4798,7 +6449,7 @@ channels_50_done:
 	VADDPS        Y24, Y26, Y24
 	VEXTRACTF32X4 $0x01, Y24, X25
 	VADDPS        X24, X25, X25
-	VMOVUPS       X25, 16(AX)
+	VMOVUPS       X25, 16(CX)
 	VUNPCKLPS     Z9, Z8, Z24
 	VUNPCKHPS     Z9, Z8, Z25
 	VADDPS        Z25, Z24, Z24
@@ -4812,7 +6463,7 @@ channels_50_done:
 	VADDPS        Y24, Y26, Y24
 	VEXTRACTF32X4 $0x01, Y24, X25
 	VADDPS        X24, X25, X25
-	VMOVUPS       X25, (AX)(BX*1)
+	VMOVUPS       X25, (CX)(BX*1)
 	VUNPCKLPS     Z13, Z12, Z24
 	VUNPCKHPS     Z13, Z12, Z25
 	VADDPS        Z25, Z24, Z24
@@ -4826,7 +6477,7 @@ channels_50_done:
 	VADDPS        Y24, Y26, Y24
 	VEXTRACTF32X4 $0x01, Y24, X25
 	VADDPS        X24, X25, X25
-	VMOVUPS       X25, 16(AX)(BX*1)
+	VMOVUPS       X25, 16(CX)(BX*1)
 	VUNPCKLPS     Z17, Z16, Z24
 	VUNPCKHPS     Z17, Z16, Z25
 	VADDPS        Z25, Z24, Z24
@@ -4840,7 +6491,7 @@ channels_50_done:
 	VADDPS        Y24, Y26, Y24
 	VEXTRACTF32X4 $0x01, Y24, X25
 	VADDPS        X24, X25, X25
-	VMOVUPS       X25, (AX)(BX*2)
+	VMOVUPS       X25, (CX)(BX*2)
 	VUNPCKLPS     Z21, Z20, Z24
 	VUNPCKHPS     Z21, Z20, Z25
 	VADDPS        Z25, Z24, Z24
@@ -4854,247 +6505,372 @@ channels_50_done:
 	VADDPS        Y24, Y26, Y24
 	VEXTRACTF32X4 $0x01, Y24, X25
 	VADDPS        X24, X25, X25
-	VMOVUPS       X25, 16(AX)(BX*2)
-	ADDQ          $0x00000020, AX
-	IMUL3Q        $0x00000008, R8, R11
-	ADDQ          R11, DX
-	SUBQ          $0x00000008, SI
-	JMP           rows_43
+	VMOVUPS       X25, 16(CX)(BX*2)
+	ADDQ          $0x00000020, CX
+	IMUL3Q        $0x00000008, SI, R9
+	ADDQ          R9, R8
+	SUBQ          $0x00000008, (SP)
+	CMPQ          AX, 48(SP)
+	JB            ask_43
+	MOVQ          32(SP), R9
+	CMPQ          R9, 40(SP)
+	JAE           ask_last_43
+	ADDQ          $0x20, R9
+	MOVQ          R9, 32(SP)
 
-rows_43_done:
-rows_44:
-	CMPQ   SI, $0x00000001
-	JLT    rows_44_done
+ask_last_43:
+	MOVQ (R9), AX
+	MOVQ 8(R9), R9
+	ADDQ AX, R9
+	MOVQ R9, 48(SP)
+
+ask_43:
+	JMP units_11
+
+rest_11:
+	CMPQ  (SP), $0x00
+	JE    page_done_11
+	CMPQ  8(SP), $0x00000008
+	JLT   single_11
+	MOVQ  (SP), R9
+	SUBQ  $0x00000008, R9
+	LEAQ  (CX)(R9*4), CX
+	IMULQ SI, R9
+	ADDQ  R9, R8
+	MOVQ  $0x00000008, (SP)
+	JMP   units_11
+
+single_11:
 	VPXORD Z28, Z28, Z28
 	VPXORD Z29, Z29, Z29
 	VPXORD Z30, Z30, Z30
-	MOVQ   DI, R11
-	MOVQ   DX, R12
-	MOVQ   CX, R13
+	MOVQ   d+56(FP), R9
+	MOVQ   R8, R10
+	MOVQ   DX, R11
 
 channels_51:
-	CMPQ        R11, $0x00000020
+	CMPQ        R9, $0x00000020
 	JLT         channels_51_done
-	VMOVUPS     (R13), Z0
-	VMOVUPS     (R13)(R10*1), Z1
-	VMOVUPS     (R13)(R10*2), Z2
-	VPMOVZXWD   (R12), Z3
-	VPSLLD      $0x10, Z3, Z3
-	VFMADD231PS Z3, Z0, Z28
-	VFMADD231PS Z3, Z1, Z29
-	VFMADD231PS Z3, Z2, Z30
-	PREFETCHT0  (R9)
-	VMOVUPS     64(R13), Z0
-	VMOVUPS     64(R13)(R10*1), Z1
-	VMOVUPS     64(R13)(R10*2), Z2
-	VPMOVZXWD   32(R12), Z3
-	VPSLLD      $0x10, Z3, Z3
-	VFMADD231PS Z3, Z0, Z28
-	VFMADD231PS Z3, Z1, Z29
-	VFMADD231PS Z3, Z2, Z30
-	ADDQ        $0x00000040, R9
-	ADDQ        $0x00000080, R13
-	ADDQ        $0x00000040, R12
-	SUBQ        $0x00000020, R11
+	VMOVUPS     (R11), Z24
+	VMOVUPS     (R11)(DI*1), Z25
+	VMOVUPS     (R11)(DI*2), Z26
+	VPMOVZXWD   (R10), Z27
+	VPSLLD      $0x10, Z27, Z27
+	VFMADD231PS Z27, Z24, Z28
+	VFMADD231PS Z27, Z25, Z29
+	VFMADD231PS Z27, Z26, Z30
+	PREFETCHT1  (AX)
+	VMOVUPS     64(R11), Z24
+	VMOVUPS     64(R11)(DI*1), Z25
+	VMOVUPS     64(R11)(DI*2), Z26
+	VPMOVZXWD   32(R10), Z27
+	VPSLLD      $0x10, Z27, Z27
+	VFMADD231PS Z27, Z24, Z28
+	VFMADD231PS Z27, Z25, Z29
+	VFMADD231PS Z27, Z26, Z30
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000080, R11
+	ADDQ        $0x00000040, R10
+	SUBQ        $0x00000020, R9
 	JMP         channels_51
 
 channels_51_done:
 channels_52:
-	CMPQ        R11, $0x00000010
+	CMPQ        R9, $0x00000010
 	JLT         channels_52_done
-	VMOVUPS     (R13), Z0
-	VMOVUPS     (R13)(R10*1), Z1
-	VMOVUPS     (R13)(R10*2), Z2
-	VPMOVZXWD   (R12), Z3
-	VPSLLD      $0x10, Z3, Z3
-	VFMADD231PS Z3, Z0, Z28
-	VFMADD231PS Z3, Z1, Z29
-	VFMADD231PS Z3, Z2, Z30
-	ADDQ        $0x00000040, R13
-	ADDQ        $0x00000020, R12
-	SUBQ        $0x00000010, R11
+	VMOVUPS     (R11), Z24
+	VMOVUPS     (R11)(DI*1), Z25
+	VMOVUPS     (R11)(DI*2), Z26
+	VPMOVZXWD   (R10), Z27
+	VPSLLD      $0x10, Z27, Z27
+	VFMADD231PS Z27, Z24, Z28
+	VFMADD231PS Z27, Z25, Z29
+	VFMADD231PS Z27, Z26, Z30
+	ADDQ        $0x00000040, R11
+	ADDQ        $0x00000020, R10
+	SUBQ        $0x00000010, R9
 	JMP         channels_52
 
 channels_52_done:
-	VPERMILPS     $0x4e, Z28, Z0
-	VADDPS        Z28, Z0, Z0
-	VMOVSHDUP     Z0, Z28
-	VADDPS        Z28, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)
-	VPERMILPS     $0x4e, Z29, Z0
-	VADDPS        Z29, Z0, Z0
-	VMOVSHDUP     Z0, Z29
-	VADDPS        Z29, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)(BX*1)
-	VPERMILPS     $0x4e, Z30, Z0
-	VADDPS        Z30, Z0, Z0
-	VMOVSHDUP     Z0, Z30
-	VADDPS        Z30, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)(BX*2)
-	ADDQ          $0x00000004, AX
-	IMUL3Q        $0x00000001, R8, R11
-	ADDQ          R11, DX
-	SUBQ          $0x00000001, SI
-	JMP           rows_44
+	VPERMILPS     $0x4e, Z28, Z24
+	VADDPS        Z28, Z24, Z24
+	VMOVSHDUP     Z24, Z28
+	VADDPS        Z28, Z24, Z24
+	VEXTRACTF64X4 $0x01, Z24, Y25
+	VADDPS        Y25, Y24, Y25
+	VEXTRACTF32X4 $0x01, Y25, X24
+	VADDPS        X25, X24, X24
+	VMOVSS        X24, (CX)
+	VPERMILPS     $0x4e, Z29, Z24
+	VADDPS        Z29, Z24, Z24
+	VMOVSHDUP     Z24, Z29
+	VADDPS        Z29, Z24, Z24
+	VEXTRACTF64X4 $0x01, Z24, Y25
+	VADDPS        Y25, Y24, Y25
+	VEXTRACTF32X4 $0x01, Y25, X24
+	VADDPS        X25, X24, X24
+	VMOVSS        X24, (CX)(BX*1)
+	VPERMILPS     $0x4e, Z30, Z24
+	VADDPS        Z30, Z24, Z24
+	VMOVSHDUP     Z24, Z30
+	VADDPS        Z30, Z24, Z24
+	VEXTRACTF64X4 $0x01, Z24, Y25
+	VADDPS        Y25, Y24, Y25
+	VEXTRACTF32X4 $0x01, Y25, X24
+	VADDPS        X25, X24, X24
+	VMOVSS        X24, (CX)(BX*2)
+	ADDQ          $0x00000004, CX
+	IMUL3Q        $0x00000001, SI, R9
+	ADDQ          R9, R8
+	SUBQ          $0x00000001, (SP)
+	CMPQ          AX, 48(SP)
+	JB            ask_44
+	MOVQ          32(SP), R9
+	CMPQ          R9, 40(SP)
+	JAE           ask_last_44
+	ADDQ          $0x20, R9
+	MOVQ          R9, 32(SP)
 
-rows_44_done:
+ask_last_44:
+	MOVQ (R9), AX
+	MOVQ 8(R9), R9
+	ADDQ AX, R9
+	MOVQ R9, 48(SP)
+
+ask_44:
+	JMP rest_11
+
+page_done_11:
+	ADDQ $0x20, 16(SP)
+	JMP  page_21
+
+pages_done_21:
 	VZEROUPPER
 	RET
 
-// func accumulateRowsBF16x3AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
+// func accumulateRowsBF16x3AVX512(acc *float32, weights *float32, pages *byte, asks *byte, count int, askCount int, weightStride int, d int, rowBytes int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·accumulateRowsBF16x3AVX512(SB), NOSPLIT, $0-64
-	MOVQ acc+0(FP), AX
+TEXT ·accumulateRowsBF16x3AVX512(SB), NOSPLIT, $40-72
+	MOVQ pages+16(FP), CX
+	MOVQ CX, (SP)
+	MOVQ count+32(FP), AX
+	SHLQ $0x05, AX
+	ADDQ CX, AX
+	MOVQ AX, 8(SP)
+	MOVQ asks+24(FP), CX
+	MOVQ CX, 16(SP)
+	MOVQ askCount+40(FP), AX
+	SHLQ $0x05, AX
+	LEAQ -32(CX)(AX*1), AX
+	MOVQ AX, 24(SP)
+	MOVQ (CX), AX
+	MOVQ 8(CX), CX
+	ADDQ AX, CX
+	MOVQ CX, 32(SP)
 	MOVQ weights+8(FP), CX
-	MOVQ rows+16(FP), DX
-	MOVQ weightStride+24(FP), BX
-	MOVQ n+32(FP), SI
-	MOVQ d+40(FP), DI
-	MOVQ rowBytes+48(FP), R8
-	MOVQ ahead+56(FP), R9
-	MOVQ DI, R10
-	SHLQ $0x02, R10
+	MOVQ weightStride+48(FP), DX
+	MOVQ rowBytes+64(FP), BX
+	MOVQ d+56(FP), SI
+	SHLQ $0x02, SI
+
+page_22:
+	MOVQ (SP), DI
+	CMPQ DI, 8(SP)
+	JAE  pages_done_22
+	MOVQ (DI), R8
+	MOVQ acc+0(FP), DI
+	MOVQ d+56(FP), R9
 
 channels_53:
-	CMPQ    DI, $0x00000040
+	CMPQ    R9, $0x00000040
 	JLT     channels_53_done
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS 128(AX), Z2
-	VMOVUPS 192(AX), Z3
-	VMOVUPS (AX)(R10*1), Z4
-	VMOVUPS 64(AX)(R10*1), Z5
-	VMOVUPS 128(AX)(R10*1), Z6
-	VMOVUPS 192(AX)(R10*1), Z7
-	VMOVUPS (AX)(R10*2), Z8
-	VMOVUPS 64(AX)(R10*2), Z9
-	VMOVUPS 128(AX)(R10*2), Z10
-	VMOVUPS 192(AX)(R10*2), Z11
-	MOVQ    DX, R11
-	MOVQ    SI, R12
-	MOVQ    CX, R13
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 192(DI), Z3
+	VMOVUPS (DI)(SI*1), Z4
+	VMOVUPS 64(DI)(SI*1), Z5
+	VMOVUPS 128(DI)(SI*1), Z6
+	VMOVUPS 192(DI)(SI*1), Z7
+	VMOVUPS (DI)(SI*2), Z8
+	VMOVUPS 64(DI)(SI*2), Z9
+	VMOVUPS 128(DI)(SI*2), Z10
+	VMOVUPS 192(DI)(SI*2), Z11
+	MOVQ    R8, R10
+	MOVQ    (SP), R11
+	MOVQ    24(R11), R11
+	MOVQ    CX, R12
 
-rows_45:
-	CMPQ         R12, $0x00000001
-	JLT          rows_45_done
-	VBROADCASTSS (R13), Z12
-	VBROADCASTSS (R13)(BX*1), Z13
-	VBROADCASTSS (R13)(BX*2), Z14
-	VPMOVZXWD    (R11), Z15
+rows_21:
+	CMPQ         R11, $0x00000001
+	JLT          rows_21_done
+	VBROADCASTSS (R12), Z12
+	VBROADCASTSS (R12)(DX*1), Z13
+	VBROADCASTSS (R12)(DX*2), Z14
+	VPMOVZXWD    (R10), Z15
 	VPSLLD       $0x10, Z15, Z15
 	VFMADD231PS  Z15, Z12, Z0
 	VFMADD231PS  Z15, Z13, Z4
 	VFMADD231PS  Z15, Z14, Z8
-	VPMOVZXWD    32(R11), Z15
+	VPMOVZXWD    32(R10), Z15
 	VPSLLD       $0x10, Z15, Z15
 	VFMADD231PS  Z15, Z12, Z1
 	VFMADD231PS  Z15, Z13, Z5
 	VFMADD231PS  Z15, Z14, Z9
-	VPMOVZXWD    64(R11), Z15
+	VPMOVZXWD    64(R10), Z15
 	VPSLLD       $0x10, Z15, Z15
 	VFMADD231PS  Z15, Z12, Z2
 	VFMADD231PS  Z15, Z13, Z6
 	VFMADD231PS  Z15, Z14, Z10
-	VPMOVZXWD    96(R11), Z15
+	VPMOVZXWD    96(R10), Z15
 	VPSLLD       $0x10, Z15, Z15
 	VFMADD231PS  Z15, Z12, Z3
 	VFMADD231PS  Z15, Z13, Z7
 	VFMADD231PS  Z15, Z14, Z11
-	PREFETCHT0   (R9)
-	PREFETCHT0   64(R9)
-	ADDQ         $0x00000080, R9
-	ADDQ         R8, R11
-	ADDQ         $0x00000004, R13
-	SUBQ         $0x00000001, R12
-	JMP          rows_45
+	PREFETCHT1   (AX)
+	PREFETCHT1   64(AX)
+	ADDQ         $0x00000080, AX
+	CMPQ         AX, 32(SP)
+	JB           ask_45
+	MOVQ         16(SP), R13
+	CMPQ         R13, 24(SP)
+	JAE          ask_last_45
+	ADDQ         $0x20, R13
+	MOVQ         R13, 16(SP)
 
-rows_45_done:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, (AX)(R10*1)
-	VMOVUPS Z5, 64(AX)(R10*1)
-	VMOVUPS Z6, 128(AX)(R10*1)
-	VMOVUPS Z7, 192(AX)(R10*1)
-	VMOVUPS Z8, (AX)(R10*2)
-	VMOVUPS Z9, 64(AX)(R10*2)
-	VMOVUPS Z10, 128(AX)(R10*2)
-	VMOVUPS Z11, 192(AX)(R10*2)
-	ADDQ    $0x00000100, AX
-	ADDQ    $0x00000080, DX
-	SUBQ    $0x00000040, DI
+ask_last_45:
+	MOVQ (R13), AX
+	MOVQ 8(R13), R13
+	ADDQ AX, R13
+	MOVQ R13, 32(SP)
+
+ask_45:
+	ADDQ BX, R10
+	ADDQ $0x00000004, R12
+	SUBQ $0x00000001, R11
+	JMP  rows_21
+
+rows_21_done:
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	VMOVUPS Z2, 128(DI)
+	VMOVUPS Z3, 192(DI)
+	VMOVUPS Z4, (DI)(SI*1)
+	VMOVUPS Z5, 64(DI)(SI*1)
+	VMOVUPS Z6, 128(DI)(SI*1)
+	VMOVUPS Z7, 192(DI)(SI*1)
+	VMOVUPS Z8, (DI)(SI*2)
+	VMOVUPS Z9, 64(DI)(SI*2)
+	VMOVUPS Z10, 128(DI)(SI*2)
+	VMOVUPS Z11, 192(DI)(SI*2)
+	ADDQ    $0x00000100, DI
+	ADDQ    $0x00000080, R8
+	SUBQ    $0x00000040, R9
 	JMP     channels_53
 
 channels_53_done:
 channels_54:
-	CMPQ    DI, $0x00000010
+	CMPQ    R9, $0x00000010
 	JLT     channels_54_done
-	VMOVUPS (AX), Z0
-	VMOVUPS (AX)(R10*1), Z1
-	VMOVUPS (AX)(R10*2), Z2
-	MOVQ    DX, R9
-	MOVQ    SI, R11
+	VMOVUPS (DI), Z0
+	VMOVUPS (DI)(SI*1), Z1
+	VMOVUPS (DI)(SI*2), Z2
+	MOVQ    R8, R10
+	MOVQ    (SP), R11
+	MOVQ    24(R11), R11
 	MOVQ    CX, R12
 
-rows_46:
+rows_22:
 	CMPQ         R11, $0x00000001
-	JLT          rows_46_done
+	JLT          rows_22_done
 	VBROADCASTSS (R12), Z3
-	VBROADCASTSS (R12)(BX*1), Z4
-	VBROADCASTSS (R12)(BX*2), Z5
-	VPMOVZXWD    (R9), Z6
+	VBROADCASTSS (R12)(DX*1), Z4
+	VBROADCASTSS (R12)(DX*2), Z5
+	VPMOVZXWD    (R10), Z6
 	VPSLLD       $0x10, Z6, Z6
 	VFMADD231PS  Z6, Z3, Z0
 	VFMADD231PS  Z6, Z4, Z1
 	VFMADD231PS  Z6, Z5, Z2
-	ADDQ         R8, R9
-	ADDQ         $0x00000004, R12
-	SUBQ         $0x00000001, R11
-	JMP          rows_46
+	PREFETCHT1   (AX)
+	ADDQ         $0x00000020, AX
+	CMPQ         AX, 32(SP)
+	JB           ask_46
+	MOVQ         16(SP), R13
+	CMPQ         R13, 24(SP)
+	JAE          ask_last_46
+	ADDQ         $0x20, R13
+	MOVQ         R13, 16(SP)
 
-rows_46_done:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, (AX)(R10*1)
-	VMOVUPS Z2, (AX)(R10*2)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000020, DX
-	SUBQ    $0x00000010, DI
+ask_last_46:
+	MOVQ (R13), AX
+	MOVQ 8(R13), R13
+	ADDQ AX, R13
+	MOVQ R13, 32(SP)
+
+ask_46:
+	ADDQ BX, R10
+	ADDQ $0x00000004, R12
+	SUBQ $0x00000001, R11
+	JMP  rows_22
+
+rows_22_done:
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, (DI)(SI*1)
+	VMOVUPS Z2, (DI)(SI*2)
+	ADDQ    $0x00000040, DI
+	ADDQ    $0x00000020, R8
+	SUBQ    $0x00000010, R9
 	JMP     channels_54
 
 channels_54_done:
+	MOVQ (SP), DI
+	MOVQ 24(DI), DI
+	LEAQ (CX)(DI*4), CX
+	ADDQ $0x20, (SP)
+	JMP  page_22
+
+pages_done_22:
 	VZEROUPPER
 	RET
 
-// func dotRowsQ8x3AVX512(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+// func dotRowsQ8x3AVX512(dst *float32, q *float32, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 // Requires: AVX, AVX2, AVX512F, AVX512VL, MMX+
-TEXT ·dotRowsQ8x3AVX512(SB), NOSPLIT, $0-64
-	MOVQ dst+0(FP), AX
-	MOVQ q+8(FP), CX
-	MOVQ rows+16(FP), DX
-	MOVQ dstStride+24(FP), BX
-	MOVQ n+32(FP), SI
-	MOVQ d+40(FP), DI
-	MOVQ rowBytes+48(FP), R8
-	MOVQ ahead+56(FP), R9
-	MOVQ DI, R10
-	SHLQ $0x02, R10
+TEXT ·dotRowsQ8x3AVX512(SB), NOSPLIT, $56-72
+	MOVQ pages+16(FP), CX
+	MOVQ CX, 16(SP)
+	MOVQ count+32(FP), AX
+	SHLQ $0x05, AX
+	ADDQ CX, AX
+	MOVQ AX, 24(SP)
+	MOVQ asks+24(FP), CX
+	MOVQ CX, 32(SP)
+	MOVQ askCount+40(FP), AX
+	SHLQ $0x05, AX
+	LEAQ -32(CX)(AX*1), AX
+	MOVQ AX, 40(SP)
+	MOVQ (CX), AX
+	MOVQ 8(CX), CX
+	ADDQ AX, CX
+	MOVQ CX, 48(SP)
+	MOVQ dst+0(FP), CX
+	MOVQ q+8(FP), DX
+	MOVQ dstStride+48(FP), BX
+	MOVQ rowBytes+64(FP), SI
+	MOVQ d+56(FP), DI
+	SHLQ $0x02, DI
 
-rows_47:
-	CMPQ   SI, $0x00000008
-	JLT    rows_47_done
+page_23:
+	MOVQ 16(SP), R9
+	CMPQ R9, 24(SP)
+	JAE  pages_done_23
+	MOVQ (R9), R8
+	MOVQ 24(R9), R9
+	MOVQ R9, (SP)
+	MOVQ R9, 8(SP)
+
+units_12:
+	CMPQ   (SP), $0x00000008
+	JLT    rest_12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5119,205 +6895,205 @@ rows_47:
 	VPXORD Z21, Z21, Z21
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
-	MOVQ   DI, R11
-	MOVQ   DX, R12
-	MOVQ   CX, R13
-	LEAQ   (R8)(R8*2), R14
-	LEAQ   (R12)(R8*4), R15
+	MOVQ   d+56(FP), R9
+	MOVQ   R8, R10
+	MOVQ   DX, R11
+	LEAQ   (SI)(SI*2), R12
+	LEAQ   (R10)(SI*4), R13
 
 groups_11:
-	CMPQ         R11, $0x00000020
+	CMPQ         R9, $0x00000020
 	JLT          groups_11_done
-	PREFETCHT0   (R9)
-	PREFETCHT0   64(R9)
-	PREFETCHT0   128(R9)
-	PREFETCHT0   192(R9)
-	ADDQ         $0x00000110, R9
-	VPBROADCASTW (R12), Y24
+	PREFETCHT0   (AX)
+	PREFETCHT0   64(AX)
+	PREFETCHT0   128(AX)
+	PREFETCHT0   192(AX)
+	ADDQ         $0x00000110, AX
+	VPBROADCASTW (R10), Y24
 	VCVTPH2PS    Y24, Z24
-	VPMOVSXBD    2(R12), Z25
+	VPMOVSXBD    2(R10), Z25
 	VCVTDQ2PS    Z25, Z25
 	VMULPS       Z24, Z25, Z25
-	VFMADD231PS  (R13), Z25, Z0
-	VFMADD231PS  (R13)(R10*1), Z25, Z8
-	VFMADD231PS  (R13)(R10*2), Z25, Z16
-	VPMOVSXBD    18(R12), Z25
+	VFMADD231PS  (R11), Z25, Z0
+	VFMADD231PS  (R11)(DI*1), Z25, Z8
+	VFMADD231PS  (R11)(DI*2), Z25, Z16
+	VPMOVSXBD    18(R10), Z25
 	VCVTDQ2PS    Z25, Z25
 	VMULPS       Z24, Z25, Z25
-	VFMADD231PS  64(R13), Z25, Z0
-	VFMADD231PS  64(R13)(R10*1), Z25, Z8
-	VFMADD231PS  64(R13)(R10*2), Z25, Z16
-	VPBROADCASTW (R12)(R8*1), Y24
+	VFMADD231PS  64(R11), Z25, Z0
+	VFMADD231PS  64(R11)(DI*1), Z25, Z8
+	VFMADD231PS  64(R11)(DI*2), Z25, Z16
+	VPBROADCASTW (R10)(SI*1), Y24
 	VCVTPH2PS    Y24, Z24
-	VPMOVSXBD    2(R12)(R8*1), Z25
+	VPMOVSXBD    2(R10)(SI*1), Z25
 	VCVTDQ2PS    Z25, Z25
 	VMULPS       Z24, Z25, Z25
-	VFMADD231PS  (R13), Z25, Z1
-	VFMADD231PS  (R13)(R10*1), Z25, Z9
-	VFMADD231PS  (R13)(R10*2), Z25, Z17
-	VPMOVSXBD    18(R12)(R8*1), Z25
+	VFMADD231PS  (R11), Z25, Z1
+	VFMADD231PS  (R11)(DI*1), Z25, Z9
+	VFMADD231PS  (R11)(DI*2), Z25, Z17
+	VPMOVSXBD    18(R10)(SI*1), Z25
 	VCVTDQ2PS    Z25, Z25
 	VMULPS       Z24, Z25, Z25
-	VFMADD231PS  64(R13), Z25, Z1
-	VFMADD231PS  64(R13)(R10*1), Z25, Z9
-	VFMADD231PS  64(R13)(R10*2), Z25, Z17
-	VPBROADCASTW (R12)(R8*2), Y24
+	VFMADD231PS  64(R11), Z25, Z1
+	VFMADD231PS  64(R11)(DI*1), Z25, Z9
+	VFMADD231PS  64(R11)(DI*2), Z25, Z17
+	VPBROADCASTW (R10)(SI*2), Y24
 	VCVTPH2PS    Y24, Z24
-	VPMOVSXBD    2(R12)(R8*2), Z25
+	VPMOVSXBD    2(R10)(SI*2), Z25
 	VCVTDQ2PS    Z25, Z25
 	VMULPS       Z24, Z25, Z25
-	VFMADD231PS  (R13), Z25, Z2
-	VFMADD231PS  (R13)(R10*1), Z25, Z10
-	VFMADD231PS  (R13)(R10*2), Z25, Z18
-	VPMOVSXBD    18(R12)(R8*2), Z25
+	VFMADD231PS  (R11), Z25, Z2
+	VFMADD231PS  (R11)(DI*1), Z25, Z10
+	VFMADD231PS  (R11)(DI*2), Z25, Z18
+	VPMOVSXBD    18(R10)(SI*2), Z25
 	VCVTDQ2PS    Z25, Z25
 	VMULPS       Z24, Z25, Z25
-	VFMADD231PS  64(R13), Z25, Z2
-	VFMADD231PS  64(R13)(R10*1), Z25, Z10
-	VFMADD231PS  64(R13)(R10*2), Z25, Z18
-	VPBROADCASTW (R12)(R14*1), Y24
+	VFMADD231PS  64(R11), Z25, Z2
+	VFMADD231PS  64(R11)(DI*1), Z25, Z10
+	VFMADD231PS  64(R11)(DI*2), Z25, Z18
+	VPBROADCASTW (R10)(R12*1), Y24
 	VCVTPH2PS    Y24, Z24
-	VPMOVSXBD    2(R12)(R14*1), Z25
+	VPMOVSXBD    2(R10)(R12*1), Z25
 	VCVTDQ2PS    Z25, Z25
 	VMULPS       Z24, Z25, Z25
-	VFMADD231PS  (R13), Z25, Z3
-	VFMADD231PS  (R13)(R10*1), Z25, Z11
-	VFMADD231PS  (R13)(R10*2), Z25, Z19
-	VPMOVSXBD    18(R12)(R14*1), Z25
+	VFMADD231PS  (R11), Z25, Z3
+	VFMADD231PS  (R11)(DI*1), Z25, Z11
+	VFMADD231PS  (R11)(DI*2), Z25, Z19
+	VPMOVSXBD    18(R10)(R12*1), Z25
 	VCVTDQ2PS    Z25, Z25
 	VMULPS       Z24, Z25, Z25
-	VFMADD231PS  64(R13), Z25, Z3
-	VFMADD231PS  64(R13)(R10*1), Z25, Z11
-	VFMADD231PS  64(R13)(R10*2), Z25, Z19
-	VPBROADCASTW (R15), Y24
+	VFMADD231PS  64(R11), Z25, Z3
+	VFMADD231PS  64(R11)(DI*1), Z25, Z11
+	VFMADD231PS  64(R11)(DI*2), Z25, Z19
+	VPBROADCASTW (R13), Y24
 	VCVTPH2PS    Y24, Z24
-	VPMOVSXBD    2(R15), Z25
+	VPMOVSXBD    2(R13), Z25
 	VCVTDQ2PS    Z25, Z25
 	VMULPS       Z24, Z25, Z25
-	VFMADD231PS  (R13), Z25, Z4
-	VFMADD231PS  (R13)(R10*1), Z25, Z12
-	VFMADD231PS  (R13)(R10*2), Z25, Z20
-	VPMOVSXBD    18(R15), Z25
+	VFMADD231PS  (R11), Z25, Z4
+	VFMADD231PS  (R11)(DI*1), Z25, Z12
+	VFMADD231PS  (R11)(DI*2), Z25, Z20
+	VPMOVSXBD    18(R13), Z25
 	VCVTDQ2PS    Z25, Z25
 	VMULPS       Z24, Z25, Z25
-	VFMADD231PS  64(R13), Z25, Z4
-	VFMADD231PS  64(R13)(R10*1), Z25, Z12
-	VFMADD231PS  64(R13)(R10*2), Z25, Z20
-	VPBROADCASTW (R15)(R8*1), Y24
+	VFMADD231PS  64(R11), Z25, Z4
+	VFMADD231PS  64(R11)(DI*1), Z25, Z12
+	VFMADD231PS  64(R11)(DI*2), Z25, Z20
+	VPBROADCASTW (R13)(SI*1), Y24
 	VCVTPH2PS    Y24, Z24
-	VPMOVSXBD    2(R15)(R8*1), Z25
+	VPMOVSXBD    2(R13)(SI*1), Z25
 	VCVTDQ2PS    Z25, Z25
 	VMULPS       Z24, Z25, Z25
-	VFMADD231PS  (R13), Z25, Z5
-	VFMADD231PS  (R13)(R10*1), Z25, Z13
-	VFMADD231PS  (R13)(R10*2), Z25, Z21
-	VPMOVSXBD    18(R15)(R8*1), Z25
+	VFMADD231PS  (R11), Z25, Z5
+	VFMADD231PS  (R11)(DI*1), Z25, Z13
+	VFMADD231PS  (R11)(DI*2), Z25, Z21
+	VPMOVSXBD    18(R13)(SI*1), Z25
 	VCVTDQ2PS    Z25, Z25
 	VMULPS       Z24, Z25, Z25
-	VFMADD231PS  64(R13), Z25, Z5
-	VFMADD231PS  64(R13)(R10*1), Z25, Z13
-	VFMADD231PS  64(R13)(R10*2), Z25, Z21
-	VPBROADCASTW (R15)(R8*2), Y24
+	VFMADD231PS  64(R11), Z25, Z5
+	VFMADD231PS  64(R11)(DI*1), Z25, Z13
+	VFMADD231PS  64(R11)(DI*2), Z25, Z21
+	VPBROADCASTW (R13)(SI*2), Y24
 	VCVTPH2PS    Y24, Z24
-	VPMOVSXBD    2(R15)(R8*2), Z25
+	VPMOVSXBD    2(R13)(SI*2), Z25
 	VCVTDQ2PS    Z25, Z25
 	VMULPS       Z24, Z25, Z25
-	VFMADD231PS  (R13), Z25, Z6
-	VFMADD231PS  (R13)(R10*1), Z25, Z14
-	VFMADD231PS  (R13)(R10*2), Z25, Z22
-	VPMOVSXBD    18(R15)(R8*2), Z25
+	VFMADD231PS  (R11), Z25, Z6
+	VFMADD231PS  (R11)(DI*1), Z25, Z14
+	VFMADD231PS  (R11)(DI*2), Z25, Z22
+	VPMOVSXBD    18(R13)(SI*2), Z25
 	VCVTDQ2PS    Z25, Z25
 	VMULPS       Z24, Z25, Z25
-	VFMADD231PS  64(R13), Z25, Z6
-	VFMADD231PS  64(R13)(R10*1), Z25, Z14
-	VFMADD231PS  64(R13)(R10*2), Z25, Z22
-	VPBROADCASTW (R15)(R14*1), Y24
+	VFMADD231PS  64(R11), Z25, Z6
+	VFMADD231PS  64(R11)(DI*1), Z25, Z14
+	VFMADD231PS  64(R11)(DI*2), Z25, Z22
+	VPBROADCASTW (R13)(R12*1), Y24
 	VCVTPH2PS    Y24, Z24
-	VPMOVSXBD    2(R15)(R14*1), Z25
+	VPMOVSXBD    2(R13)(R12*1), Z25
 	VCVTDQ2PS    Z25, Z25
 	VMULPS       Z24, Z25, Z25
-	VFMADD231PS  (R13), Z25, Z7
-	VFMADD231PS  (R13)(R10*1), Z25, Z15
-	VFMADD231PS  (R13)(R10*2), Z25, Z23
-	VPMOVSXBD    18(R15)(R14*1), Z25
+	VFMADD231PS  (R11), Z25, Z7
+	VFMADD231PS  (R11)(DI*1), Z25, Z15
+	VFMADD231PS  (R11)(DI*2), Z25, Z23
+	VPMOVSXBD    18(R13)(R12*1), Z25
 	VCVTDQ2PS    Z25, Z25
 	VMULPS       Z24, Z25, Z25
-	VFMADD231PS  64(R13), Z25, Z7
-	VFMADD231PS  64(R13)(R10*1), Z25, Z15
-	VFMADD231PS  64(R13)(R10*2), Z25, Z23
-	ADDQ         $0x00000080, R13
-	ADDQ         $0x00000022, R12
-	ADDQ         $0x00000022, R15
-	SUBQ         $0x00000020, R11
+	VFMADD231PS  64(R11), Z25, Z7
+	VFMADD231PS  64(R11)(DI*1), Z25, Z15
+	VFMADD231PS  64(R11)(DI*2), Z25, Z23
+	ADDQ         $0x00000080, R11
+	ADDQ         $0x00000022, R10
+	ADDQ         $0x00000022, R13
+	SUBQ         $0x00000020, R9
 	JMP          groups_11
 
 groups_11_done:
-	CMPQ         R11, $0x00000010
+	CMPQ         R9, $0x00000010
 	JLT          shorter_5
-	VPBROADCASTW (R12), Y24
+	VPBROADCASTW (R10), Y24
 	VCVTPH2PS    Y24, Z24
-	VPMOVSXBD    2(R12), Z25
+	VPMOVSXBD    2(R10), Z25
 	VCVTDQ2PS    Z25, Z25
 	VMULPS       Z24, Z25, Z25
-	VFMADD231PS  (R13), Z25, Z0
-	VFMADD231PS  (R13)(R10*1), Z25, Z8
-	VFMADD231PS  (R13)(R10*2), Z25, Z16
-	VPBROADCASTW (R12)(R8*1), Y24
+	VFMADD231PS  (R11), Z25, Z0
+	VFMADD231PS  (R11)(DI*1), Z25, Z8
+	VFMADD231PS  (R11)(DI*2), Z25, Z16
+	VPBROADCASTW (R10)(SI*1), Y24
 	VCVTPH2PS    Y24, Z24
-	VPMOVSXBD    2(R12)(R8*1), Z25
+	VPMOVSXBD    2(R10)(SI*1), Z25
 	VCVTDQ2PS    Z25, Z25
 	VMULPS       Z24, Z25, Z25
-	VFMADD231PS  (R13), Z25, Z1
-	VFMADD231PS  (R13)(R10*1), Z25, Z9
-	VFMADD231PS  (R13)(R10*2), Z25, Z17
-	VPBROADCASTW (R12)(R8*2), Y24
+	VFMADD231PS  (R11), Z25, Z1
+	VFMADD231PS  (R11)(DI*1), Z25, Z9
+	VFMADD231PS  (R11)(DI*2), Z25, Z17
+	VPBROADCASTW (R10)(SI*2), Y24
 	VCVTPH2PS    Y24, Z24
-	VPMOVSXBD    2(R12)(R8*2), Z25
+	VPMOVSXBD    2(R10)(SI*2), Z25
 	VCVTDQ2PS    Z25, Z25
 	VMULPS       Z24, Z25, Z25
-	VFMADD231PS  (R13), Z25, Z2
-	VFMADD231PS  (R13)(R10*1), Z25, Z10
-	VFMADD231PS  (R13)(R10*2), Z25, Z18
-	VPBROADCASTW (R12)(R14*1), Y24
+	VFMADD231PS  (R11), Z25, Z2
+	VFMADD231PS  (R11)(DI*1), Z25, Z10
+	VFMADD231PS  (R11)(DI*2), Z25, Z18
+	VPBROADCASTW (R10)(R12*1), Y24
 	VCVTPH2PS    Y24, Z24
-	VPMOVSXBD    2(R12)(R14*1), Z25
+	VPMOVSXBD    2(R10)(R12*1), Z25
 	VCVTDQ2PS    Z25, Z25
 	VMULPS       Z24, Z25, Z25
-	VFMADD231PS  (R13), Z25, Z3
-	VFMADD231PS  (R13)(R10*1), Z25, Z11
-	VFMADD231PS  (R13)(R10*2), Z25, Z19
-	VPBROADCASTW (R15), Y24
+	VFMADD231PS  (R11), Z25, Z3
+	VFMADD231PS  (R11)(DI*1), Z25, Z11
+	VFMADD231PS  (R11)(DI*2), Z25, Z19
+	VPBROADCASTW (R13), Y24
 	VCVTPH2PS    Y24, Z24
-	VPMOVSXBD    2(R15), Z25
+	VPMOVSXBD    2(R13), Z25
 	VCVTDQ2PS    Z25, Z25
 	VMULPS       Z24, Z25, Z25
-	VFMADD231PS  (R13), Z25, Z4
-	VFMADD231PS  (R13)(R10*1), Z25, Z12
-	VFMADD231PS  (R13)(R10*2), Z25, Z20
-	VPBROADCASTW (R15)(R8*1), Y24
+	VFMADD231PS  (R11), Z25, Z4
+	VFMADD231PS  (R11)(DI*1), Z25, Z12
+	VFMADD231PS  (R11)(DI*2), Z25, Z20
+	VPBROADCASTW (R13)(SI*1), Y24
 	VCVTPH2PS    Y24, Z24
-	VPMOVSXBD    2(R15)(R8*1), Z25
+	VPMOVSXBD    2(R13)(SI*1), Z25
 	VCVTDQ2PS    Z25, Z25
 	VMULPS       Z24, Z25, Z25
-	VFMADD231PS  (R13), Z25, Z5
-	VFMADD231PS  (R13)(R10*1), Z25, Z13
-	VFMADD231PS  (R13)(R10*2), Z25, Z21
-	VPBROADCASTW (R15)(R8*2), Y24
+	VFMADD231PS  (R11), Z25, Z5
+	VFMADD231PS  (R11)(DI*1), Z25, Z13
+	VFMADD231PS  (R11)(DI*2), Z25, Z21
+	VPBROADCASTW (R13)(SI*2), Y24
 	VCVTPH2PS    Y24, Z24
-	VPMOVSXBD    2(R15)(R8*2), Z25
+	VPMOVSXBD    2(R13)(SI*2), Z25
 	VCVTDQ2PS    Z25, Z25
 	VMULPS       Z24, Z25, Z25
-	VFMADD231PS  (R13), Z25, Z6
-	VFMADD231PS  (R13)(R10*1), Z25, Z14
-	VFMADD231PS  (R13)(R10*2), Z25, Z22
-	VPBROADCASTW (R15)(R14*1), Y24
+	VFMADD231PS  (R11), Z25, Z6
+	VFMADD231PS  (R11)(DI*1), Z25, Z14
+	VFMADD231PS  (R11)(DI*2), Z25, Z22
+	VPBROADCASTW (R13)(R12*1), Y24
 	VCVTPH2PS    Y24, Z24
-	VPMOVSXBD    2(R15)(R14*1), Z25
+	VPMOVSXBD    2(R13)(R12*1), Z25
 	VCVTDQ2PS    Z25, Z25
 	VMULPS       Z24, Z25, Z25
-	VFMADD231PS  (R13), Z25, Z7
-	VFMADD231PS  (R13)(R10*1), Z25, Z15
-	VFMADD231PS  (R13)(R10*2), Z25, Z23
+	VFMADD231PS  (R11), Z25, Z7
+	VFMADD231PS  (R11)(DI*1), Z25, Z15
+	VFMADD231PS  (R11)(DI*2), Z25, Z23
 	JMP          row_done_5
 
 shorter_5:
@@ -5335,7 +7111,7 @@ row_done_5:
 	VADDPS        Y24, Y29, Y24
 	VEXTRACTF32X4 $0x01, Y24, X25
 	VADDPS        X24, X25, X25
-	VMOVUPS       X25, (AX)
+	VMOVUPS       X25, (CX)
 	VUNPCKLPS     Z5, Z4, Z24
 	VUNPCKHPS     Z5, Z4, Z25
 	VADDPS        Z25, Z24, Z24
@@ -5349,7 +7125,7 @@ row_done_5:
 	VADDPS        Y24, Y29, Y24
 	VEXTRACTF32X4 $0x01, Y24, X25
 	VADDPS        X24, X25, X25
-	VMOVUPS       X25, 16(AX)
+	VMOVUPS       X25, 16(CX)
 	VUNPCKLPS     Z9, Z8, Z24
 	VUNPCKHPS     Z9, Z8, Z25
 	VADDPS        Z25, Z24, Z24
@@ -5363,7 +7139,7 @@ row_done_5:
 	VADDPS        Y24, Y29, Y24
 	VEXTRACTF32X4 $0x01, Y24, X25
 	VADDPS        X24, X25, X25
-	VMOVUPS       X25, (AX)(BX*1)
+	VMOVUPS       X25, (CX)(BX*1)
 	VUNPCKLPS     Z13, Z12, Z24
 	VUNPCKHPS     Z13, Z12, Z25
 	VADDPS        Z25, Z24, Z24
@@ -5377,7 +7153,7 @@ row_done_5:
 	VADDPS        Y24, Y29, Y24
 	VEXTRACTF32X4 $0x01, Y24, X25
 	VADDPS        X24, X25, X25
-	VMOVUPS       X25, 16(AX)(BX*1)
+	VMOVUPS       X25, 16(CX)(BX*1)
 	VUNPCKLPS     Z17, Z16, Z24
 	VUNPCKHPS     Z17, Z16, Z25
 	VADDPS        Z25, Z24, Z24
@@ -5391,7 +7167,7 @@ row_done_5:
 	VADDPS        Y24, Y29, Y24
 	VEXTRACTF32X4 $0x01, Y24, X25
 	VADDPS        X24, X25, X25
-	VMOVUPS       X25, (AX)(BX*2)
+	VMOVUPS       X25, (CX)(BX*2)
 	VUNPCKLPS     Z21, Z20, Z24
 	VUNPCKHPS     Z21, Z20, Z25
 	VADDPS        Z25, Z24, Z24
@@ -5405,155 +7181,289 @@ row_done_5:
 	VADDPS        Y24, Y29, Y24
 	VEXTRACTF32X4 $0x01, Y24, X25
 	VADDPS        X24, X25, X25
-	VMOVUPS       X25, 16(AX)(BX*2)
-	ADDQ          $0x00000020, AX
-	IMUL3Q        $0x00000008, R8, R11
-	ADDQ          R11, DX
-	SUBQ          $0x00000008, SI
-	JMP           rows_47
+	VMOVUPS       X25, 16(CX)(BX*2)
+	ADDQ          $0x00000020, CX
+	IMUL3Q        $0x00000008, SI, R9
+	ADDQ          R9, R8
+	SUBQ          $0x00000008, (SP)
+	CMPQ          AX, 48(SP)
+	JB            ask_47
+	MOVQ          32(SP), R9
+	CMPQ          R9, 40(SP)
+	JAE           ask_last_47
+	ADDQ          $0x20, R9
+	MOVQ          R9, 32(SP)
 
-rows_47_done:
-rows_48:
-	CMPQ   SI, $0x00000001
-	JLT    rows_48_done
+ask_last_47:
+	MOVQ (R9), AX
+	MOVQ 8(R9), R9
+	ADDQ AX, R9
+	MOVQ R9, 48(SP)
+
+ask_47:
+	JMP units_12
+
+rest_12:
+	CMPQ  (SP), $0x00
+	JE    page_done_12
+	CMPQ  8(SP), $0x00000008
+	JLT   single_12
+	MOVQ  (SP), R9
+	SUBQ  $0x00000008, R9
+	LEAQ  (CX)(R9*4), CX
+	IMULQ SI, R9
+	ADDQ  R9, R8
+	MOVQ  $0x00000008, (SP)
+	JMP   units_12
+
+single_12:
 	VPXORD Z26, Z26, Z26
 	VPXORD Z27, Z27, Z27
 	VPXORD Z28, Z28, Z28
-	MOVQ   DI, R11
-	MOVQ   DX, R12
-	MOVQ   CX, R13
+	MOVQ   d+56(FP), R9
+	MOVQ   R8, R10
+	MOVQ   DX, R11
 
 groups_12:
-	CMPQ         R11, $0x00000020
+	CMPQ         R9, $0x00000020
 	JLT          groups_12_done
-	PREFETCHT0   (R9)
-	ADDQ         $0x00000022, R9
-	VPBROADCASTW (R12), Y0
-	VCVTPH2PS    Y0, Z0
-	VPMOVSXBD    2(R12), Z1
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z0, Z1, Z1
-	VFMADD231PS  (R13), Z1, Z26
-	VFMADD231PS  (R13)(R10*1), Z1, Z27
-	VFMADD231PS  (R13)(R10*2), Z1, Z28
-	VPMOVSXBD    18(R12), Z1
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z0, Z1, Z1
-	VFMADD231PS  64(R13), Z1, Z26
-	VFMADD231PS  64(R13)(R10*1), Z1, Z27
-	VFMADD231PS  64(R13)(R10*2), Z1, Z28
-	ADDQ         $0x00000080, R13
-	ADDQ         $0x00000022, R12
-	SUBQ         $0x00000020, R11
+	PREFETCHT0   (AX)
+	ADDQ         $0x00000022, AX
+	VPBROADCASTW (R10), Y24
+	VCVTPH2PS    Y24, Z24
+	VPMOVSXBD    2(R10), Z25
+	VCVTDQ2PS    Z25, Z25
+	VMULPS       Z24, Z25, Z25
+	VFMADD231PS  (R11), Z25, Z26
+	VFMADD231PS  (R11)(DI*1), Z25, Z27
+	VFMADD231PS  (R11)(DI*2), Z25, Z28
+	VPMOVSXBD    18(R10), Z25
+	VCVTDQ2PS    Z25, Z25
+	VMULPS       Z24, Z25, Z25
+	VFMADD231PS  64(R11), Z25, Z26
+	VFMADD231PS  64(R11)(DI*1), Z25, Z27
+	VFMADD231PS  64(R11)(DI*2), Z25, Z28
+	ADDQ         $0x00000080, R11
+	ADDQ         $0x00000022, R10
+	SUBQ         $0x00000020, R9
 	JMP          groups_12
 
 groups_12_done:
-	CMPQ         R11, $0x00000010
+	CMPQ         R9, $0x00000010
 	JLT          shorter_6
-	VPBROADCASTW (R12), Y0
-	VCVTPH2PS    Y0, Z0
-	VPMOVSXBD    2(R12), Z1
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z0, Z1, Z1
-	VFMADD231PS  (R13), Z1, Z26
-	VFMADD231PS  (R13)(R10*1), Z1, Z27
-	VFMADD231PS  (R13)(R10*2), Z1, Z28
+	VPBROADCASTW (R10), Y24
+	VCVTPH2PS    Y24, Z24
+	VPMOVSXBD    2(R10), Z25
+	VCVTDQ2PS    Z25, Z25
+	VMULPS       Z24, Z25, Z25
+	VFMADD231PS  (R11), Z25, Z26
+	VFMADD231PS  (R11)(DI*1), Z25, Z27
+	VFMADD231PS  (R11)(DI*2), Z25, Z28
 	JMP          row_done_6
 
 shorter_6:
 row_done_6:
-	VPERMILPS     $0x4e, Z26, Z0
-	VADDPS        Z26, Z0, Z0
-	VMOVSHDUP     Z0, Z26
-	VADDPS        Z26, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)
-	VPERMILPS     $0x4e, Z27, Z0
-	VADDPS        Z27, Z0, Z0
-	VMOVSHDUP     Z0, Z27
-	VADDPS        Z27, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)(BX*1)
-	VPERMILPS     $0x4e, Z28, Z0
-	VADDPS        Z28, Z0, Z0
-	VMOVSHDUP     Z0, Z28
-	VADDPS        Z28, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)(BX*2)
-	ADDQ          $0x00000004, AX
-	IMUL3Q        $0x00000001, R8, R11
-	ADDQ          R11, DX
-	SUBQ          $0x00000001, SI
-	JMP           rows_48
+	VPERMILPS     $0x4e, Z26, Z24
+	VADDPS        Z26, Z24, Z24
+	VMOVSHDUP     Z24, Z26
+	VADDPS        Z26, Z24, Z24
+	VEXTRACTF64X4 $0x01, Z24, Y25
+	VADDPS        Y25, Y24, Y25
+	VEXTRACTF32X4 $0x01, Y25, X24
+	VADDPS        X25, X24, X24
+	VMOVSS        X24, (CX)
+	VPERMILPS     $0x4e, Z27, Z24
+	VADDPS        Z27, Z24, Z24
+	VMOVSHDUP     Z24, Z27
+	VADDPS        Z27, Z24, Z24
+	VEXTRACTF64X4 $0x01, Z24, Y25
+	VADDPS        Y25, Y24, Y25
+	VEXTRACTF32X4 $0x01, Y25, X24
+	VADDPS        X25, X24, X24
+	VMOVSS        X24, (CX)(BX*1)
+	VPERMILPS     $0x4e, Z28, Z24
+	VADDPS        Z28, Z24, Z24
+	VMOVSHDUP     Z24, Z28
+	VADDPS        Z28, Z24, Z24
+	VEXTRACTF64X4 $0x01, Z24, Y25
+	VADDPS        Y25, Y24, Y25
+	VEXTRACTF32X4 $0x01, Y25, X24
+	VADDPS        X25, X24, X24
+	VMOVSS        X24, (CX)(BX*2)
+	ADDQ          $0x00000004, CX
+	IMUL3Q        $0x00000001, SI, R9
+	ADDQ          R9, R8
+	SUBQ          $0x00000001, (SP)
+	CMPQ          AX, 48(SP)
+	JB            ask_48
+	MOVQ          32(SP), R9
+	CMPQ          R9, 40(SP)
+	JAE           ask_last_48
+	ADDQ          $0x20, R9
+	MOVQ          R9, 32(SP)
 
-rows_48_done:
+ask_last_48:
+	MOVQ (R9), AX
+	MOVQ 8(R9), R9
+	ADDQ AX, R9
+	MOVQ R9, 48(SP)
+
+ask_48:
+	JMP rest_12
+
+page_done_12:
+	ADDQ $0x20, 16(SP)
+	JMP  page_23
+
+pages_done_23:
 	VZEROUPPER
 	RET
 
-// func dotRowsQ8x3VNNI(dst *float32, rounded *byte, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+// func dotRowsQ8x3VNNI(dst *float32, rounded *byte, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 // Requires: AVX, AVX512F, AVX512VNNI, MMX+
-TEXT ·dotRowsQ8x3VNNI(SB), NOSPLIT, $32-64
-	MOVQ         dst+0(FP), AX
-	MOVQ         rounded+8(FP), CX
-	MOVQ         rows+16(FP), DX
-	MOVQ         dstStride+24(FP), BX
-	MOVQ         n+32(FP), SI
-	MOVQ         rowBytes+48(FP), DI
-	MOVQ         ahead+56(FP), R8
+TEXT ·dotRowsQ8x3VNNI(SB), NOSPLIT, $120-72
+	MOVQ         pages+16(FP), CX
+	MOVQ         CX, 80(SP)
+	MOVQ         count+32(FP), AX
+	SHLQ         $0x05, AX
+	ADDQ         CX, AX
+	MOVQ         AX, 88(SP)
+	MOVQ         asks+24(FP), CX
+	MOVQ         CX, 96(SP)
+	MOVQ         askCount+40(FP), AX
+	SHLQ         $0x05, AX
+	LEAQ         -32(CX)(AX*1), AX
+	MOVQ         AX, 104(SP)
+	MOVQ         (CX), AX
+	MOVQ         8(CX), CX
+	ADDQ         AX, CX
+	MOVQ         CX, 112(SP)
+	MOVQ         dst+0(FP), CX
+	MOVQ         rowBytes+64(FP), DX
 	VBROADCASTSS rowsSigns<>+0(SB), Z0
+	MOVQ         80(SP), BX
+	MOVQ         (BX), SI
+	MOVQ         SI, 32(SP)
+	MOVQ         24(BX), SI
+	MOVQ         SI, 40(SP)
+	ADDQ         $0x20, BX
+	MOVQ         BX, 80(SP)
 
-rows_49:
-	CMPQ   SI, $0x00000010
-	JLT    rows_49_done
+sixteen_3:
+	MOVQ  40(SP), BX
+	CMPQ  BX, $0x08
+	JGE   whole_14
+	TESTQ BX, BX
+	JNE   some_5
+	MOVQ  80(SP), BX
+	CMPQ  BX, 88(SP)
+	JAE   finished_3
+	MOVQ  80(SP), BX
+	MOVQ  (BX), SI
+	MOVQ  SI, 32(SP)
+	MOVQ  24(BX), SI
+	MOVQ  SI, 40(SP)
+	ADDQ  $0x20, BX
+	MOVQ  BX, 80(SP)
+	JMP   whole_14
+
+some_5:
+	SUBQ  $0x08, BX
+	LEAQ  (CX)(BX*4), CX
+	IMULQ DX, BX
+	ADDQ  BX, 32(SP)
+	MOVQ  $0x00000008, 40(SP)
+
+whole_14:
+	MOVQ  32(SP), BX
+	MOVQ  BX, (SP)
+	LEAQ  (BX)(DX*8), BX
+	MOVQ  BX, 32(SP)
+	MOVQ  CX, 8(SP)
+	ADDQ  $0x20, CX
+	SUBQ  $0x08, 40(SP)
+	MOVQ  40(SP), BX
+	CMPQ  BX, $0x08
+	JGE   whole_15
+	TESTQ BX, BX
+	JNE   some_6
+	MOVQ  80(SP), BX
+	CMPQ  BX, 88(SP)
+	JB    more_3
+	MOVQ  (SP), BX
+	MOVQ  BX, 16(SP)
+	MOVQ  8(SP), BX
+	MOVQ  BX, 24(SP)
+	JMP   taken_6
+
+more_3:
+	MOVQ 80(SP), BX
+	MOVQ (BX), SI
+	MOVQ SI, 32(SP)
+	MOVQ 24(BX), SI
+	MOVQ SI, 40(SP)
+	ADDQ $0x20, BX
+	MOVQ BX, 80(SP)
+	JMP  whole_15
+
+some_6:
+	SUBQ  $0x08, BX
+	LEAQ  (CX)(BX*4), CX
+	IMULQ DX, BX
+	ADDQ  BX, 32(SP)
+	MOVQ  $0x00000008, 40(SP)
+
+whole_15:
+	MOVQ 32(SP), BX
+	MOVQ BX, 16(SP)
+	LEAQ (BX)(DX*8), BX
+	MOVQ BX, 32(SP)
+	MOVQ CX, 24(SP)
+	ADDQ $0x20, CX
+	SUBQ $0x08, 40(SP)
+
+taken_6:
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	MOVQ   d+40(FP), R11
-	MOVQ   CX, R9
-	MOVQ   DX, R10
+	MOVQ   d+56(FP), SI
+	MOVQ   rounded+8(FP), BX
+	LEAQ   (DX)(DX*2), DI
+	MOVQ   (SP), R8
+	LEAQ   (R8)(DX*4), R9
+	MOVQ   16(SP), R10
+	LEAQ   (R10)(DX*4), R11
 
 groups_13:
-	CMPQ          R11, $0x00000020
+	CMPQ          SI, $0x00000020
 	JLT           groups_13_done
-	LEAQ          (DI)(DI*2), R12
-	LEAQ          (R10)(DI*4), R13
-	MOVQ          R10, R14
-	MOVWLZX       (R14), R15
-	MOVW          R15, (SP)
-	MOVWLZX       (R14)(DI*1), R15
-	MOVW          R15, 2(SP)
-	MOVWLZX       (R14)(DI*2), R15
-	MOVW          R15, 4(SP)
-	MOVWLZX       (R14)(R12*1), R15
-	MOVW          R15, 6(SP)
-	MOVWLZX       (R13), R15
-	MOVW          R15, 8(SP)
-	MOVWLZX       (R13)(DI*1), R15
-	MOVW          R15, 10(SP)
-	MOVWLZX       (R13)(DI*2), R15
-	MOVW          R15, 12(SP)
-	MOVWLZX       (R13)(R12*1), R15
-	MOVW          R15, 14(SP)
-	VMOVDQU       2(R14), Y4
-	VINSERTI64X4  $0x01, 2(R13), Z4, Z4
+	MOVWLZX       (R8), R12
+	MOVW          R12, 48(SP)
+	MOVWLZX       (R8)(DX*1), R12
+	MOVW          R12, 50(SP)
+	MOVWLZX       (R8)(DX*2), R12
+	MOVW          R12, 52(SP)
+	MOVWLZX       (R8)(DI*1), R12
+	MOVW          R12, 54(SP)
+	MOVWLZX       (R9), R12
+	MOVW          R12, 56(SP)
+	MOVWLZX       (R9)(DX*1), R12
+	MOVW          R12, 58(SP)
+	MOVWLZX       (R9)(DX*2), R12
+	MOVW          R12, 60(SP)
+	MOVWLZX       (R9)(DI*1), R12
+	MOVW          R12, 62(SP)
+	VMOVDQU       2(R8), Y4
+	VINSERTI64X4  $0x01, 2(R9), Z4, Z4
 	VPXORD        Z0, Z4, Z4
-	VMOVDQU       2(R14)(DI*1), Y5
-	VINSERTI64X4  $0x01, 2(R13)(DI*1), Z5, Z5
+	VMOVDQU       2(R8)(DX*1), Y5
+	VINSERTI64X4  $0x01, 2(R9)(DX*1), Z5, Z5
 	VPXORD        Z0, Z5, Z5
-	VMOVDQU       2(R14)(DI*2), Y6
-	VINSERTI64X4  $0x01, 2(R13)(DI*2), Z6, Z6
+	VMOVDQU       2(R8)(DX*2), Y6
+	VINSERTI64X4  $0x01, 2(R9)(DX*2), Z6, Z6
 	VPXORD        Z0, Z6, Z6
-	VMOVDQU       2(R14)(R12*1), Y7
-	VINSERTI64X4  $0x01, 2(R13)(R12*1), Z7, Z7
+	VMOVDQU       2(R8)(DI*1), Y7
+	VINSERTI64X4  $0x01, 2(R9)(DI*1), Z7, Z7
 	VPXORD        Z0, Z7, Z7
 	VPUNPCKLDQ    Z5, Z4, Z8
 	VPUNPCKLDQ    Z7, Z6, Z9
@@ -5563,35 +7473,33 @@ groups_13:
 	VPUNPCKHDQ    Z7, Z6, Z21
 	VPUNPCKLQDQ   Z21, Z9, Z22
 	VPUNPCKHQDQ   Z21, Z9, Z9
-	LEAQ          (R14)(DI*8), R14
-	LEAQ          (R13)(DI*8), R13
-	MOVWLZX       (R14), R15
-	MOVW          R15, 16(SP)
-	MOVWLZX       (R14)(DI*1), R15
-	MOVW          R15, 18(SP)
-	MOVWLZX       (R14)(DI*2), R15
-	MOVW          R15, 20(SP)
-	MOVWLZX       (R14)(R12*1), R15
-	MOVW          R15, 22(SP)
-	MOVWLZX       (R13), R15
-	MOVW          R15, 24(SP)
-	MOVWLZX       (R13)(DI*1), R15
-	MOVW          R15, 26(SP)
-	MOVWLZX       (R13)(DI*2), R15
-	MOVW          R15, 28(SP)
-	MOVWLZX       (R13)(R12*1), R15
-	MOVW          R15, 30(SP)
-	VMOVDQU       2(R14), Y11
-	VINSERTI64X4  $0x01, 2(R13), Z11, Z11
+	MOVWLZX       (R10), R12
+	MOVW          R12, 64(SP)
+	MOVWLZX       (R10)(DX*1), R12
+	MOVW          R12, 66(SP)
+	MOVWLZX       (R10)(DX*2), R12
+	MOVW          R12, 68(SP)
+	MOVWLZX       (R10)(DI*1), R12
+	MOVW          R12, 70(SP)
+	MOVWLZX       (R11), R12
+	MOVW          R12, 72(SP)
+	MOVWLZX       (R11)(DX*1), R12
+	MOVW          R12, 74(SP)
+	MOVWLZX       (R11)(DX*2), R12
+	MOVW          R12, 76(SP)
+	MOVWLZX       (R11)(DI*1), R12
+	MOVW          R12, 78(SP)
+	VMOVDQU       2(R10), Y11
+	VINSERTI64X4  $0x01, 2(R11), Z11, Z11
 	VPXORD        Z0, Z11, Z11
-	VMOVDQU       2(R14)(DI*1), Y12
-	VINSERTI64X4  $0x01, 2(R13)(DI*1), Z12, Z12
+	VMOVDQU       2(R10)(DX*1), Y12
+	VINSERTI64X4  $0x01, 2(R11)(DX*1), Z12, Z12
 	VPXORD        Z0, Z12, Z12
-	VMOVDQU       2(R14)(DI*2), Y13
-	VINSERTI64X4  $0x01, 2(R13)(DI*2), Z13, Z13
+	VMOVDQU       2(R10)(DX*2), Y13
+	VINSERTI64X4  $0x01, 2(R11)(DX*2), Z13, Z13
 	VPXORD        Z0, Z13, Z13
-	VMOVDQU       2(R14)(R12*1), Y14
-	VINSERTI64X4  $0x01, 2(R13)(R12*1), Z14, Z14
+	VMOVDQU       2(R10)(DI*1), Y14
+	VINSERTI64X4  $0x01, 2(R11)(DI*1), Z14, Z14
 	VPXORD        Z0, Z14, Z14
 	VPUNPCKLDQ    Z12, Z11, Z21
 	VPUNPCKLDQ    Z14, Z13, Z23
@@ -5615,510 +7523,696 @@ groups_13:
 	VPXORD        Z18, Z18, Z18
 	VPXORD        Z19, Z19, Z19
 	VPXORD        Z20, Z20, Z20
-	PREFETCHT0    (R8)
-	PREFETCHT0    512(R8)
-	VPDPBUSD.BCST (R9), Z25, Z15
-	VPDPBUSD.BCST 32(R9), Z25, Z16
-	VPDPBUSD.BCST 64(R9), Z25, Z17
-	VPDPBUSD.BCST 96(R9), Z25, Z18
-	VPDPBUSD.BCST 128(R9), Z25, Z19
-	VPDPBUSD.BCST 160(R9), Z25, Z20
-	PREFETCHT0    64(R8)
-	VPDPBUSD.BCST 4(R9), Z24, Z15
-	VPDPBUSD.BCST 36(R9), Z24, Z16
-	VPDPBUSD.BCST 68(R9), Z24, Z17
-	VPDPBUSD.BCST 100(R9), Z24, Z18
-	VPDPBUSD.BCST 132(R9), Z24, Z19
-	VPDPBUSD.BCST 164(R9), Z24, Z20
-	PREFETCHT0    128(R8)
-	VPDPBUSD.BCST 8(R9), Z21, Z15
-	VPDPBUSD.BCST 40(R9), Z21, Z16
-	VPDPBUSD.BCST 72(R9), Z21, Z17
-	VPDPBUSD.BCST 104(R9), Z21, Z18
-	VPDPBUSD.BCST 136(R9), Z21, Z19
-	VPDPBUSD.BCST 168(R9), Z21, Z20
-	PREFETCHT0    192(R8)
-	VPDPBUSD.BCST 12(R9), Z26, Z15
-	VPDPBUSD.BCST 44(R9), Z26, Z16
-	VPDPBUSD.BCST 76(R9), Z26, Z17
-	VPDPBUSD.BCST 108(R9), Z26, Z18
-	VPDPBUSD.BCST 140(R9), Z26, Z19
-	VPDPBUSD.BCST 172(R9), Z26, Z20
-	PREFETCHT0    256(R8)
-	VPDPBUSD.BCST 16(R9), Z10, Z15
-	VPDPBUSD.BCST 48(R9), Z10, Z16
-	VPDPBUSD.BCST 80(R9), Z10, Z17
-	VPDPBUSD.BCST 112(R9), Z10, Z18
-	VPDPBUSD.BCST 144(R9), Z10, Z19
-	VPDPBUSD.BCST 176(R9), Z10, Z20
-	PREFETCHT0    320(R8)
-	VPDPBUSD.BCST 20(R9), Z8, Z15
-	VPDPBUSD.BCST 52(R9), Z8, Z16
-	VPDPBUSD.BCST 84(R9), Z8, Z17
-	VPDPBUSD.BCST 116(R9), Z8, Z18
-	VPDPBUSD.BCST 148(R9), Z8, Z19
-	VPDPBUSD.BCST 180(R9), Z8, Z20
-	PREFETCHT0    384(R8)
-	VPDPBUSD.BCST 24(R9), Z22, Z15
-	VPDPBUSD.BCST 56(R9), Z22, Z16
-	VPDPBUSD.BCST 88(R9), Z22, Z17
-	VPDPBUSD.BCST 120(R9), Z22, Z18
-	VPDPBUSD.BCST 152(R9), Z22, Z19
-	VPDPBUSD.BCST 184(R9), Z22, Z20
-	PREFETCHT0    448(R8)
-	ADDQ          $0x00000220, R8
-	VPDPBUSD.BCST 28(R9), Z9, Z15
-	VPDPBUSD.BCST 60(R9), Z9, Z16
-	VPDPBUSD.BCST 92(R9), Z9, Z17
-	VPDPBUSD.BCST 124(R9), Z9, Z18
-	VPDPBUSD.BCST 156(R9), Z9, Z19
-	VPDPBUSD.BCST 188(R9), Z9, Z20
-	VCVTPH2PS     (SP), Z8
+	PREFETCHT1    (AX)
+	PREFETCHT1    512(AX)
+	VPDPBUSD.BCST (BX), Z25, Z15
+	VPDPBUSD.BCST 32(BX), Z25, Z16
+	VPDPBUSD.BCST 64(BX), Z25, Z17
+	VPDPBUSD.BCST 96(BX), Z25, Z18
+	VPDPBUSD.BCST 128(BX), Z25, Z19
+	VPDPBUSD.BCST 160(BX), Z25, Z20
+	PREFETCHT1    64(AX)
+	VPDPBUSD.BCST 4(BX), Z24, Z15
+	VPDPBUSD.BCST 36(BX), Z24, Z16
+	VPDPBUSD.BCST 68(BX), Z24, Z17
+	VPDPBUSD.BCST 100(BX), Z24, Z18
+	VPDPBUSD.BCST 132(BX), Z24, Z19
+	VPDPBUSD.BCST 164(BX), Z24, Z20
+	PREFETCHT1    128(AX)
+	VPDPBUSD.BCST 8(BX), Z21, Z15
+	VPDPBUSD.BCST 40(BX), Z21, Z16
+	VPDPBUSD.BCST 72(BX), Z21, Z17
+	VPDPBUSD.BCST 104(BX), Z21, Z18
+	VPDPBUSD.BCST 136(BX), Z21, Z19
+	VPDPBUSD.BCST 168(BX), Z21, Z20
+	PREFETCHT1    192(AX)
+	VPDPBUSD.BCST 12(BX), Z26, Z15
+	VPDPBUSD.BCST 44(BX), Z26, Z16
+	VPDPBUSD.BCST 76(BX), Z26, Z17
+	VPDPBUSD.BCST 108(BX), Z26, Z18
+	VPDPBUSD.BCST 140(BX), Z26, Z19
+	VPDPBUSD.BCST 172(BX), Z26, Z20
+	PREFETCHT1    256(AX)
+	VPDPBUSD.BCST 16(BX), Z10, Z15
+	VPDPBUSD.BCST 48(BX), Z10, Z16
+	VPDPBUSD.BCST 80(BX), Z10, Z17
+	VPDPBUSD.BCST 112(BX), Z10, Z18
+	VPDPBUSD.BCST 144(BX), Z10, Z19
+	VPDPBUSD.BCST 176(BX), Z10, Z20
+	PREFETCHT1    320(AX)
+	VPDPBUSD.BCST 20(BX), Z8, Z15
+	VPDPBUSD.BCST 52(BX), Z8, Z16
+	VPDPBUSD.BCST 84(BX), Z8, Z17
+	VPDPBUSD.BCST 116(BX), Z8, Z18
+	VPDPBUSD.BCST 148(BX), Z8, Z19
+	VPDPBUSD.BCST 180(BX), Z8, Z20
+	PREFETCHT1    384(AX)
+	VPDPBUSD.BCST 24(BX), Z22, Z15
+	VPDPBUSD.BCST 56(BX), Z22, Z16
+	VPDPBUSD.BCST 88(BX), Z22, Z17
+	VPDPBUSD.BCST 120(BX), Z22, Z18
+	VPDPBUSD.BCST 152(BX), Z22, Z19
+	VPDPBUSD.BCST 184(BX), Z22, Z20
+	PREFETCHT1    448(AX)
+	ADDQ          $0x00000220, AX
+	VPDPBUSD.BCST 28(BX), Z9, Z15
+	VPDPBUSD.BCST 60(BX), Z9, Z16
+	VPDPBUSD.BCST 92(BX), Z9, Z17
+	VPDPBUSD.BCST 124(BX), Z9, Z18
+	VPDPBUSD.BCST 156(BX), Z9, Z19
+	VPDPBUSD.BCST 188(BX), Z9, Z20
+	VCVTPH2PS     48(SP), Z8
 	VPSLLD        $0x08, Z15, Z15
 	VPADDD        Z16, Z15, Z15
-	VPSUBD.BCST   204(R9), Z15, Z15
+	VPSUBD.BCST   204(BX), Z15, Z15
 	VCVTDQ2PS     Z15, Z15
-	VMULPS.BCST   192(R9), Z8, Z9
+	VMULPS.BCST   192(BX), Z8, Z9
 	VFMADD231PS   Z9, Z15, Z1
 	VPSLLD        $0x08, Z17, Z17
 	VPADDD        Z18, Z17, Z17
-	VPSUBD.BCST   208(R9), Z17, Z17
+	VPSUBD.BCST   208(BX), Z17, Z17
 	VCVTDQ2PS     Z17, Z17
-	VMULPS.BCST   196(R9), Z8, Z9
+	VMULPS.BCST   196(BX), Z8, Z9
 	VFMADD231PS   Z9, Z17, Z2
 	VPSLLD        $0x08, Z19, Z19
 	VPADDD        Z20, Z19, Z19
-	VPSUBD.BCST   212(R9), Z19, Z19
+	VPSUBD.BCST   212(BX), Z19, Z19
 	VCVTDQ2PS     Z19, Z19
-	VMULPS.BCST   200(R9), Z8, Z8
+	VMULPS.BCST   200(BX), Z8, Z8
 	VFMADD231PS   Z8, Z19, Z3
-	ADDQ          $0x000000d8, R9
+	ADDQ          $0x000000d8, BX
+	ADDQ          $0x00000022, R8
+	ADDQ          $0x00000022, R9
 	ADDQ          $0x00000022, R10
-	SUBQ          $0x00000020, R11
+	ADDQ          $0x00000022, R11
+	SUBQ          $0x00000020, SI
 	JMP           groups_13
 
 groups_13_done:
-	MOVQ    AX, R9
-	VMOVUPS Z1, (R9)
-	ADDQ    BX, R9
-	VMOVUPS Z2, (R9)
-	ADDQ    BX, R9
-	VMOVUPS Z3, (R9)
-	ADDQ    BX, R9
-	ADDQ    $0x00000040, AX
-	MOVQ    DI, R9
-	SHLQ    $0x04, R9
-	ADDQ    R9, DX
-	SUBQ    $0x00000010, SI
-	JMP     rows_49
+	CMPQ AX, 112(SP)
+	JB   ask_49
+	MOVQ 96(SP), BX
+	CMPQ BX, 104(SP)
+	JAE  ask_last_49
+	ADDQ $0x20, BX
+	MOVQ BX, 96(SP)
 
-rows_49_done:
+ask_last_49:
+	MOVQ (BX), AX
+	MOVQ 8(BX), BX
+	ADDQ AX, BX
+	MOVQ BX, 112(SP)
+
+ask_49:
+	MOVQ          dstStride+48(FP), BX
+	MOVQ          8(SP), SI
+	VMOVUPS       Y1, (SI)
+	ADDQ          BX, SI
+	VMOVUPS       Y2, (SI)
+	ADDQ          BX, SI
+	VMOVUPS       Y3, (SI)
+	ADDQ          BX, SI
+	MOVQ          24(SP), SI
+	VEXTRACTF64X4 $0x01, Z1, Y4
+	VMOVUPS       Y4, (SI)
+	ADDQ          BX, SI
+	VEXTRACTF64X4 $0x01, Z2, Y4
+	VMOVUPS       Y4, (SI)
+	ADDQ          BX, SI
+	VEXTRACTF64X4 $0x01, Z3, Y4
+	VMOVUPS       Y4, (SI)
+	ADDQ          BX, SI
+	JMP           sixteen_3
+
+finished_3:
 	VZEROUPPER
 	RET
 
-// func accumulateRowsQ8x3AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, scaled *float32, ahead *byte)
+// func accumulateRowsQ8x3AVX512(acc *float32, weights *float32, pages *byte, asks *byte, count int, askCount int, weightStride int, d int, rowBytes int)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·accumulateRowsQ8x3AVX512(SB), NOSPLIT, $128-72
-	MOVQ  acc+0(FP), AX
-	MOVQ  weights+8(FP), CX
-	MOVQ  rows+16(FP), DX
-	MOVQ  weightStride+24(FP), BX
-	MOVQ  n+32(FP), SI
-	MOVQ  d+40(FP), DI
-	MOVQ  rowBytes+48(FP), R8
-	MOVQ  scaled+56(FP), R9
-	MOVQ  DI, R10
-	SHLQ  $0x02, R10
-	MOVQ  SI, R11
-	ANDQ  $0x0f, R11
-	MOVQ  $-1, R12
-	BZHIQ R11, R12, R12
-	KMOVW R12, K1
+TEXT ·accumulateRowsQ8x3AVX512(SB), $1728-72
+	MOVQ pages+16(FP), CX
+	MOVQ CX, 1688(SP)
+	MOVQ count+32(FP), AX
+	SHLQ $0x05, AX
+	ADDQ CX, AX
+	MOVQ AX, 1696(SP)
+	MOVQ asks+24(FP), CX
+	MOVQ CX, 1704(SP)
+	MOVQ askCount+40(FP), AX
+	SHLQ $0x05, AX
+	LEAQ -32(CX)(AX*1), AX
+	MOVQ AX, 1712(SP)
+	MOVQ (CX), AX
+	MOVQ 8(CX), CX
+	ADDQ AX, CX
+	MOVQ CX, 1720(SP)
+	MOVQ weights+8(FP), CX
+	MOVQ rowBytes+64(FP), DX
+	MOVQ d+56(FP), BX
+	SHLQ $0x02, BX
+	LEAQ (DX)(DX*2), DI
+
+page_24:
+	MOVQ 1688(SP), SI
+	CMPQ SI, 1696(SP)
+	JAE  pages_done_24
+	MOVQ (SI), R8
+	MOVQ R8, 1680(SP)
+	MOVQ 24(SI), R8
+	MOVQ R8, 1672(SP)
+
+pass_3:
+	MOVQ  1672(SP), R8
+	TESTQ R8, R8
+	JLE   passed_3
+	CMPQ  R8, $0x40
+	JLE   few_3
+	MOVQ  $0x00000040, R8
+
+few_3:
+	MOVQ  R8, 1664(SP)
+	SUBQ  R8, 1672(SP)
+	ANDQ  $0x0f, R8
+	MOVQ  $-1, SI
+	BZHIQ R8, SI, SI
+	KMOVW SI, K1
+	MOVQ  d+56(FP), R9
+	MOVQ  1680(SP), R8
+	MOVQ  acc+0(FP), SI
 
 groups_14:
-	CMPQ DI, $0x00000040
+	CMPQ R9, $0x00000040
 	JLT  groups_14_done
-	MOVQ DX, R11
+	LEAQ (SP), R10
+	MOVQ R8, R11
 	XORQ R12, R12
+	MOVQ 1664(SP), R13
 
-scales_7:
-	MOVWLZX (R11), R13
-	MOVW    R13, (SP)(R12*2)
-	ADDQ    R8, R11
-	INCQ    R12
-	CMPQ    R12, SI
-	JLT     scales_7
-	MOVQ    CX, R11
-	MOVQ    SI, R13
-	XORQ    R12, R12
+scales_13:
+	CMPQ    R13, $0x00000004
+	JLT     scales_13_done
+	MOVWLZX (R11), R14
+	MOVW    R14, 1536(SP)(R12*2)
+	MOVWLZX (R11)(DX*1), R14
+	MOVW    R14, 1538(SP)(R12*2)
+	MOVWLZX (R11)(DX*2), R14
+	MOVW    R14, 1540(SP)(R12*2)
+	MOVWLZX (R11)(DI*1), R14
+	MOVW    R14, 1542(SP)(R12*2)
+	LEAQ    (R11)(DX*4), R11
+	ADDQ    $0x04, R12
+	SUBQ    $0x00000004, R13
+	JMP     scales_13
+
+scales_13_done:
+scales_14:
+	CMPQ    R13, $0x00000001
+	JLT     scales_14_done
+	MOVWLZX (R11), R14
+	MOVW    R14, 1536(SP)(R12*2)
+	ADDQ    DX, R11
+	ADDQ    $0x01, R12
+	SUBQ    $0x00000001, R13
+	JMP     scales_14
+
+scales_14_done:
+	MOVQ CX, R11
+	MOVQ 1664(SP), R13
+	XORQ R12, R12
 
 weights_10:
 	CMPQ      R13, $0x00000010
 	JLT       weights_10_done
-	VCVTPH2PS (SP)(R12*2), Z1
+	VCVTPH2PS 1536(SP)(R12*2), Z1
 	VMOVUPS   (R11)(R12*4), Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, (R9)(R12*4)
+	VMOVUPS   Z0, (R10)(R12*4)
 	ADDQ      $0x00000010, R12
 	SUBQ      $0x00000010, R13
 	JMP       weights_10
 
 weights_10_done:
 	TESTQ     R13, R13
-	JE        whole_10
-	VCVTPH2PS (SP)(R12*2), Z1
+	JE        whole_16
+	VCVTPH2PS 1536(SP)(R12*2), Z1
 	VMOVUPS.Z (R11)(R12*4), K1, Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, (R9)(R12*4)
+	VMOVUPS   Z0, (R10)(R12*4)
 
-whole_10:
-	ADDQ BX, R11
-	MOVQ SI, R13
+whole_16:
+	ADDQ weightStride+48(FP), R11
+	MOVQ 1664(SP), R13
 	XORQ R12, R12
 
 weights_11:
 	CMPQ      R13, $0x00000010
 	JLT       weights_11_done
-	VCVTPH2PS (SP)(R12*2), Z1
+	VCVTPH2PS 1536(SP)(R12*2), Z1
 	VMOVUPS   (R11)(R12*4), Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 256(R9)(R12*4)
+	VMOVUPS   Z0, 256(R10)(R12*4)
 	ADDQ      $0x00000010, R12
 	SUBQ      $0x00000010, R13
 	JMP       weights_11
 
 weights_11_done:
 	TESTQ     R13, R13
-	JE        whole_11
-	VCVTPH2PS (SP)(R12*2), Z1
+	JE        whole_17
+	VCVTPH2PS 1536(SP)(R12*2), Z1
 	VMOVUPS.Z (R11)(R12*4), K1, Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 256(R9)(R12*4)
+	VMOVUPS   Z0, 256(R10)(R12*4)
 
-whole_11:
-	ADDQ BX, R11
-	MOVQ SI, R13
+whole_17:
+	ADDQ weightStride+48(FP), R11
+	MOVQ 1664(SP), R13
 	XORQ R12, R12
 
 weights_12:
 	CMPQ      R13, $0x00000010
 	JLT       weights_12_done
-	VCVTPH2PS (SP)(R12*2), Z1
+	VCVTPH2PS 1536(SP)(R12*2), Z1
 	VMOVUPS   (R11)(R12*4), Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 512(R9)(R12*4)
+	VMOVUPS   Z0, 512(R10)(R12*4)
 	ADDQ      $0x00000010, R12
 	SUBQ      $0x00000010, R13
 	JMP       weights_12
 
 weights_12_done:
 	TESTQ     R13, R13
-	JE        whole_12
-	VCVTPH2PS (SP)(R12*2), Z1
+	JE        whole_18
+	VCVTPH2PS 1536(SP)(R12*2), Z1
 	VMOVUPS.Z (R11)(R12*4), K1, Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 512(R9)(R12*4)
+	VMOVUPS   Z0, 512(R10)(R12*4)
 
-whole_12:
-	MOVQ DX, R11
+whole_18:
+	MOVQ R8, R11
 	XORQ R12, R12
+	MOVQ 1664(SP), R13
 
-scales_8:
-	MOVWLZX 34(R11), R13
-	MOVW    R13, (SP)(R12*2)
-	ADDQ    R8, R11
-	INCQ    R12
-	CMPQ    R12, SI
-	JLT     scales_8
-	MOVQ    CX, R11
-	MOVQ    SI, R13
-	XORQ    R12, R12
+scales_15:
+	CMPQ    R13, $0x00000004
+	JLT     scales_15_done
+	MOVWLZX 34(R11), R14
+	MOVW    R14, 1536(SP)(R12*2)
+	MOVWLZX 34(R11)(DX*1), R14
+	MOVW    R14, 1538(SP)(R12*2)
+	MOVWLZX 34(R11)(DX*2), R14
+	MOVW    R14, 1540(SP)(R12*2)
+	MOVWLZX 34(R11)(DI*1), R14
+	MOVW    R14, 1542(SP)(R12*2)
+	LEAQ    (R11)(DX*4), R11
+	ADDQ    $0x04, R12
+	SUBQ    $0x00000004, R13
+	JMP     scales_15
+
+scales_15_done:
+scales_16:
+	CMPQ    R13, $0x00000001
+	JLT     scales_16_done
+	MOVWLZX 34(R11), R14
+	MOVW    R14, 1536(SP)(R12*2)
+	ADDQ    DX, R11
+	ADDQ    $0x01, R12
+	SUBQ    $0x00000001, R13
+	JMP     scales_16
+
+scales_16_done:
+	MOVQ CX, R11
+	MOVQ 1664(SP), R13
+	XORQ R12, R12
 
 weights_13:
 	CMPQ      R13, $0x00000010
 	JLT       weights_13_done
-	VCVTPH2PS (SP)(R12*2), Z1
+	VCVTPH2PS 1536(SP)(R12*2), Z1
 	VMOVUPS   (R11)(R12*4), Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 768(R9)(R12*4)
+	VMOVUPS   Z0, 768(R10)(R12*4)
 	ADDQ      $0x00000010, R12
 	SUBQ      $0x00000010, R13
 	JMP       weights_13
 
 weights_13_done:
 	TESTQ     R13, R13
-	JE        whole_13
-	VCVTPH2PS (SP)(R12*2), Z1
+	JE        whole_19
+	VCVTPH2PS 1536(SP)(R12*2), Z1
 	VMOVUPS.Z (R11)(R12*4), K1, Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 768(R9)(R12*4)
+	VMOVUPS   Z0, 768(R10)(R12*4)
 
-whole_13:
-	ADDQ BX, R11
-	MOVQ SI, R13
+whole_19:
+	ADDQ weightStride+48(FP), R11
+	MOVQ 1664(SP), R13
 	XORQ R12, R12
 
 weights_14:
 	CMPQ      R13, $0x00000010
 	JLT       weights_14_done
-	VCVTPH2PS (SP)(R12*2), Z1
+	VCVTPH2PS 1536(SP)(R12*2), Z1
 	VMOVUPS   (R11)(R12*4), Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 1024(R9)(R12*4)
+	VMOVUPS   Z0, 1024(R10)(R12*4)
 	ADDQ      $0x00000010, R12
 	SUBQ      $0x00000010, R13
 	JMP       weights_14
 
 weights_14_done:
 	TESTQ     R13, R13
-	JE        whole_14
-	VCVTPH2PS (SP)(R12*2), Z1
+	JE        whole_20
+	VCVTPH2PS 1536(SP)(R12*2), Z1
 	VMOVUPS.Z (R11)(R12*4), K1, Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 1024(R9)(R12*4)
+	VMOVUPS   Z0, 1024(R10)(R12*4)
 
-whole_14:
-	ADDQ BX, R11
-	MOVQ SI, R13
+whole_20:
+	ADDQ weightStride+48(FP), R11
+	MOVQ 1664(SP), R13
 	XORQ R12, R12
 
 weights_15:
 	CMPQ      R13, $0x00000010
 	JLT       weights_15_done
-	VCVTPH2PS (SP)(R12*2), Z1
+	VCVTPH2PS 1536(SP)(R12*2), Z1
 	VMOVUPS   (R11)(R12*4), Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 1280(R9)(R12*4)
+	VMOVUPS   Z0, 1280(R10)(R12*4)
 	ADDQ      $0x00000010, R12
 	SUBQ      $0x00000010, R13
 	JMP       weights_15
 
 weights_15_done:
 	TESTQ     R13, R13
-	JE        whole_15
-	VCVTPH2PS (SP)(R12*2), Z1
+	JE        whole_21
+	VCVTPH2PS 1536(SP)(R12*2), Z1
 	VMOVUPS.Z (R11)(R12*4), K1, Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 1280(R9)(R12*4)
+	VMOVUPS   Z0, 1280(R10)(R12*4)
 
-whole_15:
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS 128(AX), Z2
-	VMOVUPS 192(AX), Z3
-	VMOVUPS (AX)(R10*1), Z4
-	VMOVUPS 64(AX)(R10*1), Z5
-	VMOVUPS 128(AX)(R10*1), Z6
-	VMOVUPS 192(AX)(R10*1), Z7
-	VMOVUPS (AX)(R10*2), Z8
-	VMOVUPS 64(AX)(R10*2), Z9
-	VMOVUPS 128(AX)(R10*2), Z10
-	VMOVUPS 192(AX)(R10*2), Z11
-	MOVQ    DX, R11
-	MOVQ    R9, R12
-	MOVQ    SI, R13
-	MOVQ    ahead+64(FP), R14
+whole_21:
+	VMOVUPS (SI), Z0
+	VMOVUPS 64(SI), Z1
+	VMOVUPS 128(SI), Z2
+	VMOVUPS 192(SI), Z3
+	VMOVUPS (SI)(BX*1), Z4
+	VMOVUPS 64(SI)(BX*1), Z5
+	VMOVUPS 128(SI)(BX*1), Z6
+	VMOVUPS 192(SI)(BX*1), Z7
+	VMOVUPS (SI)(BX*2), Z8
+	VMOVUPS 64(SI)(BX*2), Z9
+	VMOVUPS 128(SI)(BX*2), Z10
+	VMOVUPS 192(SI)(BX*2), Z11
+	MOVQ    R8, R11
+	MOVQ    1664(SP), R12
 
-rows_50:
-	CMPQ             R13, $0x00000001
-	JLT              rows_50_done
-	PREFETCHT0       (R14)
-	ADDQ             R8, R14
+rows_23:
+	CMPQ       R12, $0x00000001
+	JLT        rows_23_done
+	PREFETCHT1 (AX)
+	PREFETCHT1 67(AX)
+	ADDQ       $0x00000044, AX
+	CMPQ       AX, 1720(SP)
+	JB         ask_50
+	MOVQ       1704(SP), R13
+	CMPQ       R13, 1712(SP)
+	JAE        ask_last_50
+	ADDQ       $0x20, R13
+	MOVQ       R13, 1704(SP)
+
+ask_last_50:
+	MOVQ (R13), AX
+	MOVQ 8(R13), R13
+	ADDQ AX, R13
+	MOVQ R13, 1720(SP)
+
+ask_50:
 	VPMOVSXBD        2(R11), Z12
 	VCVTDQ2PS        Z12, Z12
-	VFMADD231PS.BCST (R12), Z12, Z0
-	VFMADD231PS.BCST 256(R12), Z12, Z4
-	VFMADD231PS.BCST 512(R12), Z12, Z8
+	VFMADD231PS.BCST (R10), Z12, Z0
+	VFMADD231PS.BCST 256(R10), Z12, Z4
+	VFMADD231PS.BCST 512(R10), Z12, Z8
 	VPMOVSXBD        18(R11), Z12
 	VCVTDQ2PS        Z12, Z12
-	VFMADD231PS.BCST (R12), Z12, Z1
-	VFMADD231PS.BCST 256(R12), Z12, Z5
-	VFMADD231PS.BCST 512(R12), Z12, Z9
+	VFMADD231PS.BCST (R10), Z12, Z1
+	VFMADD231PS.BCST 256(R10), Z12, Z5
+	VFMADD231PS.BCST 512(R10), Z12, Z9
 	VPMOVSXBD        36(R11), Z12
 	VCVTDQ2PS        Z12, Z12
-	VFMADD231PS.BCST 768(R12), Z12, Z2
-	VFMADD231PS.BCST 1024(R12), Z12, Z6
-	VFMADD231PS.BCST 1280(R12), Z12, Z10
+	VFMADD231PS.BCST 768(R10), Z12, Z2
+	VFMADD231PS.BCST 1024(R10), Z12, Z6
+	VFMADD231PS.BCST 1280(R10), Z12, Z10
 	VPMOVSXBD        52(R11), Z12
 	VCVTDQ2PS        Z12, Z12
-	VFMADD231PS.BCST 768(R12), Z12, Z3
-	VFMADD231PS.BCST 1024(R12), Z12, Z7
-	VFMADD231PS.BCST 1280(R12), Z12, Z11
-	ADDQ             R8, R11
-	ADDQ             $0x00000004, R12
-	SUBQ             $0x00000001, R13
-	JMP              rows_50
+	VFMADD231PS.BCST 768(R10), Z12, Z3
+	VFMADD231PS.BCST 1024(R10), Z12, Z7
+	VFMADD231PS.BCST 1280(R10), Z12, Z11
+	ADDQ             DX, R11
+	ADDQ             $0x00000004, R10
+	SUBQ             $0x00000001, R12
+	JMP              rows_23
 
-rows_50_done:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, (AX)(R10*1)
-	VMOVUPS Z5, 64(AX)(R10*1)
-	VMOVUPS Z6, 128(AX)(R10*1)
-	VMOVUPS Z7, 192(AX)(R10*1)
-	VMOVUPS Z8, (AX)(R10*2)
-	VMOVUPS Z9, 64(AX)(R10*2)
-	VMOVUPS Z10, 128(AX)(R10*2)
-	VMOVUPS Z11, 192(AX)(R10*2)
-	ADDQ    $0x00000100, AX
-	ADDQ    $0x00000044, DX
-	SUBQ    $0x00000040, DI
+rows_23_done:
+	VMOVUPS Z0, (SI)
+	VMOVUPS Z1, 64(SI)
+	VMOVUPS Z2, 128(SI)
+	VMOVUPS Z3, 192(SI)
+	VMOVUPS Z4, (SI)(BX*1)
+	VMOVUPS Z5, 64(SI)(BX*1)
+	VMOVUPS Z6, 128(SI)(BX*1)
+	VMOVUPS Z7, 192(SI)(BX*1)
+	VMOVUPS Z8, (SI)(BX*2)
+	VMOVUPS Z9, 64(SI)(BX*2)
+	VMOVUPS Z10, 128(SI)(BX*2)
+	VMOVUPS Z11, 192(SI)(BX*2)
+	ADDQ    $0x00000100, SI
+	ADDQ    $0x00000044, R8
+	SUBQ    $0x00000040, R9
 	JMP     groups_14
 
 groups_14_done:
 groups_15:
-	CMPQ DI, $0x00000020
+	CMPQ R9, $0x00000020
 	JLT  groups_15_done
-	MOVQ DX, R11
+	LEAQ (SP), R10
+	MOVQ R8, R11
 	XORQ R12, R12
+	MOVQ 1664(SP), R13
 
-scales_9:
-	MOVWLZX (R11), R13
-	MOVW    R13, (SP)(R12*2)
-	ADDQ    R8, R11
-	INCQ    R12
-	CMPQ    R12, SI
-	JLT     scales_9
-	MOVQ    CX, R11
-	MOVQ    SI, R13
-	XORQ    R12, R12
+scales_17:
+	CMPQ    R13, $0x00000004
+	JLT     scales_17_done
+	MOVWLZX (R11), R14
+	MOVW    R14, 1536(SP)(R12*2)
+	MOVWLZX (R11)(DX*1), R14
+	MOVW    R14, 1538(SP)(R12*2)
+	MOVWLZX (R11)(DX*2), R14
+	MOVW    R14, 1540(SP)(R12*2)
+	MOVWLZX (R11)(DI*1), R14
+	MOVW    R14, 1542(SP)(R12*2)
+	LEAQ    (R11)(DX*4), R11
+	ADDQ    $0x04, R12
+	SUBQ    $0x00000004, R13
+	JMP     scales_17
+
+scales_17_done:
+scales_18:
+	CMPQ    R13, $0x00000001
+	JLT     scales_18_done
+	MOVWLZX (R11), R14
+	MOVW    R14, 1536(SP)(R12*2)
+	ADDQ    DX, R11
+	ADDQ    $0x01, R12
+	SUBQ    $0x00000001, R13
+	JMP     scales_18
+
+scales_18_done:
+	MOVQ CX, R11
+	MOVQ 1664(SP), R13
+	XORQ R12, R12
 
 weights_16:
 	CMPQ      R13, $0x00000010
 	JLT       weights_16_done
-	VCVTPH2PS (SP)(R12*2), Z1
+	VCVTPH2PS 1536(SP)(R12*2), Z1
 	VMOVUPS   (R11)(R12*4), Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, (R9)(R12*4)
+	VMOVUPS   Z0, (R10)(R12*4)
 	ADDQ      $0x00000010, R12
 	SUBQ      $0x00000010, R13
 	JMP       weights_16
 
 weights_16_done:
 	TESTQ     R13, R13
-	JE        whole_16
-	VCVTPH2PS (SP)(R12*2), Z1
+	JE        whole_22
+	VCVTPH2PS 1536(SP)(R12*2), Z1
 	VMOVUPS.Z (R11)(R12*4), K1, Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, (R9)(R12*4)
+	VMOVUPS   Z0, (R10)(R12*4)
 
-whole_16:
-	ADDQ BX, R11
-	MOVQ SI, R13
+whole_22:
+	ADDQ weightStride+48(FP), R11
+	MOVQ 1664(SP), R13
 	XORQ R12, R12
 
 weights_17:
 	CMPQ      R13, $0x00000010
 	JLT       weights_17_done
-	VCVTPH2PS (SP)(R12*2), Z1
+	VCVTPH2PS 1536(SP)(R12*2), Z1
 	VMOVUPS   (R11)(R12*4), Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 256(R9)(R12*4)
+	VMOVUPS   Z0, 256(R10)(R12*4)
 	ADDQ      $0x00000010, R12
 	SUBQ      $0x00000010, R13
 	JMP       weights_17
 
 weights_17_done:
 	TESTQ     R13, R13
-	JE        whole_17
-	VCVTPH2PS (SP)(R12*2), Z1
+	JE        whole_23
+	VCVTPH2PS 1536(SP)(R12*2), Z1
 	VMOVUPS.Z (R11)(R12*4), K1, Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 256(R9)(R12*4)
+	VMOVUPS   Z0, 256(R10)(R12*4)
 
-whole_17:
-	ADDQ BX, R11
-	MOVQ SI, R13
+whole_23:
+	ADDQ weightStride+48(FP), R11
+	MOVQ 1664(SP), R13
 	XORQ R12, R12
 
 weights_18:
 	CMPQ      R13, $0x00000010
 	JLT       weights_18_done
-	VCVTPH2PS (SP)(R12*2), Z1
+	VCVTPH2PS 1536(SP)(R12*2), Z1
 	VMOVUPS   (R11)(R12*4), Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 512(R9)(R12*4)
+	VMOVUPS   Z0, 512(R10)(R12*4)
 	ADDQ      $0x00000010, R12
 	SUBQ      $0x00000010, R13
 	JMP       weights_18
 
 weights_18_done:
 	TESTQ     R13, R13
-	JE        whole_18
-	VCVTPH2PS (SP)(R12*2), Z1
+	JE        whole_24
+	VCVTPH2PS 1536(SP)(R12*2), Z1
 	VMOVUPS.Z (R11)(R12*4), K1, Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 512(R9)(R12*4)
+	VMOVUPS   Z0, 512(R10)(R12*4)
 
-whole_18:
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS (AX)(R10*1), Z2
-	VMOVUPS 64(AX)(R10*1), Z3
-	VMOVUPS (AX)(R10*2), Z4
-	VMOVUPS 64(AX)(R10*2), Z5
-	MOVQ    DX, R11
-	MOVQ    R9, R12
-	MOVQ    SI, R13
-	MOVQ    ahead+64(FP), R14
+whole_24:
+	VMOVUPS (SI), Z0
+	VMOVUPS 64(SI), Z1
+	VMOVUPS (SI)(BX*1), Z2
+	VMOVUPS 64(SI)(BX*1), Z3
+	VMOVUPS (SI)(BX*2), Z4
+	VMOVUPS 64(SI)(BX*2), Z5
+	MOVQ    R8, R11
+	MOVQ    1664(SP), R12
 
-rows_51:
-	CMPQ             R13, $0x00000001
-	JLT              rows_51_done
-	PREFETCHT0       (R14)
-	ADDQ             R8, R14
+rows_24:
+	CMPQ       R12, $0x00000001
+	JLT        rows_24_done
+	PREFETCHT1 (AX)
+	PREFETCHT1 33(AX)
+	ADDQ       $0x00000022, AX
+	CMPQ       AX, 1720(SP)
+	JB         ask_51
+	MOVQ       1704(SP), R13
+	CMPQ       R13, 1712(SP)
+	JAE        ask_last_51
+	ADDQ       $0x20, R13
+	MOVQ       R13, 1704(SP)
+
+ask_last_51:
+	MOVQ (R13), AX
+	MOVQ 8(R13), R13
+	ADDQ AX, R13
+	MOVQ R13, 1720(SP)
+
+ask_51:
 	VPMOVSXBD        2(R11), Z6
 	VCVTDQ2PS        Z6, Z6
-	VFMADD231PS.BCST (R12), Z6, Z0
-	VFMADD231PS.BCST 256(R12), Z6, Z2
-	VFMADD231PS.BCST 512(R12), Z6, Z4
+	VFMADD231PS.BCST (R10), Z6, Z0
+	VFMADD231PS.BCST 256(R10), Z6, Z2
+	VFMADD231PS.BCST 512(R10), Z6, Z4
 	VPMOVSXBD        18(R11), Z6
 	VCVTDQ2PS        Z6, Z6
-	VFMADD231PS.BCST (R12), Z6, Z1
-	VFMADD231PS.BCST 256(R12), Z6, Z3
-	VFMADD231PS.BCST 512(R12), Z6, Z5
-	ADDQ             R8, R11
-	ADDQ             $0x00000004, R12
-	SUBQ             $0x00000001, R13
-	JMP              rows_51
+	VFMADD231PS.BCST (R10), Z6, Z1
+	VFMADD231PS.BCST 256(R10), Z6, Z3
+	VFMADD231PS.BCST 512(R10), Z6, Z5
+	ADDQ             DX, R11
+	ADDQ             $0x00000004, R10
+	SUBQ             $0x00000001, R12
+	JMP              rows_24
 
-rows_51_done:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, (AX)(R10*1)
-	VMOVUPS Z3, 64(AX)(R10*1)
-	VMOVUPS Z4, (AX)(R10*2)
-	VMOVUPS Z5, 64(AX)(R10*2)
-	ADDQ    $0x00000080, AX
-	ADDQ    $0x00000022, DX
-	SUBQ    $0x00000020, DI
+rows_24_done:
+	VMOVUPS Z0, (SI)
+	VMOVUPS Z1, 64(SI)
+	VMOVUPS Z2, (SI)(BX*1)
+	VMOVUPS Z3, 64(SI)(BX*1)
+	VMOVUPS Z4, (SI)(BX*2)
+	VMOVUPS Z5, 64(SI)(BX*2)
+	ADDQ    $0x00000080, SI
+	ADDQ    $0x00000022, R8
+	SUBQ    $0x00000020, R9
 	JMP     groups_15
 
 groups_15_done:
+	MOVQ  1664(SP), SI
+	LEAQ  (CX)(SI*4), CX
+	IMULQ DX, SI
+	ADDQ  SI, 1680(SP)
+	JMP   pass_3
+
+passed_3:
+	ADDQ $0x20, 1688(SP)
+	JMP  page_24
+
+pages_done_24:
 	VZEROUPPER
 	RET
 
-// func dotRowsF32x4AVX512(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+// func dotRowsF32x4AVX512(dst *float32, q *float32, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 // Requires: AVX, AVX512F, AVX512VL, MMX+
-TEXT ·dotRowsF32x4AVX512(SB), NOSPLIT, $8-64
-	MOVQ dst+0(FP), AX
-	MOVQ q+8(FP), CX
-	MOVQ rows+16(FP), DX
-	MOVQ dstStride+24(FP), BX
-	MOVQ n+32(FP), SI
-	MOVQ d+40(FP), DI
-	MOVQ rowBytes+48(FP), R8
-	MOVQ ahead+56(FP), R9
-	MOVQ DI, R10
-	SHLQ $0x02, R10
-	LEAQ (R10)(R10*2), R11
-	LEAQ (BX)(BX*2), R12
+TEXT ·dotRowsF32x4AVX512(SB), NOSPLIT, $56-72
+	MOVQ pages+16(FP), CX
+	MOVQ CX, 16(SP)
+	MOVQ count+32(FP), AX
+	SHLQ $0x05, AX
+	ADDQ CX, AX
+	MOVQ AX, 24(SP)
+	MOVQ asks+24(FP), CX
+	MOVQ CX, 32(SP)
+	MOVQ askCount+40(FP), AX
+	SHLQ $0x05, AX
+	LEAQ -32(CX)(AX*1), AX
+	MOVQ AX, 40(SP)
+	MOVQ (CX), AX
+	MOVQ 8(CX), CX
+	ADDQ AX, CX
+	MOVQ CX, 48(SP)
+	MOVQ dst+0(FP), CX
+	MOVQ q+8(FP), DX
+	MOVQ dstStride+48(FP), BX
+	MOVQ rowBytes+64(FP), SI
+	MOVQ d+56(FP), DI
+	SHLQ $0x02, DI
+	LEAQ (DI)(DI*2), R8
+	LEAQ (BX)(BX*2), R9
 
-rows_52:
-	CMPQ   SI, $0x00000004
-	JLT    rows_52_done
+page_25:
+	MOVQ 16(SP), R11
+	CMPQ R11, 24(SP)
+	JAE  pages_done_25
+	MOVQ (R11), R10
+	MOVQ 24(R11), R11
+	MOVQ R11, (SP)
+	MOVQ R11, 8(SP)
+
+units_13:
+	CMPQ   (SP), $0x00000004
+	JLT    rest_13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -6135,107 +8229,107 @@ rows_52:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
-	MOVQ   DI, R13
-	MOVQ   DX, R14
-	MOVQ   CX, R15
-	LEAQ   (R8)(R8*2), BP
+	MOVQ   d+56(FP), R11
+	MOVQ   R10, R12
+	MOVQ   DX, R13
+	LEAQ   (SI)(SI*2), R14
 
 channels_55:
-	CMPQ        R13, $0x00000020
+	CMPQ        R11, $0x00000020
 	JLT         channels_55_done
-	VMOVUPS     (R15), Z16
-	VMOVUPS     (R15)(R10*1), Z17
-	VMOVUPS     (R15)(R10*2), Z18
-	VMOVUPS     (R15)(R11*1), Z19
-	VMOVUPS     (R14), Z20
+	VMOVUPS     (R13), Z16
+	VMOVUPS     (R13)(DI*1), Z17
+	VMOVUPS     (R13)(DI*2), Z18
+	VMOVUPS     (R13)(R8*1), Z19
+	VMOVUPS     (R12), Z20
 	VFMADD231PS Z20, Z16, Z0
 	VFMADD231PS Z20, Z17, Z4
 	VFMADD231PS Z20, Z18, Z8
 	VFMADD231PS Z20, Z19, Z12
-	VMOVUPS     (R14)(R8*1), Z20
+	VMOVUPS     (R12)(SI*1), Z20
 	VFMADD231PS Z20, Z16, Z1
 	VFMADD231PS Z20, Z17, Z5
 	VFMADD231PS Z20, Z18, Z9
 	VFMADD231PS Z20, Z19, Z13
-	VMOVUPS     (R14)(R8*2), Z20
+	VMOVUPS     (R12)(SI*2), Z20
 	VFMADD231PS Z20, Z16, Z2
 	VFMADD231PS Z20, Z17, Z6
 	VFMADD231PS Z20, Z18, Z10
 	VFMADD231PS Z20, Z19, Z14
-	VMOVUPS     (R14)(BP*1), Z20
+	VMOVUPS     (R12)(R14*1), Z20
 	VFMADD231PS Z20, Z16, Z3
 	VFMADD231PS Z20, Z17, Z7
 	VFMADD231PS Z20, Z18, Z11
 	VFMADD231PS Z20, Z19, Z15
-	PREFETCHT0  (R9)
-	PREFETCHT0  128(R9)
-	PREFETCHT0  256(R9)
-	PREFETCHT0  384(R9)
-	VMOVUPS     64(R15), Z16
-	VMOVUPS     64(R15)(R10*1), Z17
-	VMOVUPS     64(R15)(R10*2), Z18
-	VMOVUPS     64(R15)(R11*1), Z19
-	VMOVUPS     64(R14), Z20
+	PREFETCHT1  (AX)
+	PREFETCHT1  128(AX)
+	PREFETCHT1  256(AX)
+	PREFETCHT1  384(AX)
+	VMOVUPS     64(R13), Z16
+	VMOVUPS     64(R13)(DI*1), Z17
+	VMOVUPS     64(R13)(DI*2), Z18
+	VMOVUPS     64(R13)(R8*1), Z19
+	VMOVUPS     64(R12), Z20
 	VFMADD231PS Z20, Z16, Z0
 	VFMADD231PS Z20, Z17, Z4
 	VFMADD231PS Z20, Z18, Z8
 	VFMADD231PS Z20, Z19, Z12
-	VMOVUPS     64(R14)(R8*1), Z20
+	VMOVUPS     64(R12)(SI*1), Z20
 	VFMADD231PS Z20, Z16, Z1
 	VFMADD231PS Z20, Z17, Z5
 	VFMADD231PS Z20, Z18, Z9
 	VFMADD231PS Z20, Z19, Z13
-	VMOVUPS     64(R14)(R8*2), Z20
+	VMOVUPS     64(R12)(SI*2), Z20
 	VFMADD231PS Z20, Z16, Z2
 	VFMADD231PS Z20, Z17, Z6
 	VFMADD231PS Z20, Z18, Z10
 	VFMADD231PS Z20, Z19, Z14
-	VMOVUPS     64(R14)(BP*1), Z20
+	VMOVUPS     64(R12)(R14*1), Z20
 	VFMADD231PS Z20, Z16, Z3
 	VFMADD231PS Z20, Z17, Z7
 	VFMADD231PS Z20, Z18, Z11
 	VFMADD231PS Z20, Z19, Z15
-	PREFETCHT0  64(R9)
-	PREFETCHT0  192(R9)
-	PREFETCHT0  320(R9)
-	PREFETCHT0  448(R9)
-	ADDQ        $0x00000200, R9
-	ADDQ        $0x00000080, R15
-	ADDQ        $0x00000080, R14
-	SUBQ        $0x00000020, R13
+	PREFETCHT1  64(AX)
+	PREFETCHT1  192(AX)
+	PREFETCHT1  320(AX)
+	PREFETCHT1  448(AX)
+	ADDQ        $0x00000200, AX
+	ADDQ        $0x00000080, R13
+	ADDQ        $0x00000080, R12
+	SUBQ        $0x00000020, R11
 	JMP         channels_55
 
 channels_55_done:
 channels_56:
-	CMPQ        R13, $0x00000010
+	CMPQ        R11, $0x00000010
 	JLT         channels_56_done
-	VMOVUPS     (R15), Z16
-	VMOVUPS     (R15)(R10*1), Z17
-	VMOVUPS     (R15)(R10*2), Z18
-	VMOVUPS     (R15)(R11*1), Z19
-	VMOVUPS     (R14), Z20
+	VMOVUPS     (R13), Z16
+	VMOVUPS     (R13)(DI*1), Z17
+	VMOVUPS     (R13)(DI*2), Z18
+	VMOVUPS     (R13)(R8*1), Z19
+	VMOVUPS     (R12), Z20
 	VFMADD231PS Z20, Z16, Z0
 	VFMADD231PS Z20, Z17, Z4
 	VFMADD231PS Z20, Z18, Z8
 	VFMADD231PS Z20, Z19, Z12
-	VMOVUPS     (R14)(R8*1), Z20
+	VMOVUPS     (R12)(SI*1), Z20
 	VFMADD231PS Z20, Z16, Z1
 	VFMADD231PS Z20, Z17, Z5
 	VFMADD231PS Z20, Z18, Z9
 	VFMADD231PS Z20, Z19, Z13
-	VMOVUPS     (R14)(R8*2), Z20
+	VMOVUPS     (R12)(SI*2), Z20
 	VFMADD231PS Z20, Z16, Z2
 	VFMADD231PS Z20, Z17, Z6
 	VFMADD231PS Z20, Z18, Z10
 	VFMADD231PS Z20, Z19, Z14
-	VMOVUPS     (R14)(BP*1), Z20
+	VMOVUPS     (R12)(R14*1), Z20
 	VFMADD231PS Z20, Z16, Z3
 	VFMADD231PS Z20, Z17, Z7
 	VFMADD231PS Z20, Z18, Z11
 	VFMADD231PS Z20, Z19, Z15
-	ADDQ        $0x00000040, R15
-	ADDQ        $0x00000040, R14
-	SUBQ        $0x00000010, R13
+	ADDQ        $0x00000040, R13
+	ADDQ        $0x00000040, R12
+	SUBQ        $0x00000010, R11
 	JMP         channels_56
 
 channels_56_done:
@@ -6252,7 +8346,7 @@ channels_56_done:
 	VADDPS        Y16, Y18, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVUPS       X17, (AX)
+	VMOVUPS       X17, (CX)
 	VUNPCKLPS     Z5, Z4, Z16
 	VUNPCKHPS     Z5, Z4, Z17
 	VADDPS        Z17, Z16, Z16
@@ -6266,7 +8360,7 @@ channels_56_done:
 	VADDPS        Y16, Y18, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVUPS       X17, (AX)(BX*1)
+	VMOVUPS       X17, (CX)(BX*1)
 	VUNPCKLPS     Z9, Z8, Z16
 	VUNPCKHPS     Z9, Z8, Z17
 	VADDPS        Z17, Z16, Z16
@@ -6280,7 +8374,7 @@ channels_56_done:
 	VADDPS        Y16, Y18, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVUPS       X17, (AX)(BX*2)
+	VMOVUPS       X17, (CX)(BX*2)
 	VUNPCKLPS     Z13, Z12, Z16
 	VUNPCKHPS     Z13, Z12, Z17
 	VADDPS        Z17, Z16, Z16
@@ -6294,279 +8388,404 @@ channels_56_done:
 	VADDPS        Y16, Y18, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVUPS       X17, (AX)(R12*1)
-	ADDQ          $0x00000010, AX
-	IMUL3Q        $0x00000004, R8, R13
-	ADDQ          R13, DX
-	SUBQ          $0x00000004, SI
-	JMP           rows_52
+	VMOVUPS       X17, (CX)(R9*1)
+	ADDQ          $0x00000010, CX
+	IMUL3Q        $0x00000004, SI, R11
+	ADDQ          R11, R10
+	SUBQ          $0x00000004, (SP)
+	CMPQ          AX, 48(SP)
+	JB            ask_52
+	MOVQ          32(SP), R11
+	CMPQ          R11, 40(SP)
+	JAE           ask_last_52
+	ADDQ          $0x20, R11
+	MOVQ          R11, 32(SP)
 
-rows_52_done:
-rows_53:
-	CMPQ   SI, $0x00000001
-	JLT    rows_53_done
+ask_last_52:
+	MOVQ (R11), AX
+	MOVQ 8(R11), R11
+	ADDQ AX, R11
+	MOVQ R11, 48(SP)
+
+ask_52:
+	JMP units_13
+
+rest_13:
+	CMPQ  (SP), $0x00
+	JE    page_done_13
+	CMPQ  8(SP), $0x00000004
+	JLT   single_13
+	MOVQ  (SP), R11
+	SUBQ  $0x00000004, R11
+	LEAQ  (CX)(R11*4), CX
+	IMULQ SI, R11
+	ADDQ  R11, R10
+	MOVQ  $0x00000004, (SP)
+	JMP   units_13
+
+single_13:
 	VPXORD Z21, Z21, Z21
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 	VPXORD Z24, Z24, Z24
-	MOVQ   DI, R13
-	MOVQ   DX, R14
-	MOVQ   CX, R15
+	MOVQ   d+56(FP), R11
+	MOVQ   R10, R12
+	MOVQ   DX, R13
 
 channels_57:
-	CMPQ        R13, $0x00000020
+	CMPQ        R11, $0x00000020
 	JLT         channels_57_done
-	VMOVUPS     (R15), Z0
-	VMOVUPS     (R15)(R10*1), Z1
-	VMOVUPS     (R15)(R10*2), Z2
-	VMOVUPS     (R15)(R11*1), Z3
-	VMOVUPS     (R14), Z4
-	VFMADD231PS Z4, Z0, Z21
-	VFMADD231PS Z4, Z1, Z22
-	VFMADD231PS Z4, Z2, Z23
-	VFMADD231PS Z4, Z3, Z24
-	PREFETCHT0  (R9)
-	VMOVUPS     64(R15), Z0
-	VMOVUPS     64(R15)(R10*1), Z1
-	VMOVUPS     64(R15)(R10*2), Z2
-	VMOVUPS     64(R15)(R11*1), Z3
-	VMOVUPS     64(R14), Z4
-	VFMADD231PS Z4, Z0, Z21
-	VFMADD231PS Z4, Z1, Z22
-	VFMADD231PS Z4, Z2, Z23
-	VFMADD231PS Z4, Z3, Z24
-	PREFETCHT0  64(R9)
-	ADDQ        $0x00000080, R9
-	ADDQ        $0x00000080, R15
-	ADDQ        $0x00000080, R14
-	SUBQ        $0x00000020, R13
+	VMOVUPS     (R13), Z16
+	VMOVUPS     (R13)(DI*1), Z17
+	VMOVUPS     (R13)(DI*2), Z18
+	VMOVUPS     (R13)(R8*1), Z19
+	VMOVUPS     (R12), Z20
+	VFMADD231PS Z20, Z16, Z21
+	VFMADD231PS Z20, Z17, Z22
+	VFMADD231PS Z20, Z18, Z23
+	VFMADD231PS Z20, Z19, Z24
+	PREFETCHT1  (AX)
+	VMOVUPS     64(R13), Z16
+	VMOVUPS     64(R13)(DI*1), Z17
+	VMOVUPS     64(R13)(DI*2), Z18
+	VMOVUPS     64(R13)(R8*1), Z19
+	VMOVUPS     64(R12), Z20
+	VFMADD231PS Z20, Z16, Z21
+	VFMADD231PS Z20, Z17, Z22
+	VFMADD231PS Z20, Z18, Z23
+	VFMADD231PS Z20, Z19, Z24
+	PREFETCHT1  64(AX)
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, R13
+	ADDQ        $0x00000080, R12
+	SUBQ        $0x00000020, R11
 	JMP         channels_57
 
 channels_57_done:
 channels_58:
-	CMPQ        R13, $0x00000010
+	CMPQ        R11, $0x00000010
 	JLT         channels_58_done
-	VMOVUPS     (R15), Z0
-	VMOVUPS     (R15)(R10*1), Z1
-	VMOVUPS     (R15)(R10*2), Z2
-	VMOVUPS     (R15)(R11*1), Z3
-	VMOVUPS     (R14), Z4
-	VFMADD231PS Z4, Z0, Z21
-	VFMADD231PS Z4, Z1, Z22
-	VFMADD231PS Z4, Z2, Z23
-	VFMADD231PS Z4, Z3, Z24
-	ADDQ        $0x00000040, R15
-	ADDQ        $0x00000040, R14
-	SUBQ        $0x00000010, R13
+	VMOVUPS     (R13), Z16
+	VMOVUPS     (R13)(DI*1), Z17
+	VMOVUPS     (R13)(DI*2), Z18
+	VMOVUPS     (R13)(R8*1), Z19
+	VMOVUPS     (R12), Z20
+	VFMADD231PS Z20, Z16, Z21
+	VFMADD231PS Z20, Z17, Z22
+	VFMADD231PS Z20, Z18, Z23
+	VFMADD231PS Z20, Z19, Z24
+	ADDQ        $0x00000040, R13
+	ADDQ        $0x00000040, R12
+	SUBQ        $0x00000010, R11
 	JMP         channels_58
 
 channels_58_done:
-	VPERMILPS     $0x4e, Z21, Z0
-	VADDPS        Z21, Z0, Z0
-	VMOVSHDUP     Z0, Z21
-	VADDPS        Z21, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)
-	VPERMILPS     $0x4e, Z22, Z0
-	VADDPS        Z22, Z0, Z0
-	VMOVSHDUP     Z0, Z22
-	VADDPS        Z22, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)(BX*1)
-	VPERMILPS     $0x4e, Z23, Z0
-	VADDPS        Z23, Z0, Z0
-	VMOVSHDUP     Z0, Z23
-	VADDPS        Z23, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)(BX*2)
-	VPERMILPS     $0x4e, Z24, Z0
-	VADDPS        Z24, Z0, Z0
-	VMOVSHDUP     Z0, Z24
-	VADDPS        Z24, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)(R12*1)
-	ADDQ          $0x00000004, AX
-	IMUL3Q        $0x00000001, R8, R13
-	ADDQ          R13, DX
-	SUBQ          $0x00000001, SI
-	JMP           rows_53
+	VPERMILPS     $0x4e, Z21, Z16
+	VADDPS        Z21, Z16, Z16
+	VMOVSHDUP     Z16, Z21
+	VADDPS        Z21, Z16, Z16
+	VEXTRACTF64X4 $0x01, Z16, Y17
+	VADDPS        Y17, Y16, Y17
+	VEXTRACTF32X4 $0x01, Y17, X16
+	VADDPS        X17, X16, X16
+	VMOVSS        X16, (CX)
+	VPERMILPS     $0x4e, Z22, Z16
+	VADDPS        Z22, Z16, Z16
+	VMOVSHDUP     Z16, Z22
+	VADDPS        Z22, Z16, Z16
+	VEXTRACTF64X4 $0x01, Z16, Y17
+	VADDPS        Y17, Y16, Y17
+	VEXTRACTF32X4 $0x01, Y17, X16
+	VADDPS        X17, X16, X16
+	VMOVSS        X16, (CX)(BX*1)
+	VPERMILPS     $0x4e, Z23, Z16
+	VADDPS        Z23, Z16, Z16
+	VMOVSHDUP     Z16, Z23
+	VADDPS        Z23, Z16, Z16
+	VEXTRACTF64X4 $0x01, Z16, Y17
+	VADDPS        Y17, Y16, Y17
+	VEXTRACTF32X4 $0x01, Y17, X16
+	VADDPS        X17, X16, X16
+	VMOVSS        X16, (CX)(BX*2)
+	VPERMILPS     $0x4e, Z24, Z16
+	VADDPS        Z24, Z16, Z16
+	VMOVSHDUP     Z16, Z24
+	VADDPS        Z24, Z16, Z16
+	VEXTRACTF64X4 $0x01, Z16, Y17
+	VADDPS        Y17, Y16, Y17
+	VEXTRACTF32X4 $0x01, Y17, X16
+	VADDPS        X17, X16, X16
+	VMOVSS        X16, (CX)(R9*1)
+	ADDQ          $0x00000004, CX
+	IMUL3Q        $0x00000001, SI, R11
+	ADDQ          R11, R10
+	SUBQ          $0x00000001, (SP)
+	CMPQ          AX, 48(SP)
+	JB            ask_53
+	MOVQ          32(SP), R11
+	CMPQ          R11, 40(SP)
+	JAE           ask_last_53
+	ADDQ          $0x20, R11
+	MOVQ          R11, 32(SP)
 
-rows_53_done:
+ask_last_53:
+	MOVQ (R11), AX
+	MOVQ 8(R11), R11
+	ADDQ AX, R11
+	MOVQ R11, 48(SP)
+
+ask_53:
+	JMP rest_13
+
+page_done_13:
+	ADDQ $0x20, 16(SP)
+	JMP  page_25
+
+pages_done_25:
 	VZEROUPPER
 	RET
 
-// func accumulateRowsF32x4AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
+// func accumulateRowsF32x4AVX512(acc *float32, weights *float32, pages *byte, asks *byte, count int, askCount int, weightStride int, d int, rowBytes int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·accumulateRowsF32x4AVX512(SB), NOSPLIT, $0-64
-	MOVQ acc+0(FP), AX
+TEXT ·accumulateRowsF32x4AVX512(SB), NOSPLIT, $40-72
+	MOVQ pages+16(FP), CX
+	MOVQ CX, (SP)
+	MOVQ count+32(FP), AX
+	SHLQ $0x05, AX
+	ADDQ CX, AX
+	MOVQ AX, 8(SP)
+	MOVQ asks+24(FP), CX
+	MOVQ CX, 16(SP)
+	MOVQ askCount+40(FP), AX
+	SHLQ $0x05, AX
+	LEAQ -32(CX)(AX*1), AX
+	MOVQ AX, 24(SP)
+	MOVQ (CX), AX
+	MOVQ 8(CX), CX
+	ADDQ AX, CX
+	MOVQ CX, 32(SP)
 	MOVQ weights+8(FP), CX
-	MOVQ rows+16(FP), DX
-	MOVQ weightStride+24(FP), BX
-	MOVQ n+32(FP), SI
-	MOVQ d+40(FP), DI
-	MOVQ rowBytes+48(FP), R8
-	MOVQ ahead+56(FP), R9
-	MOVQ DI, R10
-	SHLQ $0x02, R10
-	LEAQ (R10)(R10*2), R11
-	LEAQ (BX)(BX*2), R12
+	MOVQ weightStride+48(FP), DX
+	MOVQ rowBytes+64(FP), BX
+	MOVQ d+56(FP), SI
+	SHLQ $0x02, SI
+	LEAQ (SI)(SI*2), R8
+	LEAQ (DX)(DX*2), R9
+
+page_26:
+	MOVQ (SP), DI
+	CMPQ DI, 8(SP)
+	JAE  pages_done_26
+	MOVQ (DI), R10
+	MOVQ acc+0(FP), DI
+	MOVQ d+56(FP), R11
 
 channels_59:
-	CMPQ    DI, $0x00000040
+	CMPQ    R11, $0x00000040
 	JLT     channels_59_done
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS 128(AX), Z2
-	VMOVUPS 192(AX), Z3
-	VMOVUPS (AX)(R10*1), Z4
-	VMOVUPS 64(AX)(R10*1), Z5
-	VMOVUPS 128(AX)(R10*1), Z6
-	VMOVUPS 192(AX)(R10*1), Z7
-	VMOVUPS (AX)(R10*2), Z8
-	VMOVUPS 64(AX)(R10*2), Z9
-	VMOVUPS 128(AX)(R10*2), Z10
-	VMOVUPS 192(AX)(R10*2), Z11
-	VMOVUPS (AX)(R11*1), Z12
-	VMOVUPS 64(AX)(R11*1), Z13
-	VMOVUPS 128(AX)(R11*1), Z14
-	VMOVUPS 192(AX)(R11*1), Z15
-	MOVQ    DX, R13
-	MOVQ    SI, R14
-	MOVQ    CX, R15
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 192(DI), Z3
+	VMOVUPS (DI)(SI*1), Z4
+	VMOVUPS 64(DI)(SI*1), Z5
+	VMOVUPS 128(DI)(SI*1), Z6
+	VMOVUPS 192(DI)(SI*1), Z7
+	VMOVUPS (DI)(SI*2), Z8
+	VMOVUPS 64(DI)(SI*2), Z9
+	VMOVUPS 128(DI)(SI*2), Z10
+	VMOVUPS 192(DI)(SI*2), Z11
+	VMOVUPS (DI)(R8*1), Z12
+	VMOVUPS 64(DI)(R8*1), Z13
+	VMOVUPS 128(DI)(R8*1), Z14
+	VMOVUPS 192(DI)(R8*1), Z15
+	MOVQ    R10, R12
+	MOVQ    (SP), R13
+	MOVQ    24(R13), R13
+	MOVQ    CX, R14
 
-rows_54:
-	CMPQ         R14, $0x00000001
-	JLT          rows_54_done
-	VBROADCASTSS (R15), Z16
-	VBROADCASTSS (R15)(BX*1), Z17
-	VBROADCASTSS (R15)(BX*2), Z18
-	VBROADCASTSS (R15)(R12*1), Z19
-	VMOVUPS      (R13), Z20
+rows_25:
+	CMPQ         R13, $0x00000001
+	JLT          rows_25_done
+	VBROADCASTSS (R14), Z16
+	VBROADCASTSS (R14)(DX*1), Z17
+	VBROADCASTSS (R14)(DX*2), Z18
+	VBROADCASTSS (R14)(R9*1), Z19
+	VMOVUPS      (R12), Z20
 	VFMADD231PS  Z20, Z16, Z0
 	VFMADD231PS  Z20, Z17, Z4
 	VFMADD231PS  Z20, Z18, Z8
 	VFMADD231PS  Z20, Z19, Z12
-	VMOVUPS      64(R13), Z20
+	VMOVUPS      64(R12), Z20
 	VFMADD231PS  Z20, Z16, Z1
 	VFMADD231PS  Z20, Z17, Z5
 	VFMADD231PS  Z20, Z18, Z9
 	VFMADD231PS  Z20, Z19, Z13
-	VMOVUPS      128(R13), Z20
+	VMOVUPS      128(R12), Z20
 	VFMADD231PS  Z20, Z16, Z2
 	VFMADD231PS  Z20, Z17, Z6
 	VFMADD231PS  Z20, Z18, Z10
 	VFMADD231PS  Z20, Z19, Z14
-	VMOVUPS      192(R13), Z20
+	VMOVUPS      192(R12), Z20
 	VFMADD231PS  Z20, Z16, Z3
 	VFMADD231PS  Z20, Z17, Z7
 	VFMADD231PS  Z20, Z18, Z11
 	VFMADD231PS  Z20, Z19, Z15
-	PREFETCHT0   (R9)
-	PREFETCHT0   64(R9)
-	PREFETCHT0   128(R9)
-	PREFETCHT0   192(R9)
-	ADDQ         $0x00000100, R9
-	ADDQ         R8, R13
-	ADDQ         $0x00000004, R15
-	SUBQ         $0x00000001, R14
-	JMP          rows_54
+	PREFETCHT1   (AX)
+	PREFETCHT1   64(AX)
+	PREFETCHT1   128(AX)
+	PREFETCHT1   192(AX)
+	ADDQ         $0x00000100, AX
+	CMPQ         AX, 32(SP)
+	JB           ask_54
+	MOVQ         16(SP), R15
+	CMPQ         R15, 24(SP)
+	JAE          ask_last_54
+	ADDQ         $0x20, R15
+	MOVQ         R15, 16(SP)
 
-rows_54_done:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, (AX)(R10*1)
-	VMOVUPS Z5, 64(AX)(R10*1)
-	VMOVUPS Z6, 128(AX)(R10*1)
-	VMOVUPS Z7, 192(AX)(R10*1)
-	VMOVUPS Z8, (AX)(R10*2)
-	VMOVUPS Z9, 64(AX)(R10*2)
-	VMOVUPS Z10, 128(AX)(R10*2)
-	VMOVUPS Z11, 192(AX)(R10*2)
-	VMOVUPS Z12, (AX)(R11*1)
-	VMOVUPS Z13, 64(AX)(R11*1)
-	VMOVUPS Z14, 128(AX)(R11*1)
-	VMOVUPS Z15, 192(AX)(R11*1)
-	ADDQ    $0x00000100, AX
-	ADDQ    $0x00000100, DX
-	SUBQ    $0x00000040, DI
+ask_last_54:
+	MOVQ (R15), AX
+	MOVQ 8(R15), R15
+	ADDQ AX, R15
+	MOVQ R15, 32(SP)
+
+ask_54:
+	ADDQ BX, R12
+	ADDQ $0x00000004, R14
+	SUBQ $0x00000001, R13
+	JMP  rows_25
+
+rows_25_done:
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	VMOVUPS Z2, 128(DI)
+	VMOVUPS Z3, 192(DI)
+	VMOVUPS Z4, (DI)(SI*1)
+	VMOVUPS Z5, 64(DI)(SI*1)
+	VMOVUPS Z6, 128(DI)(SI*1)
+	VMOVUPS Z7, 192(DI)(SI*1)
+	VMOVUPS Z8, (DI)(SI*2)
+	VMOVUPS Z9, 64(DI)(SI*2)
+	VMOVUPS Z10, 128(DI)(SI*2)
+	VMOVUPS Z11, 192(DI)(SI*2)
+	VMOVUPS Z12, (DI)(R8*1)
+	VMOVUPS Z13, 64(DI)(R8*1)
+	VMOVUPS Z14, 128(DI)(R8*1)
+	VMOVUPS Z15, 192(DI)(R8*1)
+	ADDQ    $0x00000100, DI
+	ADDQ    $0x00000100, R10
+	SUBQ    $0x00000040, R11
 	JMP     channels_59
 
 channels_59_done:
 channels_60:
-	CMPQ    DI, $0x00000010
+	CMPQ    R11, $0x00000010
 	JLT     channels_60_done
-	VMOVUPS (AX), Z0
-	VMOVUPS (AX)(R10*1), Z1
-	VMOVUPS (AX)(R10*2), Z2
-	VMOVUPS (AX)(R11*1), Z3
-	MOVQ    DX, R9
-	MOVQ    SI, R13
+	VMOVUPS (DI), Z0
+	VMOVUPS (DI)(SI*1), Z1
+	VMOVUPS (DI)(SI*2), Z2
+	VMOVUPS (DI)(R8*1), Z3
+	MOVQ    R10, R12
+	MOVQ    (SP), R13
+	MOVQ    24(R13), R13
 	MOVQ    CX, R14
 
-rows_55:
+rows_26:
 	CMPQ         R13, $0x00000001
-	JLT          rows_55_done
+	JLT          rows_26_done
 	VBROADCASTSS (R14), Z4
-	VBROADCASTSS (R14)(BX*1), Z5
-	VBROADCASTSS (R14)(BX*2), Z6
-	VBROADCASTSS (R14)(R12*1), Z7
-	VMOVUPS      (R9), Z8
+	VBROADCASTSS (R14)(DX*1), Z5
+	VBROADCASTSS (R14)(DX*2), Z6
+	VBROADCASTSS (R14)(R9*1), Z7
+	VMOVUPS      (R12), Z8
 	VFMADD231PS  Z8, Z4, Z0
 	VFMADD231PS  Z8, Z5, Z1
 	VFMADD231PS  Z8, Z6, Z2
 	VFMADD231PS  Z8, Z7, Z3
-	ADDQ         R8, R9
-	ADDQ         $0x00000004, R14
-	SUBQ         $0x00000001, R13
-	JMP          rows_55
+	PREFETCHT1   (AX)
+	ADDQ         $0x00000040, AX
+	CMPQ         AX, 32(SP)
+	JB           ask_55
+	MOVQ         16(SP), R15
+	CMPQ         R15, 24(SP)
+	JAE          ask_last_55
+	ADDQ         $0x20, R15
+	MOVQ         R15, 16(SP)
 
-rows_55_done:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, (AX)(R10*1)
-	VMOVUPS Z2, (AX)(R10*2)
-	VMOVUPS Z3, (AX)(R11*1)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000040, DX
-	SUBQ    $0x00000010, DI
+ask_last_55:
+	MOVQ (R15), AX
+	MOVQ 8(R15), R15
+	ADDQ AX, R15
+	MOVQ R15, 32(SP)
+
+ask_55:
+	ADDQ BX, R12
+	ADDQ $0x00000004, R14
+	SUBQ $0x00000001, R13
+	JMP  rows_26
+
+rows_26_done:
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, (DI)(SI*1)
+	VMOVUPS Z2, (DI)(SI*2)
+	VMOVUPS Z3, (DI)(R8*1)
+	ADDQ    $0x00000040, DI
+	ADDQ    $0x00000040, R10
+	SUBQ    $0x00000010, R11
 	JMP     channels_60
 
 channels_60_done:
+	MOVQ (SP), DI
+	MOVQ 24(DI), DI
+	LEAQ (CX)(DI*4), CX
+	ADDQ $0x20, (SP)
+	JMP  page_26
+
+pages_done_26:
 	VZEROUPPER
 	RET
 
-// func dotRowsF16x4AVX512(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+// func dotRowsF16x4AVX512(dst *float32, q *float32, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 // Requires: AVX, AVX512F, AVX512VL, MMX+
-TEXT ·dotRowsF16x4AVX512(SB), NOSPLIT, $8-64
-	MOVQ dst+0(FP), AX
-	MOVQ q+8(FP), CX
-	MOVQ rows+16(FP), DX
-	MOVQ dstStride+24(FP), BX
-	MOVQ n+32(FP), SI
-	MOVQ d+40(FP), DI
-	MOVQ rowBytes+48(FP), R8
-	MOVQ ahead+56(FP), R9
-	MOVQ DI, R10
-	SHLQ $0x02, R10
-	LEAQ (R10)(R10*2), R11
-	LEAQ (BX)(BX*2), R12
+TEXT ·dotRowsF16x4AVX512(SB), NOSPLIT, $56-72
+	MOVQ pages+16(FP), CX
+	MOVQ CX, 16(SP)
+	MOVQ count+32(FP), AX
+	SHLQ $0x05, AX
+	ADDQ CX, AX
+	MOVQ AX, 24(SP)
+	MOVQ asks+24(FP), CX
+	MOVQ CX, 32(SP)
+	MOVQ askCount+40(FP), AX
+	SHLQ $0x05, AX
+	LEAQ -32(CX)(AX*1), AX
+	MOVQ AX, 40(SP)
+	MOVQ (CX), AX
+	MOVQ 8(CX), CX
+	ADDQ AX, CX
+	MOVQ CX, 48(SP)
+	MOVQ dst+0(FP), CX
+	MOVQ q+8(FP), DX
+	MOVQ dstStride+48(FP), BX
+	MOVQ rowBytes+64(FP), SI
+	MOVQ d+56(FP), DI
+	SHLQ $0x02, DI
+	LEAQ (DI)(DI*2), R8
+	LEAQ (BX)(BX*2), R9
 
-rows_56:
-	CMPQ   SI, $0x00000004
-	JLT    rows_56_done
+page_27:
+	MOVQ 16(SP), R11
+	CMPQ R11, 24(SP)
+	JAE  pages_done_27
+	MOVQ (R11), R10
+	MOVQ 24(R11), R11
+	MOVQ R11, (SP)
+	MOVQ R11, 8(SP)
+
+units_14:
+	CMPQ   (SP), $0x00000004
+	JLT    rest_14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -6583,103 +8802,103 @@ rows_56:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
-	MOVQ   DI, R13
-	MOVQ   DX, R14
-	MOVQ   CX, R15
-	LEAQ   (R8)(R8*2), BP
+	MOVQ   d+56(FP), R11
+	MOVQ   R10, R12
+	MOVQ   DX, R13
+	LEAQ   (SI)(SI*2), R14
 
 channels_61:
-	CMPQ        R13, $0x00000020
+	CMPQ        R11, $0x00000020
 	JLT         channels_61_done
-	VMOVUPS     (R15), Z16
-	VMOVUPS     (R15)(R10*1), Z17
-	VMOVUPS     (R15)(R10*2), Z18
-	VMOVUPS     (R15)(R11*1), Z19
-	VCVTPH2PS   (R14), Z20
+	VMOVUPS     (R13), Z16
+	VMOVUPS     (R13)(DI*1), Z17
+	VMOVUPS     (R13)(DI*2), Z18
+	VMOVUPS     (R13)(R8*1), Z19
+	VCVTPH2PS   (R12), Z20
 	VFMADD231PS Z20, Z16, Z0
 	VFMADD231PS Z20, Z17, Z4
 	VFMADD231PS Z20, Z18, Z8
 	VFMADD231PS Z20, Z19, Z12
-	VCVTPH2PS   (R14)(R8*1), Z20
+	VCVTPH2PS   (R12)(SI*1), Z20
 	VFMADD231PS Z20, Z16, Z1
 	VFMADD231PS Z20, Z17, Z5
 	VFMADD231PS Z20, Z18, Z9
 	VFMADD231PS Z20, Z19, Z13
-	VCVTPH2PS   (R14)(R8*2), Z20
+	VCVTPH2PS   (R12)(SI*2), Z20
 	VFMADD231PS Z20, Z16, Z2
 	VFMADD231PS Z20, Z17, Z6
 	VFMADD231PS Z20, Z18, Z10
 	VFMADD231PS Z20, Z19, Z14
-	VCVTPH2PS   (R14)(BP*1), Z20
+	VCVTPH2PS   (R12)(R14*1), Z20
 	VFMADD231PS Z20, Z16, Z3
 	VFMADD231PS Z20, Z17, Z7
 	VFMADD231PS Z20, Z18, Z11
 	VFMADD231PS Z20, Z19, Z15
-	PREFETCHT0  (R9)
-	PREFETCHT0  128(R9)
-	VMOVUPS     64(R15), Z16
-	VMOVUPS     64(R15)(R10*1), Z17
-	VMOVUPS     64(R15)(R10*2), Z18
-	VMOVUPS     64(R15)(R11*1), Z19
-	VCVTPH2PS   32(R14), Z20
+	PREFETCHT1  (AX)
+	PREFETCHT1  128(AX)
+	VMOVUPS     64(R13), Z16
+	VMOVUPS     64(R13)(DI*1), Z17
+	VMOVUPS     64(R13)(DI*2), Z18
+	VMOVUPS     64(R13)(R8*1), Z19
+	VCVTPH2PS   32(R12), Z20
 	VFMADD231PS Z20, Z16, Z0
 	VFMADD231PS Z20, Z17, Z4
 	VFMADD231PS Z20, Z18, Z8
 	VFMADD231PS Z20, Z19, Z12
-	VCVTPH2PS   32(R14)(R8*1), Z20
+	VCVTPH2PS   32(R12)(SI*1), Z20
 	VFMADD231PS Z20, Z16, Z1
 	VFMADD231PS Z20, Z17, Z5
 	VFMADD231PS Z20, Z18, Z9
 	VFMADD231PS Z20, Z19, Z13
-	VCVTPH2PS   32(R14)(R8*2), Z20
+	VCVTPH2PS   32(R12)(SI*2), Z20
 	VFMADD231PS Z20, Z16, Z2
 	VFMADD231PS Z20, Z17, Z6
 	VFMADD231PS Z20, Z18, Z10
 	VFMADD231PS Z20, Z19, Z14
-	VCVTPH2PS   32(R14)(BP*1), Z20
+	VCVTPH2PS   32(R12)(R14*1), Z20
 	VFMADD231PS Z20, Z16, Z3
 	VFMADD231PS Z20, Z17, Z7
 	VFMADD231PS Z20, Z18, Z11
 	VFMADD231PS Z20, Z19, Z15
-	PREFETCHT0  64(R9)
-	PREFETCHT0  192(R9)
-	ADDQ        $0x00000100, R9
-	ADDQ        $0x00000080, R15
-	ADDQ        $0x00000040, R14
-	SUBQ        $0x00000020, R13
+	PREFETCHT1  64(AX)
+	PREFETCHT1  192(AX)
+	ADDQ        $0x00000100, AX
+	ADDQ        $0x00000080, R13
+	ADDQ        $0x00000040, R12
+	SUBQ        $0x00000020, R11
 	JMP         channels_61
 
 channels_61_done:
 channels_62:
-	CMPQ        R13, $0x00000010
+	CMPQ        R11, $0x00000010
 	JLT         channels_62_done
-	VMOVUPS     (R15), Z16
-	VMOVUPS     (R15)(R10*1), Z17
-	VMOVUPS     (R15)(R10*2), Z18
-	VMOVUPS     (R15)(R11*1), Z19
-	VCVTPH2PS   (R14), Z20
+	VMOVUPS     (R13), Z16
+	VMOVUPS     (R13)(DI*1), Z17
+	VMOVUPS     (R13)(DI*2), Z18
+	VMOVUPS     (R13)(R8*1), Z19
+	VCVTPH2PS   (R12), Z20
 	VFMADD231PS Z20, Z16, Z0
 	VFMADD231PS Z20, Z17, Z4
 	VFMADD231PS Z20, Z18, Z8
 	VFMADD231PS Z20, Z19, Z12
-	VCVTPH2PS   (R14)(R8*1), Z20
+	VCVTPH2PS   (R12)(SI*1), Z20
 	VFMADD231PS Z20, Z16, Z1
 	VFMADD231PS Z20, Z17, Z5
 	VFMADD231PS Z20, Z18, Z9
 	VFMADD231PS Z20, Z19, Z13
-	VCVTPH2PS   (R14)(R8*2), Z20
+	VCVTPH2PS   (R12)(SI*2), Z20
 	VFMADD231PS Z20, Z16, Z2
 	VFMADD231PS Z20, Z17, Z6
 	VFMADD231PS Z20, Z18, Z10
 	VFMADD231PS Z20, Z19, Z14
-	VCVTPH2PS   (R14)(BP*1), Z20
+	VCVTPH2PS   (R12)(R14*1), Z20
 	VFMADD231PS Z20, Z16, Z3
 	VFMADD231PS Z20, Z17, Z7
 	VFMADD231PS Z20, Z18, Z11
 	VFMADD231PS Z20, Z19, Z15
-	ADDQ        $0x00000040, R15
-	ADDQ        $0x00000020, R14
-	SUBQ        $0x00000010, R13
+	ADDQ        $0x00000040, R13
+	ADDQ        $0x00000020, R12
+	SUBQ        $0x00000010, R11
 	JMP         channels_62
 
 channels_62_done:
@@ -6696,7 +8915,7 @@ channels_62_done:
 	VADDPS        Y16, Y18, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVUPS       X17, (AX)
+	VMOVUPS       X17, (CX)
 	VUNPCKLPS     Z5, Z4, Z16
 	VUNPCKHPS     Z5, Z4, Z17
 	VADDPS        Z17, Z16, Z16
@@ -6710,7 +8929,7 @@ channels_62_done:
 	VADDPS        Y16, Y18, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVUPS       X17, (AX)(BX*1)
+	VMOVUPS       X17, (CX)(BX*1)
 	VUNPCKLPS     Z9, Z8, Z16
 	VUNPCKHPS     Z9, Z8, Z17
 	VADDPS        Z17, Z16, Z16
@@ -6724,7 +8943,7 @@ channels_62_done:
 	VADDPS        Y16, Y18, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVUPS       X17, (AX)(BX*2)
+	VMOVUPS       X17, (CX)(BX*2)
 	VUNPCKLPS     Z13, Z12, Z16
 	VUNPCKHPS     Z13, Z12, Z17
 	VADDPS        Z17, Z16, Z16
@@ -6738,276 +8957,401 @@ channels_62_done:
 	VADDPS        Y16, Y18, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVUPS       X17, (AX)(R12*1)
-	ADDQ          $0x00000010, AX
-	IMUL3Q        $0x00000004, R8, R13
-	ADDQ          R13, DX
-	SUBQ          $0x00000004, SI
-	JMP           rows_56
+	VMOVUPS       X17, (CX)(R9*1)
+	ADDQ          $0x00000010, CX
+	IMUL3Q        $0x00000004, SI, R11
+	ADDQ          R11, R10
+	SUBQ          $0x00000004, (SP)
+	CMPQ          AX, 48(SP)
+	JB            ask_56
+	MOVQ          32(SP), R11
+	CMPQ          R11, 40(SP)
+	JAE           ask_last_56
+	ADDQ          $0x20, R11
+	MOVQ          R11, 32(SP)
 
-rows_56_done:
-rows_57:
-	CMPQ   SI, $0x00000001
-	JLT    rows_57_done
+ask_last_56:
+	MOVQ (R11), AX
+	MOVQ 8(R11), R11
+	ADDQ AX, R11
+	MOVQ R11, 48(SP)
+
+ask_56:
+	JMP units_14
+
+rest_14:
+	CMPQ  (SP), $0x00
+	JE    page_done_14
+	CMPQ  8(SP), $0x00000004
+	JLT   single_14
+	MOVQ  (SP), R11
+	SUBQ  $0x00000004, R11
+	LEAQ  (CX)(R11*4), CX
+	IMULQ SI, R11
+	ADDQ  R11, R10
+	MOVQ  $0x00000004, (SP)
+	JMP   units_14
+
+single_14:
 	VPXORD Z21, Z21, Z21
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 	VPXORD Z24, Z24, Z24
-	MOVQ   DI, R13
-	MOVQ   DX, R14
-	MOVQ   CX, R15
+	MOVQ   d+56(FP), R11
+	MOVQ   R10, R12
+	MOVQ   DX, R13
 
 channels_63:
-	CMPQ        R13, $0x00000020
+	CMPQ        R11, $0x00000020
 	JLT         channels_63_done
-	VMOVUPS     (R15), Z0
-	VMOVUPS     (R15)(R10*1), Z1
-	VMOVUPS     (R15)(R10*2), Z2
-	VMOVUPS     (R15)(R11*1), Z3
-	VCVTPH2PS   (R14), Z4
-	VFMADD231PS Z4, Z0, Z21
-	VFMADD231PS Z4, Z1, Z22
-	VFMADD231PS Z4, Z2, Z23
-	VFMADD231PS Z4, Z3, Z24
-	PREFETCHT0  (R9)
-	VMOVUPS     64(R15), Z0
-	VMOVUPS     64(R15)(R10*1), Z1
-	VMOVUPS     64(R15)(R10*2), Z2
-	VMOVUPS     64(R15)(R11*1), Z3
-	VCVTPH2PS   32(R14), Z4
-	VFMADD231PS Z4, Z0, Z21
-	VFMADD231PS Z4, Z1, Z22
-	VFMADD231PS Z4, Z2, Z23
-	VFMADD231PS Z4, Z3, Z24
-	ADDQ        $0x00000040, R9
-	ADDQ        $0x00000080, R15
-	ADDQ        $0x00000040, R14
-	SUBQ        $0x00000020, R13
+	VMOVUPS     (R13), Z16
+	VMOVUPS     (R13)(DI*1), Z17
+	VMOVUPS     (R13)(DI*2), Z18
+	VMOVUPS     (R13)(R8*1), Z19
+	VCVTPH2PS   (R12), Z20
+	VFMADD231PS Z20, Z16, Z21
+	VFMADD231PS Z20, Z17, Z22
+	VFMADD231PS Z20, Z18, Z23
+	VFMADD231PS Z20, Z19, Z24
+	PREFETCHT1  (AX)
+	VMOVUPS     64(R13), Z16
+	VMOVUPS     64(R13)(DI*1), Z17
+	VMOVUPS     64(R13)(DI*2), Z18
+	VMOVUPS     64(R13)(R8*1), Z19
+	VCVTPH2PS   32(R12), Z20
+	VFMADD231PS Z20, Z16, Z21
+	VFMADD231PS Z20, Z17, Z22
+	VFMADD231PS Z20, Z18, Z23
+	VFMADD231PS Z20, Z19, Z24
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000080, R13
+	ADDQ        $0x00000040, R12
+	SUBQ        $0x00000020, R11
 	JMP         channels_63
 
 channels_63_done:
 channels_64:
-	CMPQ        R13, $0x00000010
+	CMPQ        R11, $0x00000010
 	JLT         channels_64_done
-	VMOVUPS     (R15), Z0
-	VMOVUPS     (R15)(R10*1), Z1
-	VMOVUPS     (R15)(R10*2), Z2
-	VMOVUPS     (R15)(R11*1), Z3
-	VCVTPH2PS   (R14), Z4
-	VFMADD231PS Z4, Z0, Z21
-	VFMADD231PS Z4, Z1, Z22
-	VFMADD231PS Z4, Z2, Z23
-	VFMADD231PS Z4, Z3, Z24
-	ADDQ        $0x00000040, R15
-	ADDQ        $0x00000020, R14
-	SUBQ        $0x00000010, R13
+	VMOVUPS     (R13), Z16
+	VMOVUPS     (R13)(DI*1), Z17
+	VMOVUPS     (R13)(DI*2), Z18
+	VMOVUPS     (R13)(R8*1), Z19
+	VCVTPH2PS   (R12), Z20
+	VFMADD231PS Z20, Z16, Z21
+	VFMADD231PS Z20, Z17, Z22
+	VFMADD231PS Z20, Z18, Z23
+	VFMADD231PS Z20, Z19, Z24
+	ADDQ        $0x00000040, R13
+	ADDQ        $0x00000020, R12
+	SUBQ        $0x00000010, R11
 	JMP         channels_64
 
 channels_64_done:
-	VPERMILPS     $0x4e, Z21, Z0
-	VADDPS        Z21, Z0, Z0
-	VMOVSHDUP     Z0, Z21
-	VADDPS        Z21, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)
-	VPERMILPS     $0x4e, Z22, Z0
-	VADDPS        Z22, Z0, Z0
-	VMOVSHDUP     Z0, Z22
-	VADDPS        Z22, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)(BX*1)
-	VPERMILPS     $0x4e, Z23, Z0
-	VADDPS        Z23, Z0, Z0
-	VMOVSHDUP     Z0, Z23
-	VADDPS        Z23, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)(BX*2)
-	VPERMILPS     $0x4e, Z24, Z0
-	VADDPS        Z24, Z0, Z0
-	VMOVSHDUP     Z0, Z24
-	VADDPS        Z24, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)(R12*1)
-	ADDQ          $0x00000004, AX
-	IMUL3Q        $0x00000001, R8, R13
-	ADDQ          R13, DX
-	SUBQ          $0x00000001, SI
-	JMP           rows_57
+	VPERMILPS     $0x4e, Z21, Z16
+	VADDPS        Z21, Z16, Z16
+	VMOVSHDUP     Z16, Z21
+	VADDPS        Z21, Z16, Z16
+	VEXTRACTF64X4 $0x01, Z16, Y17
+	VADDPS        Y17, Y16, Y17
+	VEXTRACTF32X4 $0x01, Y17, X16
+	VADDPS        X17, X16, X16
+	VMOVSS        X16, (CX)
+	VPERMILPS     $0x4e, Z22, Z16
+	VADDPS        Z22, Z16, Z16
+	VMOVSHDUP     Z16, Z22
+	VADDPS        Z22, Z16, Z16
+	VEXTRACTF64X4 $0x01, Z16, Y17
+	VADDPS        Y17, Y16, Y17
+	VEXTRACTF32X4 $0x01, Y17, X16
+	VADDPS        X17, X16, X16
+	VMOVSS        X16, (CX)(BX*1)
+	VPERMILPS     $0x4e, Z23, Z16
+	VADDPS        Z23, Z16, Z16
+	VMOVSHDUP     Z16, Z23
+	VADDPS        Z23, Z16, Z16
+	VEXTRACTF64X4 $0x01, Z16, Y17
+	VADDPS        Y17, Y16, Y17
+	VEXTRACTF32X4 $0x01, Y17, X16
+	VADDPS        X17, X16, X16
+	VMOVSS        X16, (CX)(BX*2)
+	VPERMILPS     $0x4e, Z24, Z16
+	VADDPS        Z24, Z16, Z16
+	VMOVSHDUP     Z16, Z24
+	VADDPS        Z24, Z16, Z16
+	VEXTRACTF64X4 $0x01, Z16, Y17
+	VADDPS        Y17, Y16, Y17
+	VEXTRACTF32X4 $0x01, Y17, X16
+	VADDPS        X17, X16, X16
+	VMOVSS        X16, (CX)(R9*1)
+	ADDQ          $0x00000004, CX
+	IMUL3Q        $0x00000001, SI, R11
+	ADDQ          R11, R10
+	SUBQ          $0x00000001, (SP)
+	CMPQ          AX, 48(SP)
+	JB            ask_57
+	MOVQ          32(SP), R11
+	CMPQ          R11, 40(SP)
+	JAE           ask_last_57
+	ADDQ          $0x20, R11
+	MOVQ          R11, 32(SP)
 
-rows_57_done:
+ask_last_57:
+	MOVQ (R11), AX
+	MOVQ 8(R11), R11
+	ADDQ AX, R11
+	MOVQ R11, 48(SP)
+
+ask_57:
+	JMP rest_14
+
+page_done_14:
+	ADDQ $0x20, 16(SP)
+	JMP  page_27
+
+pages_done_27:
 	VZEROUPPER
 	RET
 
-// func accumulateRowsF16x4AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
+// func accumulateRowsF16x4AVX512(acc *float32, weights *float32, pages *byte, asks *byte, count int, askCount int, weightStride int, d int, rowBytes int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·accumulateRowsF16x4AVX512(SB), NOSPLIT, $0-64
-	MOVQ acc+0(FP), AX
+TEXT ·accumulateRowsF16x4AVX512(SB), NOSPLIT, $40-72
+	MOVQ pages+16(FP), CX
+	MOVQ CX, (SP)
+	MOVQ count+32(FP), AX
+	SHLQ $0x05, AX
+	ADDQ CX, AX
+	MOVQ AX, 8(SP)
+	MOVQ asks+24(FP), CX
+	MOVQ CX, 16(SP)
+	MOVQ askCount+40(FP), AX
+	SHLQ $0x05, AX
+	LEAQ -32(CX)(AX*1), AX
+	MOVQ AX, 24(SP)
+	MOVQ (CX), AX
+	MOVQ 8(CX), CX
+	ADDQ AX, CX
+	MOVQ CX, 32(SP)
 	MOVQ weights+8(FP), CX
-	MOVQ rows+16(FP), DX
-	MOVQ weightStride+24(FP), BX
-	MOVQ n+32(FP), SI
-	MOVQ d+40(FP), DI
-	MOVQ rowBytes+48(FP), R8
-	MOVQ ahead+56(FP), R9
-	MOVQ DI, R10
-	SHLQ $0x02, R10
-	LEAQ (R10)(R10*2), R11
-	LEAQ (BX)(BX*2), R12
+	MOVQ weightStride+48(FP), DX
+	MOVQ rowBytes+64(FP), BX
+	MOVQ d+56(FP), SI
+	SHLQ $0x02, SI
+	LEAQ (SI)(SI*2), R8
+	LEAQ (DX)(DX*2), R9
+
+page_28:
+	MOVQ (SP), DI
+	CMPQ DI, 8(SP)
+	JAE  pages_done_28
+	MOVQ (DI), R10
+	MOVQ acc+0(FP), DI
+	MOVQ d+56(FP), R11
 
 channels_65:
-	CMPQ    DI, $0x00000040
+	CMPQ    R11, $0x00000040
 	JLT     channels_65_done
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS 128(AX), Z2
-	VMOVUPS 192(AX), Z3
-	VMOVUPS (AX)(R10*1), Z4
-	VMOVUPS 64(AX)(R10*1), Z5
-	VMOVUPS 128(AX)(R10*1), Z6
-	VMOVUPS 192(AX)(R10*1), Z7
-	VMOVUPS (AX)(R10*2), Z8
-	VMOVUPS 64(AX)(R10*2), Z9
-	VMOVUPS 128(AX)(R10*2), Z10
-	VMOVUPS 192(AX)(R10*2), Z11
-	VMOVUPS (AX)(R11*1), Z12
-	VMOVUPS 64(AX)(R11*1), Z13
-	VMOVUPS 128(AX)(R11*1), Z14
-	VMOVUPS 192(AX)(R11*1), Z15
-	MOVQ    DX, R13
-	MOVQ    SI, R14
-	MOVQ    CX, R15
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 192(DI), Z3
+	VMOVUPS (DI)(SI*1), Z4
+	VMOVUPS 64(DI)(SI*1), Z5
+	VMOVUPS 128(DI)(SI*1), Z6
+	VMOVUPS 192(DI)(SI*1), Z7
+	VMOVUPS (DI)(SI*2), Z8
+	VMOVUPS 64(DI)(SI*2), Z9
+	VMOVUPS 128(DI)(SI*2), Z10
+	VMOVUPS 192(DI)(SI*2), Z11
+	VMOVUPS (DI)(R8*1), Z12
+	VMOVUPS 64(DI)(R8*1), Z13
+	VMOVUPS 128(DI)(R8*1), Z14
+	VMOVUPS 192(DI)(R8*1), Z15
+	MOVQ    R10, R12
+	MOVQ    (SP), R13
+	MOVQ    24(R13), R13
+	MOVQ    CX, R14
 
-rows_58:
-	CMPQ         R14, $0x00000001
-	JLT          rows_58_done
-	VBROADCASTSS (R15), Z16
-	VBROADCASTSS (R15)(BX*1), Z17
-	VBROADCASTSS (R15)(BX*2), Z18
-	VBROADCASTSS (R15)(R12*1), Z19
-	VCVTPH2PS    (R13), Z20
+rows_27:
+	CMPQ         R13, $0x00000001
+	JLT          rows_27_done
+	VBROADCASTSS (R14), Z16
+	VBROADCASTSS (R14)(DX*1), Z17
+	VBROADCASTSS (R14)(DX*2), Z18
+	VBROADCASTSS (R14)(R9*1), Z19
+	VCVTPH2PS    (R12), Z20
 	VFMADD231PS  Z20, Z16, Z0
 	VFMADD231PS  Z20, Z17, Z4
 	VFMADD231PS  Z20, Z18, Z8
 	VFMADD231PS  Z20, Z19, Z12
-	VCVTPH2PS    32(R13), Z20
+	VCVTPH2PS    32(R12), Z20
 	VFMADD231PS  Z20, Z16, Z1
 	VFMADD231PS  Z20, Z17, Z5
 	VFMADD231PS  Z20, Z18, Z9
 	VFMADD231PS  Z20, Z19, Z13
-	VCVTPH2PS    64(R13), Z20
+	VCVTPH2PS    64(R12), Z20
 	VFMADD231PS  Z20, Z16, Z2
 	VFMADD231PS  Z20, Z17, Z6
 	VFMADD231PS  Z20, Z18, Z10
 	VFMADD231PS  Z20, Z19, Z14
-	VCVTPH2PS    96(R13), Z20
+	VCVTPH2PS    96(R12), Z20
 	VFMADD231PS  Z20, Z16, Z3
 	VFMADD231PS  Z20, Z17, Z7
 	VFMADD231PS  Z20, Z18, Z11
 	VFMADD231PS  Z20, Z19, Z15
-	PREFETCHT0   (R9)
-	PREFETCHT0   64(R9)
-	ADDQ         $0x00000080, R9
-	ADDQ         R8, R13
-	ADDQ         $0x00000004, R15
-	SUBQ         $0x00000001, R14
-	JMP          rows_58
+	PREFETCHT1   (AX)
+	PREFETCHT1   64(AX)
+	ADDQ         $0x00000080, AX
+	CMPQ         AX, 32(SP)
+	JB           ask_58
+	MOVQ         16(SP), R15
+	CMPQ         R15, 24(SP)
+	JAE          ask_last_58
+	ADDQ         $0x20, R15
+	MOVQ         R15, 16(SP)
 
-rows_58_done:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, (AX)(R10*1)
-	VMOVUPS Z5, 64(AX)(R10*1)
-	VMOVUPS Z6, 128(AX)(R10*1)
-	VMOVUPS Z7, 192(AX)(R10*1)
-	VMOVUPS Z8, (AX)(R10*2)
-	VMOVUPS Z9, 64(AX)(R10*2)
-	VMOVUPS Z10, 128(AX)(R10*2)
-	VMOVUPS Z11, 192(AX)(R10*2)
-	VMOVUPS Z12, (AX)(R11*1)
-	VMOVUPS Z13, 64(AX)(R11*1)
-	VMOVUPS Z14, 128(AX)(R11*1)
-	VMOVUPS Z15, 192(AX)(R11*1)
-	ADDQ    $0x00000100, AX
-	ADDQ    $0x00000080, DX
-	SUBQ    $0x00000040, DI
+ask_last_58:
+	MOVQ (R15), AX
+	MOVQ 8(R15), R15
+	ADDQ AX, R15
+	MOVQ R15, 32(SP)
+
+ask_58:
+	ADDQ BX, R12
+	ADDQ $0x00000004, R14
+	SUBQ $0x00000001, R13
+	JMP  rows_27
+
+rows_27_done:
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	VMOVUPS Z2, 128(DI)
+	VMOVUPS Z3, 192(DI)
+	VMOVUPS Z4, (DI)(SI*1)
+	VMOVUPS Z5, 64(DI)(SI*1)
+	VMOVUPS Z6, 128(DI)(SI*1)
+	VMOVUPS Z7, 192(DI)(SI*1)
+	VMOVUPS Z8, (DI)(SI*2)
+	VMOVUPS Z9, 64(DI)(SI*2)
+	VMOVUPS Z10, 128(DI)(SI*2)
+	VMOVUPS Z11, 192(DI)(SI*2)
+	VMOVUPS Z12, (DI)(R8*1)
+	VMOVUPS Z13, 64(DI)(R8*1)
+	VMOVUPS Z14, 128(DI)(R8*1)
+	VMOVUPS Z15, 192(DI)(R8*1)
+	ADDQ    $0x00000100, DI
+	ADDQ    $0x00000080, R10
+	SUBQ    $0x00000040, R11
 	JMP     channels_65
 
 channels_65_done:
 channels_66:
-	CMPQ    DI, $0x00000010
+	CMPQ    R11, $0x00000010
 	JLT     channels_66_done
-	VMOVUPS (AX), Z0
-	VMOVUPS (AX)(R10*1), Z1
-	VMOVUPS (AX)(R10*2), Z2
-	VMOVUPS (AX)(R11*1), Z3
-	MOVQ    DX, R9
-	MOVQ    SI, R13
+	VMOVUPS (DI), Z0
+	VMOVUPS (DI)(SI*1), Z1
+	VMOVUPS (DI)(SI*2), Z2
+	VMOVUPS (DI)(R8*1), Z3
+	MOVQ    R10, R12
+	MOVQ    (SP), R13
+	MOVQ    24(R13), R13
 	MOVQ    CX, R14
 
-rows_59:
+rows_28:
 	CMPQ         R13, $0x00000001
-	JLT          rows_59_done
+	JLT          rows_28_done
 	VBROADCASTSS (R14), Z4
-	VBROADCASTSS (R14)(BX*1), Z5
-	VBROADCASTSS (R14)(BX*2), Z6
-	VBROADCASTSS (R14)(R12*1), Z7
-	VCVTPH2PS    (R9), Z8
+	VBROADCASTSS (R14)(DX*1), Z5
+	VBROADCASTSS (R14)(DX*2), Z6
+	VBROADCASTSS (R14)(R9*1), Z7
+	VCVTPH2PS    (R12), Z8
 	VFMADD231PS  Z8, Z4, Z0
 	VFMADD231PS  Z8, Z5, Z1
 	VFMADD231PS  Z8, Z6, Z2
 	VFMADD231PS  Z8, Z7, Z3
-	ADDQ         R8, R9
-	ADDQ         $0x00000004, R14
-	SUBQ         $0x00000001, R13
-	JMP          rows_59
+	PREFETCHT1   (AX)
+	ADDQ         $0x00000020, AX
+	CMPQ         AX, 32(SP)
+	JB           ask_59
+	MOVQ         16(SP), R15
+	CMPQ         R15, 24(SP)
+	JAE          ask_last_59
+	ADDQ         $0x20, R15
+	MOVQ         R15, 16(SP)
 
-rows_59_done:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, (AX)(R10*1)
-	VMOVUPS Z2, (AX)(R10*2)
-	VMOVUPS Z3, (AX)(R11*1)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000020, DX
-	SUBQ    $0x00000010, DI
+ask_last_59:
+	MOVQ (R15), AX
+	MOVQ 8(R15), R15
+	ADDQ AX, R15
+	MOVQ R15, 32(SP)
+
+ask_59:
+	ADDQ BX, R12
+	ADDQ $0x00000004, R14
+	SUBQ $0x00000001, R13
+	JMP  rows_28
+
+rows_28_done:
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, (DI)(SI*1)
+	VMOVUPS Z2, (DI)(SI*2)
+	VMOVUPS Z3, (DI)(R8*1)
+	ADDQ    $0x00000040, DI
+	ADDQ    $0x00000020, R10
+	SUBQ    $0x00000010, R11
 	JMP     channels_66
 
 channels_66_done:
+	MOVQ (SP), DI
+	MOVQ 24(DI), DI
+	LEAQ (CX)(DI*4), CX
+	ADDQ $0x20, (SP)
+	JMP  page_28
+
+pages_done_28:
 	VZEROUPPER
 	RET
 
-// func dotRowsBF16x4AVX512(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+// func dotRowsBF16x4AVX512(dst *float32, q *float32, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 // Requires: AVX, AVX512F, AVX512VL, MMX+
-TEXT ·dotRowsBF16x4AVX512(SB), NOSPLIT, $8-64
-	MOVQ dst+0(FP), AX
-	MOVQ q+8(FP), CX
-	MOVQ rows+16(FP), DX
-	MOVQ dstStride+24(FP), BX
-	MOVQ n+32(FP), SI
-	MOVQ d+40(FP), DI
-	MOVQ rowBytes+48(FP), R8
-	MOVQ ahead+56(FP), R9
-	MOVQ DI, R10
-	SHLQ $0x02, R10
-	LEAQ (R10)(R10*2), R11
-	LEAQ (BX)(BX*2), R12
+TEXT ·dotRowsBF16x4AVX512(SB), NOSPLIT, $56-72
+	MOVQ pages+16(FP), CX
+	MOVQ CX, 16(SP)
+	MOVQ count+32(FP), AX
+	SHLQ $0x05, AX
+	ADDQ CX, AX
+	MOVQ AX, 24(SP)
+	MOVQ asks+24(FP), CX
+	MOVQ CX, 32(SP)
+	MOVQ askCount+40(FP), AX
+	SHLQ $0x05, AX
+	LEAQ -32(CX)(AX*1), AX
+	MOVQ AX, 40(SP)
+	MOVQ (CX), AX
+	MOVQ 8(CX), CX
+	ADDQ AX, CX
+	MOVQ CX, 48(SP)
+	MOVQ dst+0(FP), CX
+	MOVQ q+8(FP), DX
+	MOVQ dstStride+48(FP), BX
+	MOVQ rowBytes+64(FP), SI
+	MOVQ d+56(FP), DI
+	SHLQ $0x02, DI
+	LEAQ (DI)(DI*2), R8
+	LEAQ (BX)(BX*2), R9
 
-rows_60:
-	CMPQ   SI, $0x00000004
-	JLT    rows_60_done
+page_29:
+	MOVQ 16(SP), R11
+	CMPQ R11, 24(SP)
+	JAE  pages_done_29
+	MOVQ (R11), R10
+	MOVQ 24(R11), R11
+	MOVQ R11, (SP)
+	MOVQ R11, 8(SP)
+
+units_15:
+	CMPQ   (SP), $0x00000004
+	JLT    rest_15
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7024,115 +9368,115 @@ rows_60:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
-	MOVQ   DI, R13
-	MOVQ   DX, R14
-	MOVQ   CX, R15
-	LEAQ   (R8)(R8*2), BP
+	MOVQ   d+56(FP), R11
+	MOVQ   R10, R12
+	MOVQ   DX, R13
+	LEAQ   (SI)(SI*2), R14
 
 channels_67:
-	CMPQ        R13, $0x00000020
+	CMPQ        R11, $0x00000020
 	JLT         channels_67_done
-	VMOVUPS     (R15), Z16
-	VMOVUPS     (R15)(R10*1), Z17
-	VMOVUPS     (R15)(R10*2), Z18
-	VMOVUPS     (R15)(R11*1), Z19
-	VPMOVZXWD   (R14), Z20
+	VMOVUPS     (R13), Z16
+	VMOVUPS     (R13)(DI*1), Z17
+	VMOVUPS     (R13)(DI*2), Z18
+	VMOVUPS     (R13)(R8*1), Z19
+	VPMOVZXWD   (R12), Z20
 	VPSLLD      $0x10, Z20, Z20
 	VFMADD231PS Z20, Z16, Z0
 	VFMADD231PS Z20, Z17, Z4
 	VFMADD231PS Z20, Z18, Z8
 	VFMADD231PS Z20, Z19, Z12
-	VPMOVZXWD   (R14)(R8*1), Z20
+	VPMOVZXWD   (R12)(SI*1), Z20
 	VPSLLD      $0x10, Z20, Z20
 	VFMADD231PS Z20, Z16, Z1
 	VFMADD231PS Z20, Z17, Z5
 	VFMADD231PS Z20, Z18, Z9
 	VFMADD231PS Z20, Z19, Z13
-	VPMOVZXWD   (R14)(R8*2), Z20
+	VPMOVZXWD   (R12)(SI*2), Z20
 	VPSLLD      $0x10, Z20, Z20
 	VFMADD231PS Z20, Z16, Z2
 	VFMADD231PS Z20, Z17, Z6
 	VFMADD231PS Z20, Z18, Z10
 	VFMADD231PS Z20, Z19, Z14
-	VPMOVZXWD   (R14)(BP*1), Z20
+	VPMOVZXWD   (R12)(R14*1), Z20
 	VPSLLD      $0x10, Z20, Z20
 	VFMADD231PS Z20, Z16, Z3
 	VFMADD231PS Z20, Z17, Z7
 	VFMADD231PS Z20, Z18, Z11
 	VFMADD231PS Z20, Z19, Z15
-	PREFETCHT0  (R9)
-	PREFETCHT0  128(R9)
-	VMOVUPS     64(R15), Z16
-	VMOVUPS     64(R15)(R10*1), Z17
-	VMOVUPS     64(R15)(R10*2), Z18
-	VMOVUPS     64(R15)(R11*1), Z19
-	VPMOVZXWD   32(R14), Z20
+	PREFETCHT1  (AX)
+	PREFETCHT1  128(AX)
+	VMOVUPS     64(R13), Z16
+	VMOVUPS     64(R13)(DI*1), Z17
+	VMOVUPS     64(R13)(DI*2), Z18
+	VMOVUPS     64(R13)(R8*1), Z19
+	VPMOVZXWD   32(R12), Z20
 	VPSLLD      $0x10, Z20, Z20
 	VFMADD231PS Z20, Z16, Z0
 	VFMADD231PS Z20, Z17, Z4
 	VFMADD231PS Z20, Z18, Z8
 	VFMADD231PS Z20, Z19, Z12
-	VPMOVZXWD   32(R14)(R8*1), Z20
+	VPMOVZXWD   32(R12)(SI*1), Z20
 	VPSLLD      $0x10, Z20, Z20
 	VFMADD231PS Z20, Z16, Z1
 	VFMADD231PS Z20, Z17, Z5
 	VFMADD231PS Z20, Z18, Z9
 	VFMADD231PS Z20, Z19, Z13
-	VPMOVZXWD   32(R14)(R8*2), Z20
+	VPMOVZXWD   32(R12)(SI*2), Z20
 	VPSLLD      $0x10, Z20, Z20
 	VFMADD231PS Z20, Z16, Z2
 	VFMADD231PS Z20, Z17, Z6
 	VFMADD231PS Z20, Z18, Z10
 	VFMADD231PS Z20, Z19, Z14
-	VPMOVZXWD   32(R14)(BP*1), Z20
+	VPMOVZXWD   32(R12)(R14*1), Z20
 	VPSLLD      $0x10, Z20, Z20
 	VFMADD231PS Z20, Z16, Z3
 	VFMADD231PS Z20, Z17, Z7
 	VFMADD231PS Z20, Z18, Z11
 	VFMADD231PS Z20, Z19, Z15
-	PREFETCHT0  64(R9)
-	PREFETCHT0  192(R9)
-	ADDQ        $0x00000100, R9
-	ADDQ        $0x00000080, R15
-	ADDQ        $0x00000040, R14
-	SUBQ        $0x00000020, R13
+	PREFETCHT1  64(AX)
+	PREFETCHT1  192(AX)
+	ADDQ        $0x00000100, AX
+	ADDQ        $0x00000080, R13
+	ADDQ        $0x00000040, R12
+	SUBQ        $0x00000020, R11
 	JMP         channels_67
 
 channels_67_done:
 channels_68:
-	CMPQ        R13, $0x00000010
+	CMPQ        R11, $0x00000010
 	JLT         channels_68_done
-	VMOVUPS     (R15), Z16
-	VMOVUPS     (R15)(R10*1), Z17
-	VMOVUPS     (R15)(R10*2), Z18
-	VMOVUPS     (R15)(R11*1), Z19
-	VPMOVZXWD   (R14), Z20
+	VMOVUPS     (R13), Z16
+	VMOVUPS     (R13)(DI*1), Z17
+	VMOVUPS     (R13)(DI*2), Z18
+	VMOVUPS     (R13)(R8*1), Z19
+	VPMOVZXWD   (R12), Z20
 	VPSLLD      $0x10, Z20, Z20
 	VFMADD231PS Z20, Z16, Z0
 	VFMADD231PS Z20, Z17, Z4
 	VFMADD231PS Z20, Z18, Z8
 	VFMADD231PS Z20, Z19, Z12
-	VPMOVZXWD   (R14)(R8*1), Z20
+	VPMOVZXWD   (R12)(SI*1), Z20
 	VPSLLD      $0x10, Z20, Z20
 	VFMADD231PS Z20, Z16, Z1
 	VFMADD231PS Z20, Z17, Z5
 	VFMADD231PS Z20, Z18, Z9
 	VFMADD231PS Z20, Z19, Z13
-	VPMOVZXWD   (R14)(R8*2), Z20
+	VPMOVZXWD   (R12)(SI*2), Z20
 	VPSLLD      $0x10, Z20, Z20
 	VFMADD231PS Z20, Z16, Z2
 	VFMADD231PS Z20, Z17, Z6
 	VFMADD231PS Z20, Z18, Z10
 	VFMADD231PS Z20, Z19, Z14
-	VPMOVZXWD   (R14)(BP*1), Z20
+	VPMOVZXWD   (R12)(R14*1), Z20
 	VPSLLD      $0x10, Z20, Z20
 	VFMADD231PS Z20, Z16, Z3
 	VFMADD231PS Z20, Z17, Z7
 	VFMADD231PS Z20, Z18, Z11
 	VFMADD231PS Z20, Z19, Z15
-	ADDQ        $0x00000040, R15
-	ADDQ        $0x00000020, R14
-	SUBQ        $0x00000010, R13
+	ADDQ        $0x00000040, R13
+	ADDQ        $0x00000020, R12
+	SUBQ        $0x00000010, R11
 	JMP         channels_68
 
 channels_68_done:
@@ -7149,7 +9493,7 @@ channels_68_done:
 	VADDPS        Y16, Y18, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVUPS       X17, (AX)
+	VMOVUPS       X17, (CX)
 	VUNPCKLPS     Z5, Z4, Z16
 	VUNPCKHPS     Z5, Z4, Z17
 	VADDPS        Z17, Z16, Z16
@@ -7163,7 +9507,7 @@ channels_68_done:
 	VADDPS        Y16, Y18, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVUPS       X17, (AX)(BX*1)
+	VMOVUPS       X17, (CX)(BX*1)
 	VUNPCKLPS     Z9, Z8, Z16
 	VUNPCKHPS     Z9, Z8, Z17
 	VADDPS        Z17, Z16, Z16
@@ -7177,7 +9521,7 @@ channels_68_done:
 	VADDPS        Y16, Y18, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVUPS       X17, (AX)(BX*2)
+	VMOVUPS       X17, (CX)(BX*2)
 	VUNPCKLPS     Z13, Z12, Z16
 	VUNPCKHPS     Z13, Z12, Z17
 	VADDPS        Z17, Z16, Z16
@@ -7191,284 +9535,409 @@ channels_68_done:
 	VADDPS        Y16, Y18, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVUPS       X17, (AX)(R12*1)
-	ADDQ          $0x00000010, AX
-	IMUL3Q        $0x00000004, R8, R13
-	ADDQ          R13, DX
-	SUBQ          $0x00000004, SI
-	JMP           rows_60
+	VMOVUPS       X17, (CX)(R9*1)
+	ADDQ          $0x00000010, CX
+	IMUL3Q        $0x00000004, SI, R11
+	ADDQ          R11, R10
+	SUBQ          $0x00000004, (SP)
+	CMPQ          AX, 48(SP)
+	JB            ask_60
+	MOVQ          32(SP), R11
+	CMPQ          R11, 40(SP)
+	JAE           ask_last_60
+	ADDQ          $0x20, R11
+	MOVQ          R11, 32(SP)
 
-rows_60_done:
-rows_61:
-	CMPQ   SI, $0x00000001
-	JLT    rows_61_done
+ask_last_60:
+	MOVQ (R11), AX
+	MOVQ 8(R11), R11
+	ADDQ AX, R11
+	MOVQ R11, 48(SP)
+
+ask_60:
+	JMP units_15
+
+rest_15:
+	CMPQ  (SP), $0x00
+	JE    page_done_15
+	CMPQ  8(SP), $0x00000004
+	JLT   single_15
+	MOVQ  (SP), R11
+	SUBQ  $0x00000004, R11
+	LEAQ  (CX)(R11*4), CX
+	IMULQ SI, R11
+	ADDQ  R11, R10
+	MOVQ  $0x00000004, (SP)
+	JMP   units_15
+
+single_15:
 	VPXORD Z21, Z21, Z21
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 	VPXORD Z24, Z24, Z24
-	MOVQ   DI, R13
-	MOVQ   DX, R14
-	MOVQ   CX, R15
+	MOVQ   d+56(FP), R11
+	MOVQ   R10, R12
+	MOVQ   DX, R13
 
 channels_69:
-	CMPQ        R13, $0x00000020
+	CMPQ        R11, $0x00000020
 	JLT         channels_69_done
-	VMOVUPS     (R15), Z0
-	VMOVUPS     (R15)(R10*1), Z1
-	VMOVUPS     (R15)(R10*2), Z2
-	VMOVUPS     (R15)(R11*1), Z3
-	VPMOVZXWD   (R14), Z4
-	VPSLLD      $0x10, Z4, Z4
-	VFMADD231PS Z4, Z0, Z21
-	VFMADD231PS Z4, Z1, Z22
-	VFMADD231PS Z4, Z2, Z23
-	VFMADD231PS Z4, Z3, Z24
-	PREFETCHT0  (R9)
-	VMOVUPS     64(R15), Z0
-	VMOVUPS     64(R15)(R10*1), Z1
-	VMOVUPS     64(R15)(R10*2), Z2
-	VMOVUPS     64(R15)(R11*1), Z3
-	VPMOVZXWD   32(R14), Z4
-	VPSLLD      $0x10, Z4, Z4
-	VFMADD231PS Z4, Z0, Z21
-	VFMADD231PS Z4, Z1, Z22
-	VFMADD231PS Z4, Z2, Z23
-	VFMADD231PS Z4, Z3, Z24
-	ADDQ        $0x00000040, R9
-	ADDQ        $0x00000080, R15
-	ADDQ        $0x00000040, R14
-	SUBQ        $0x00000020, R13
+	VMOVUPS     (R13), Z16
+	VMOVUPS     (R13)(DI*1), Z17
+	VMOVUPS     (R13)(DI*2), Z18
+	VMOVUPS     (R13)(R8*1), Z19
+	VPMOVZXWD   (R12), Z20
+	VPSLLD      $0x10, Z20, Z20
+	VFMADD231PS Z20, Z16, Z21
+	VFMADD231PS Z20, Z17, Z22
+	VFMADD231PS Z20, Z18, Z23
+	VFMADD231PS Z20, Z19, Z24
+	PREFETCHT1  (AX)
+	VMOVUPS     64(R13), Z16
+	VMOVUPS     64(R13)(DI*1), Z17
+	VMOVUPS     64(R13)(DI*2), Z18
+	VMOVUPS     64(R13)(R8*1), Z19
+	VPMOVZXWD   32(R12), Z20
+	VPSLLD      $0x10, Z20, Z20
+	VFMADD231PS Z20, Z16, Z21
+	VFMADD231PS Z20, Z17, Z22
+	VFMADD231PS Z20, Z18, Z23
+	VFMADD231PS Z20, Z19, Z24
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000080, R13
+	ADDQ        $0x00000040, R12
+	SUBQ        $0x00000020, R11
 	JMP         channels_69
 
 channels_69_done:
 channels_70:
-	CMPQ        R13, $0x00000010
+	CMPQ        R11, $0x00000010
 	JLT         channels_70_done
-	VMOVUPS     (R15), Z0
-	VMOVUPS     (R15)(R10*1), Z1
-	VMOVUPS     (R15)(R10*2), Z2
-	VMOVUPS     (R15)(R11*1), Z3
-	VPMOVZXWD   (R14), Z4
-	VPSLLD      $0x10, Z4, Z4
-	VFMADD231PS Z4, Z0, Z21
-	VFMADD231PS Z4, Z1, Z22
-	VFMADD231PS Z4, Z2, Z23
-	VFMADD231PS Z4, Z3, Z24
-	ADDQ        $0x00000040, R15
-	ADDQ        $0x00000020, R14
-	SUBQ        $0x00000010, R13
+	VMOVUPS     (R13), Z16
+	VMOVUPS     (R13)(DI*1), Z17
+	VMOVUPS     (R13)(DI*2), Z18
+	VMOVUPS     (R13)(R8*1), Z19
+	VPMOVZXWD   (R12), Z20
+	VPSLLD      $0x10, Z20, Z20
+	VFMADD231PS Z20, Z16, Z21
+	VFMADD231PS Z20, Z17, Z22
+	VFMADD231PS Z20, Z18, Z23
+	VFMADD231PS Z20, Z19, Z24
+	ADDQ        $0x00000040, R13
+	ADDQ        $0x00000020, R12
+	SUBQ        $0x00000010, R11
 	JMP         channels_70
 
 channels_70_done:
-	VPERMILPS     $0x4e, Z21, Z0
-	VADDPS        Z21, Z0, Z0
-	VMOVSHDUP     Z0, Z21
-	VADDPS        Z21, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)
-	VPERMILPS     $0x4e, Z22, Z0
-	VADDPS        Z22, Z0, Z0
-	VMOVSHDUP     Z0, Z22
-	VADDPS        Z22, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)(BX*1)
-	VPERMILPS     $0x4e, Z23, Z0
-	VADDPS        Z23, Z0, Z0
-	VMOVSHDUP     Z0, Z23
-	VADDPS        Z23, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)(BX*2)
-	VPERMILPS     $0x4e, Z24, Z0
-	VADDPS        Z24, Z0, Z0
-	VMOVSHDUP     Z0, Z24
-	VADDPS        Z24, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)(R12*1)
-	ADDQ          $0x00000004, AX
-	IMUL3Q        $0x00000001, R8, R13
-	ADDQ          R13, DX
-	SUBQ          $0x00000001, SI
-	JMP           rows_61
+	VPERMILPS     $0x4e, Z21, Z16
+	VADDPS        Z21, Z16, Z16
+	VMOVSHDUP     Z16, Z21
+	VADDPS        Z21, Z16, Z16
+	VEXTRACTF64X4 $0x01, Z16, Y17
+	VADDPS        Y17, Y16, Y17
+	VEXTRACTF32X4 $0x01, Y17, X16
+	VADDPS        X17, X16, X16
+	VMOVSS        X16, (CX)
+	VPERMILPS     $0x4e, Z22, Z16
+	VADDPS        Z22, Z16, Z16
+	VMOVSHDUP     Z16, Z22
+	VADDPS        Z22, Z16, Z16
+	VEXTRACTF64X4 $0x01, Z16, Y17
+	VADDPS        Y17, Y16, Y17
+	VEXTRACTF32X4 $0x01, Y17, X16
+	VADDPS        X17, X16, X16
+	VMOVSS        X16, (CX)(BX*1)
+	VPERMILPS     $0x4e, Z23, Z16
+	VADDPS        Z23, Z16, Z16
+	VMOVSHDUP     Z16, Z23
+	VADDPS        Z23, Z16, Z16
+	VEXTRACTF64X4 $0x01, Z16, Y17
+	VADDPS        Y17, Y16, Y17
+	VEXTRACTF32X4 $0x01, Y17, X16
+	VADDPS        X17, X16, X16
+	VMOVSS        X16, (CX)(BX*2)
+	VPERMILPS     $0x4e, Z24, Z16
+	VADDPS        Z24, Z16, Z16
+	VMOVSHDUP     Z16, Z24
+	VADDPS        Z24, Z16, Z16
+	VEXTRACTF64X4 $0x01, Z16, Y17
+	VADDPS        Y17, Y16, Y17
+	VEXTRACTF32X4 $0x01, Y17, X16
+	VADDPS        X17, X16, X16
+	VMOVSS        X16, (CX)(R9*1)
+	ADDQ          $0x00000004, CX
+	IMUL3Q        $0x00000001, SI, R11
+	ADDQ          R11, R10
+	SUBQ          $0x00000001, (SP)
+	CMPQ          AX, 48(SP)
+	JB            ask_61
+	MOVQ          32(SP), R11
+	CMPQ          R11, 40(SP)
+	JAE           ask_last_61
+	ADDQ          $0x20, R11
+	MOVQ          R11, 32(SP)
 
-rows_61_done:
+ask_last_61:
+	MOVQ (R11), AX
+	MOVQ 8(R11), R11
+	ADDQ AX, R11
+	MOVQ R11, 48(SP)
+
+ask_61:
+	JMP rest_15
+
+page_done_15:
+	ADDQ $0x20, 16(SP)
+	JMP  page_29
+
+pages_done_29:
 	VZEROUPPER
 	RET
 
-// func accumulateRowsBF16x4AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
+// func accumulateRowsBF16x4AVX512(acc *float32, weights *float32, pages *byte, asks *byte, count int, askCount int, weightStride int, d int, rowBytes int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·accumulateRowsBF16x4AVX512(SB), NOSPLIT, $0-64
-	MOVQ acc+0(FP), AX
+TEXT ·accumulateRowsBF16x4AVX512(SB), NOSPLIT, $40-72
+	MOVQ pages+16(FP), CX
+	MOVQ CX, (SP)
+	MOVQ count+32(FP), AX
+	SHLQ $0x05, AX
+	ADDQ CX, AX
+	MOVQ AX, 8(SP)
+	MOVQ asks+24(FP), CX
+	MOVQ CX, 16(SP)
+	MOVQ askCount+40(FP), AX
+	SHLQ $0x05, AX
+	LEAQ -32(CX)(AX*1), AX
+	MOVQ AX, 24(SP)
+	MOVQ (CX), AX
+	MOVQ 8(CX), CX
+	ADDQ AX, CX
+	MOVQ CX, 32(SP)
 	MOVQ weights+8(FP), CX
-	MOVQ rows+16(FP), DX
-	MOVQ weightStride+24(FP), BX
-	MOVQ n+32(FP), SI
-	MOVQ d+40(FP), DI
-	MOVQ rowBytes+48(FP), R8
-	MOVQ ahead+56(FP), R9
-	MOVQ DI, R10
-	SHLQ $0x02, R10
-	LEAQ (R10)(R10*2), R11
-	LEAQ (BX)(BX*2), R12
+	MOVQ weightStride+48(FP), DX
+	MOVQ rowBytes+64(FP), BX
+	MOVQ d+56(FP), SI
+	SHLQ $0x02, SI
+	LEAQ (SI)(SI*2), R8
+	LEAQ (DX)(DX*2), R9
+
+page_30:
+	MOVQ (SP), DI
+	CMPQ DI, 8(SP)
+	JAE  pages_done_30
+	MOVQ (DI), R10
+	MOVQ acc+0(FP), DI
+	MOVQ d+56(FP), R11
 
 channels_71:
-	CMPQ    DI, $0x00000040
+	CMPQ    R11, $0x00000040
 	JLT     channels_71_done
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS 128(AX), Z2
-	VMOVUPS 192(AX), Z3
-	VMOVUPS (AX)(R10*1), Z4
-	VMOVUPS 64(AX)(R10*1), Z5
-	VMOVUPS 128(AX)(R10*1), Z6
-	VMOVUPS 192(AX)(R10*1), Z7
-	VMOVUPS (AX)(R10*2), Z8
-	VMOVUPS 64(AX)(R10*2), Z9
-	VMOVUPS 128(AX)(R10*2), Z10
-	VMOVUPS 192(AX)(R10*2), Z11
-	VMOVUPS (AX)(R11*1), Z12
-	VMOVUPS 64(AX)(R11*1), Z13
-	VMOVUPS 128(AX)(R11*1), Z14
-	VMOVUPS 192(AX)(R11*1), Z15
-	MOVQ    DX, R13
-	MOVQ    SI, R14
-	MOVQ    CX, R15
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 192(DI), Z3
+	VMOVUPS (DI)(SI*1), Z4
+	VMOVUPS 64(DI)(SI*1), Z5
+	VMOVUPS 128(DI)(SI*1), Z6
+	VMOVUPS 192(DI)(SI*1), Z7
+	VMOVUPS (DI)(SI*2), Z8
+	VMOVUPS 64(DI)(SI*2), Z9
+	VMOVUPS 128(DI)(SI*2), Z10
+	VMOVUPS 192(DI)(SI*2), Z11
+	VMOVUPS (DI)(R8*1), Z12
+	VMOVUPS 64(DI)(R8*1), Z13
+	VMOVUPS 128(DI)(R8*1), Z14
+	VMOVUPS 192(DI)(R8*1), Z15
+	MOVQ    R10, R12
+	MOVQ    (SP), R13
+	MOVQ    24(R13), R13
+	MOVQ    CX, R14
 
-rows_62:
-	CMPQ         R14, $0x00000001
-	JLT          rows_62_done
-	VBROADCASTSS (R15), Z16
-	VBROADCASTSS (R15)(BX*1), Z17
-	VBROADCASTSS (R15)(BX*2), Z18
-	VBROADCASTSS (R15)(R12*1), Z19
-	VPMOVZXWD    (R13), Z20
+rows_29:
+	CMPQ         R13, $0x00000001
+	JLT          rows_29_done
+	VBROADCASTSS (R14), Z16
+	VBROADCASTSS (R14)(DX*1), Z17
+	VBROADCASTSS (R14)(DX*2), Z18
+	VBROADCASTSS (R14)(R9*1), Z19
+	VPMOVZXWD    (R12), Z20
 	VPSLLD       $0x10, Z20, Z20
 	VFMADD231PS  Z20, Z16, Z0
 	VFMADD231PS  Z20, Z17, Z4
 	VFMADD231PS  Z20, Z18, Z8
 	VFMADD231PS  Z20, Z19, Z12
-	VPMOVZXWD    32(R13), Z20
+	VPMOVZXWD    32(R12), Z20
 	VPSLLD       $0x10, Z20, Z20
 	VFMADD231PS  Z20, Z16, Z1
 	VFMADD231PS  Z20, Z17, Z5
 	VFMADD231PS  Z20, Z18, Z9
 	VFMADD231PS  Z20, Z19, Z13
-	VPMOVZXWD    64(R13), Z20
+	VPMOVZXWD    64(R12), Z20
 	VPSLLD       $0x10, Z20, Z20
 	VFMADD231PS  Z20, Z16, Z2
 	VFMADD231PS  Z20, Z17, Z6
 	VFMADD231PS  Z20, Z18, Z10
 	VFMADD231PS  Z20, Z19, Z14
-	VPMOVZXWD    96(R13), Z20
+	VPMOVZXWD    96(R12), Z20
 	VPSLLD       $0x10, Z20, Z20
 	VFMADD231PS  Z20, Z16, Z3
 	VFMADD231PS  Z20, Z17, Z7
 	VFMADD231PS  Z20, Z18, Z11
 	VFMADD231PS  Z20, Z19, Z15
-	PREFETCHT0   (R9)
-	PREFETCHT0   64(R9)
-	ADDQ         $0x00000080, R9
-	ADDQ         R8, R13
-	ADDQ         $0x00000004, R15
-	SUBQ         $0x00000001, R14
-	JMP          rows_62
+	PREFETCHT1   (AX)
+	PREFETCHT1   64(AX)
+	ADDQ         $0x00000080, AX
+	CMPQ         AX, 32(SP)
+	JB           ask_62
+	MOVQ         16(SP), R15
+	CMPQ         R15, 24(SP)
+	JAE          ask_last_62
+	ADDQ         $0x20, R15
+	MOVQ         R15, 16(SP)
 
-rows_62_done:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, (AX)(R10*1)
-	VMOVUPS Z5, 64(AX)(R10*1)
-	VMOVUPS Z6, 128(AX)(R10*1)
-	VMOVUPS Z7, 192(AX)(R10*1)
-	VMOVUPS Z8, (AX)(R10*2)
-	VMOVUPS Z9, 64(AX)(R10*2)
-	VMOVUPS Z10, 128(AX)(R10*2)
-	VMOVUPS Z11, 192(AX)(R10*2)
-	VMOVUPS Z12, (AX)(R11*1)
-	VMOVUPS Z13, 64(AX)(R11*1)
-	VMOVUPS Z14, 128(AX)(R11*1)
-	VMOVUPS Z15, 192(AX)(R11*1)
-	ADDQ    $0x00000100, AX
-	ADDQ    $0x00000080, DX
-	SUBQ    $0x00000040, DI
+ask_last_62:
+	MOVQ (R15), AX
+	MOVQ 8(R15), R15
+	ADDQ AX, R15
+	MOVQ R15, 32(SP)
+
+ask_62:
+	ADDQ BX, R12
+	ADDQ $0x00000004, R14
+	SUBQ $0x00000001, R13
+	JMP  rows_29
+
+rows_29_done:
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	VMOVUPS Z2, 128(DI)
+	VMOVUPS Z3, 192(DI)
+	VMOVUPS Z4, (DI)(SI*1)
+	VMOVUPS Z5, 64(DI)(SI*1)
+	VMOVUPS Z6, 128(DI)(SI*1)
+	VMOVUPS Z7, 192(DI)(SI*1)
+	VMOVUPS Z8, (DI)(SI*2)
+	VMOVUPS Z9, 64(DI)(SI*2)
+	VMOVUPS Z10, 128(DI)(SI*2)
+	VMOVUPS Z11, 192(DI)(SI*2)
+	VMOVUPS Z12, (DI)(R8*1)
+	VMOVUPS Z13, 64(DI)(R8*1)
+	VMOVUPS Z14, 128(DI)(R8*1)
+	VMOVUPS Z15, 192(DI)(R8*1)
+	ADDQ    $0x00000100, DI
+	ADDQ    $0x00000080, R10
+	SUBQ    $0x00000040, R11
 	JMP     channels_71
 
 channels_71_done:
 channels_72:
-	CMPQ    DI, $0x00000010
+	CMPQ    R11, $0x00000010
 	JLT     channels_72_done
-	VMOVUPS (AX), Z0
-	VMOVUPS (AX)(R10*1), Z1
-	VMOVUPS (AX)(R10*2), Z2
-	VMOVUPS (AX)(R11*1), Z3
-	MOVQ    DX, R9
-	MOVQ    SI, R13
+	VMOVUPS (DI), Z0
+	VMOVUPS (DI)(SI*1), Z1
+	VMOVUPS (DI)(SI*2), Z2
+	VMOVUPS (DI)(R8*1), Z3
+	MOVQ    R10, R12
+	MOVQ    (SP), R13
+	MOVQ    24(R13), R13
 	MOVQ    CX, R14
 
-rows_63:
+rows_30:
 	CMPQ         R13, $0x00000001
-	JLT          rows_63_done
+	JLT          rows_30_done
 	VBROADCASTSS (R14), Z4
-	VBROADCASTSS (R14)(BX*1), Z5
-	VBROADCASTSS (R14)(BX*2), Z6
-	VBROADCASTSS (R14)(R12*1), Z7
-	VPMOVZXWD    (R9), Z8
+	VBROADCASTSS (R14)(DX*1), Z5
+	VBROADCASTSS (R14)(DX*2), Z6
+	VBROADCASTSS (R14)(R9*1), Z7
+	VPMOVZXWD    (R12), Z8
 	VPSLLD       $0x10, Z8, Z8
 	VFMADD231PS  Z8, Z4, Z0
 	VFMADD231PS  Z8, Z5, Z1
 	VFMADD231PS  Z8, Z6, Z2
 	VFMADD231PS  Z8, Z7, Z3
-	ADDQ         R8, R9
-	ADDQ         $0x00000004, R14
-	SUBQ         $0x00000001, R13
-	JMP          rows_63
+	PREFETCHT1   (AX)
+	ADDQ         $0x00000020, AX
+	CMPQ         AX, 32(SP)
+	JB           ask_63
+	MOVQ         16(SP), R15
+	CMPQ         R15, 24(SP)
+	JAE          ask_last_63
+	ADDQ         $0x20, R15
+	MOVQ         R15, 16(SP)
 
-rows_63_done:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, (AX)(R10*1)
-	VMOVUPS Z2, (AX)(R10*2)
-	VMOVUPS Z3, (AX)(R11*1)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000020, DX
-	SUBQ    $0x00000010, DI
+ask_last_63:
+	MOVQ (R15), AX
+	MOVQ 8(R15), R15
+	ADDQ AX, R15
+	MOVQ R15, 32(SP)
+
+ask_63:
+	ADDQ BX, R12
+	ADDQ $0x00000004, R14
+	SUBQ $0x00000001, R13
+	JMP  rows_30
+
+rows_30_done:
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, (DI)(SI*1)
+	VMOVUPS Z2, (DI)(SI*2)
+	VMOVUPS Z3, (DI)(R8*1)
+	ADDQ    $0x00000040, DI
+	ADDQ    $0x00000020, R10
+	SUBQ    $0x00000010, R11
 	JMP     channels_72
 
 channels_72_done:
+	MOVQ (SP), DI
+	MOVQ 24(DI), DI
+	LEAQ (CX)(DI*4), CX
+	ADDQ $0x20, (SP)
+	JMP  page_30
+
+pages_done_30:
 	VZEROUPPER
 	RET
 
-// func dotRowsQ8x4AVX512(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+// func dotRowsQ8x4AVX512(dst *float32, q *float32, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 // Requires: AVX, AVX2, AVX512F, AVX512VL, MMX+
-TEXT ·dotRowsQ8x4AVX512(SB), NOSPLIT, $8-64
-	MOVQ dst+0(FP), AX
-	MOVQ q+8(FP), CX
-	MOVQ rows+16(FP), DX
-	MOVQ dstStride+24(FP), BX
-	MOVQ n+32(FP), SI
-	MOVQ d+40(FP), DI
-	MOVQ rowBytes+48(FP), R8
-	MOVQ ahead+56(FP), R9
-	MOVQ DI, R10
-	SHLQ $0x02, R10
-	LEAQ (R10)(R10*2), R11
-	LEAQ (BX)(BX*2), R12
+TEXT ·dotRowsQ8x4AVX512(SB), NOSPLIT, $56-72
+	MOVQ pages+16(FP), CX
+	MOVQ CX, 16(SP)
+	MOVQ count+32(FP), AX
+	SHLQ $0x05, AX
+	ADDQ CX, AX
+	MOVQ AX, 24(SP)
+	MOVQ asks+24(FP), CX
+	MOVQ CX, 32(SP)
+	MOVQ askCount+40(FP), AX
+	SHLQ $0x05, AX
+	LEAQ -32(CX)(AX*1), AX
+	MOVQ AX, 40(SP)
+	MOVQ (CX), AX
+	MOVQ 8(CX), CX
+	ADDQ AX, CX
+	MOVQ CX, 48(SP)
+	MOVQ dst+0(FP), CX
+	MOVQ q+8(FP), DX
+	MOVQ dstStride+48(FP), BX
+	MOVQ rowBytes+64(FP), SI
+	MOVQ d+56(FP), DI
+	SHLQ $0x02, DI
+	LEAQ (DI)(DI*2), R8
+	LEAQ (BX)(BX*2), R9
 
-rows_64:
-	CMPQ   SI, $0x00000004
-	JLT    rows_64_done
+page_31:
+	MOVQ 16(SP), R11
+	CMPQ R11, 24(SP)
+	JAE  pages_done_31
+	MOVQ (R11), R10
+	MOVQ 24(R11), R11
+	MOVQ R11, (SP)
+	MOVQ R11, 8(SP)
+
+units_16:
+	CMPQ   (SP), $0x00000004
+	JLT    rest_16
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7485,125 +9954,125 @@ rows_64:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
-	MOVQ   DI, R13
-	MOVQ   DX, R14
-	MOVQ   CX, R15
-	LEAQ   (R8)(R8*2), BP
+	MOVQ   d+56(FP), R11
+	MOVQ   R10, R12
+	MOVQ   DX, R13
+	LEAQ   (SI)(SI*2), R14
 
 groups_16:
-	CMPQ         R13, $0x00000020
+	CMPQ         R11, $0x00000020
 	JLT          groups_16_done
-	PREFETCHT0   (R9)
-	PREFETCHT0   64(R9)
-	ADDQ         $0x00000088, R9
-	VPBROADCASTW (R14), Y16
+	PREFETCHT0   (AX)
+	PREFETCHT0   64(AX)
+	ADDQ         $0x00000088, AX
+	VPBROADCASTW (R12), Y16
 	VCVTPH2PS    Y16, Z16
-	VPMOVSXBD    2(R14), Z17
+	VPMOVSXBD    2(R12), Z17
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z16, Z17, Z17
-	VFMADD231PS  (R15), Z17, Z0
-	VFMADD231PS  (R15)(R10*1), Z17, Z4
-	VFMADD231PS  (R15)(R10*2), Z17, Z8
-	VFMADD231PS  (R15)(R11*1), Z17, Z12
-	VPMOVSXBD    18(R14), Z17
+	VFMADD231PS  (R13), Z17, Z0
+	VFMADD231PS  (R13)(DI*1), Z17, Z4
+	VFMADD231PS  (R13)(DI*2), Z17, Z8
+	VFMADD231PS  (R13)(R8*1), Z17, Z12
+	VPMOVSXBD    18(R12), Z17
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z16, Z17, Z17
-	VFMADD231PS  64(R15), Z17, Z0
-	VFMADD231PS  64(R15)(R10*1), Z17, Z4
-	VFMADD231PS  64(R15)(R10*2), Z17, Z8
-	VFMADD231PS  64(R15)(R11*1), Z17, Z12
-	VPBROADCASTW (R14)(R8*1), Y16
+	VFMADD231PS  64(R13), Z17, Z0
+	VFMADD231PS  64(R13)(DI*1), Z17, Z4
+	VFMADD231PS  64(R13)(DI*2), Z17, Z8
+	VFMADD231PS  64(R13)(R8*1), Z17, Z12
+	VPBROADCASTW (R12)(SI*1), Y16
 	VCVTPH2PS    Y16, Z16
-	VPMOVSXBD    2(R14)(R8*1), Z17
+	VPMOVSXBD    2(R12)(SI*1), Z17
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z16, Z17, Z17
-	VFMADD231PS  (R15), Z17, Z1
-	VFMADD231PS  (R15)(R10*1), Z17, Z5
-	VFMADD231PS  (R15)(R10*2), Z17, Z9
-	VFMADD231PS  (R15)(R11*1), Z17, Z13
-	VPMOVSXBD    18(R14)(R8*1), Z17
+	VFMADD231PS  (R13), Z17, Z1
+	VFMADD231PS  (R13)(DI*1), Z17, Z5
+	VFMADD231PS  (R13)(DI*2), Z17, Z9
+	VFMADD231PS  (R13)(R8*1), Z17, Z13
+	VPMOVSXBD    18(R12)(SI*1), Z17
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z16, Z17, Z17
-	VFMADD231PS  64(R15), Z17, Z1
-	VFMADD231PS  64(R15)(R10*1), Z17, Z5
-	VFMADD231PS  64(R15)(R10*2), Z17, Z9
-	VFMADD231PS  64(R15)(R11*1), Z17, Z13
-	VPBROADCASTW (R14)(R8*2), Y16
+	VFMADD231PS  64(R13), Z17, Z1
+	VFMADD231PS  64(R13)(DI*1), Z17, Z5
+	VFMADD231PS  64(R13)(DI*2), Z17, Z9
+	VFMADD231PS  64(R13)(R8*1), Z17, Z13
+	VPBROADCASTW (R12)(SI*2), Y16
 	VCVTPH2PS    Y16, Z16
-	VPMOVSXBD    2(R14)(R8*2), Z17
+	VPMOVSXBD    2(R12)(SI*2), Z17
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z16, Z17, Z17
-	VFMADD231PS  (R15), Z17, Z2
-	VFMADD231PS  (R15)(R10*1), Z17, Z6
-	VFMADD231PS  (R15)(R10*2), Z17, Z10
-	VFMADD231PS  (R15)(R11*1), Z17, Z14
-	VPMOVSXBD    18(R14)(R8*2), Z17
+	VFMADD231PS  (R13), Z17, Z2
+	VFMADD231PS  (R13)(DI*1), Z17, Z6
+	VFMADD231PS  (R13)(DI*2), Z17, Z10
+	VFMADD231PS  (R13)(R8*1), Z17, Z14
+	VPMOVSXBD    18(R12)(SI*2), Z17
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z16, Z17, Z17
-	VFMADD231PS  64(R15), Z17, Z2
-	VFMADD231PS  64(R15)(R10*1), Z17, Z6
-	VFMADD231PS  64(R15)(R10*2), Z17, Z10
-	VFMADD231PS  64(R15)(R11*1), Z17, Z14
-	VPBROADCASTW (R14)(BP*1), Y16
+	VFMADD231PS  64(R13), Z17, Z2
+	VFMADD231PS  64(R13)(DI*1), Z17, Z6
+	VFMADD231PS  64(R13)(DI*2), Z17, Z10
+	VFMADD231PS  64(R13)(R8*1), Z17, Z14
+	VPBROADCASTW (R12)(R14*1), Y16
 	VCVTPH2PS    Y16, Z16
-	VPMOVSXBD    2(R14)(BP*1), Z17
+	VPMOVSXBD    2(R12)(R14*1), Z17
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z16, Z17, Z17
-	VFMADD231PS  (R15), Z17, Z3
-	VFMADD231PS  (R15)(R10*1), Z17, Z7
-	VFMADD231PS  (R15)(R10*2), Z17, Z11
-	VFMADD231PS  (R15)(R11*1), Z17, Z15
-	VPMOVSXBD    18(R14)(BP*1), Z17
+	VFMADD231PS  (R13), Z17, Z3
+	VFMADD231PS  (R13)(DI*1), Z17, Z7
+	VFMADD231PS  (R13)(DI*2), Z17, Z11
+	VFMADD231PS  (R13)(R8*1), Z17, Z15
+	VPMOVSXBD    18(R12)(R14*1), Z17
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z16, Z17, Z17
-	VFMADD231PS  64(R15), Z17, Z3
-	VFMADD231PS  64(R15)(R10*1), Z17, Z7
-	VFMADD231PS  64(R15)(R10*2), Z17, Z11
-	VFMADD231PS  64(R15)(R11*1), Z17, Z15
-	ADDQ         $0x00000080, R15
-	ADDQ         $0x00000022, R14
-	SUBQ         $0x00000020, R13
+	VFMADD231PS  64(R13), Z17, Z3
+	VFMADD231PS  64(R13)(DI*1), Z17, Z7
+	VFMADD231PS  64(R13)(DI*2), Z17, Z11
+	VFMADD231PS  64(R13)(R8*1), Z17, Z15
+	ADDQ         $0x00000080, R13
+	ADDQ         $0x00000022, R12
+	SUBQ         $0x00000020, R11
 	JMP          groups_16
 
 groups_16_done:
-	CMPQ         R13, $0x00000010
+	CMPQ         R11, $0x00000010
 	JLT          shorter_7
-	VPBROADCASTW (R14), Y16
+	VPBROADCASTW (R12), Y16
 	VCVTPH2PS    Y16, Z16
-	VPMOVSXBD    2(R14), Z17
+	VPMOVSXBD    2(R12), Z17
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z16, Z17, Z17
-	VFMADD231PS  (R15), Z17, Z0
-	VFMADD231PS  (R15)(R10*1), Z17, Z4
-	VFMADD231PS  (R15)(R10*2), Z17, Z8
-	VFMADD231PS  (R15)(R11*1), Z17, Z12
-	VPBROADCASTW (R14)(R8*1), Y16
+	VFMADD231PS  (R13), Z17, Z0
+	VFMADD231PS  (R13)(DI*1), Z17, Z4
+	VFMADD231PS  (R13)(DI*2), Z17, Z8
+	VFMADD231PS  (R13)(R8*1), Z17, Z12
+	VPBROADCASTW (R12)(SI*1), Y16
 	VCVTPH2PS    Y16, Z16
-	VPMOVSXBD    2(R14)(R8*1), Z17
+	VPMOVSXBD    2(R12)(SI*1), Z17
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z16, Z17, Z17
-	VFMADD231PS  (R15), Z17, Z1
-	VFMADD231PS  (R15)(R10*1), Z17, Z5
-	VFMADD231PS  (R15)(R10*2), Z17, Z9
-	VFMADD231PS  (R15)(R11*1), Z17, Z13
-	VPBROADCASTW (R14)(R8*2), Y16
+	VFMADD231PS  (R13), Z17, Z1
+	VFMADD231PS  (R13)(DI*1), Z17, Z5
+	VFMADD231PS  (R13)(DI*2), Z17, Z9
+	VFMADD231PS  (R13)(R8*1), Z17, Z13
+	VPBROADCASTW (R12)(SI*2), Y16
 	VCVTPH2PS    Y16, Z16
-	VPMOVSXBD    2(R14)(R8*2), Z17
+	VPMOVSXBD    2(R12)(SI*2), Z17
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z16, Z17, Z17
-	VFMADD231PS  (R15), Z17, Z2
-	VFMADD231PS  (R15)(R10*1), Z17, Z6
-	VFMADD231PS  (R15)(R10*2), Z17, Z10
-	VFMADD231PS  (R15)(R11*1), Z17, Z14
-	VPBROADCASTW (R14)(BP*1), Y16
+	VFMADD231PS  (R13), Z17, Z2
+	VFMADD231PS  (R13)(DI*1), Z17, Z6
+	VFMADD231PS  (R13)(DI*2), Z17, Z10
+	VFMADD231PS  (R13)(R8*1), Z17, Z14
+	VPBROADCASTW (R12)(R14*1), Y16
 	VCVTPH2PS    Y16, Z16
-	VPMOVSXBD    2(R14)(BP*1), Z17
+	VPMOVSXBD    2(R12)(R14*1), Z17
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z16, Z17, Z17
-	VFMADD231PS  (R15), Z17, Z3
-	VFMADD231PS  (R15)(R10*1), Z17, Z7
-	VFMADD231PS  (R15)(R10*2), Z17, Z11
-	VFMADD231PS  (R15)(R11*1), Z17, Z15
+	VFMADD231PS  (R13), Z17, Z3
+	VFMADD231PS  (R13)(DI*1), Z17, Z7
+	VFMADD231PS  (R13)(DI*2), Z17, Z11
+	VFMADD231PS  (R13)(R8*1), Z17, Z15
 	JMP          row_done_7
 
 shorter_7:
@@ -7621,7 +10090,7 @@ row_done_7:
 	VADDPS        Y16, Y22, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVUPS       X17, (AX)
+	VMOVUPS       X17, (CX)
 	VUNPCKLPS     Z5, Z4, Z16
 	VUNPCKHPS     Z5, Z4, Z17
 	VADDPS        Z17, Z16, Z16
@@ -7635,7 +10104,7 @@ row_done_7:
 	VADDPS        Y16, Y22, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVUPS       X17, (AX)(BX*1)
+	VMOVUPS       X17, (CX)(BX*1)
 	VUNPCKLPS     Z9, Z8, Z16
 	VUNPCKHPS     Z9, Z8, Z17
 	VADDPS        Z17, Z16, Z16
@@ -7649,7 +10118,7 @@ row_done_7:
 	VADDPS        Y16, Y22, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVUPS       X17, (AX)(BX*2)
+	VMOVUPS       X17, (CX)(BX*2)
 	VUNPCKLPS     Z13, Z12, Z16
 	VUNPCKHPS     Z13, Z12, Z17
 	VADDPS        Z17, Z16, Z16
@@ -7663,169 +10132,303 @@ row_done_7:
 	VADDPS        Y16, Y22, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVUPS       X17, (AX)(R12*1)
-	ADDQ          $0x00000010, AX
-	IMUL3Q        $0x00000004, R8, R13
-	ADDQ          R13, DX
-	SUBQ          $0x00000004, SI
-	JMP           rows_64
+	VMOVUPS       X17, (CX)(R9*1)
+	ADDQ          $0x00000010, CX
+	IMUL3Q        $0x00000004, SI, R11
+	ADDQ          R11, R10
+	SUBQ          $0x00000004, (SP)
+	CMPQ          AX, 48(SP)
+	JB            ask_64
+	MOVQ          32(SP), R11
+	CMPQ          R11, 40(SP)
+	JAE           ask_last_64
+	ADDQ          $0x20, R11
+	MOVQ          R11, 32(SP)
 
-rows_64_done:
-rows_65:
-	CMPQ   SI, $0x00000001
-	JLT    rows_65_done
+ask_last_64:
+	MOVQ (R11), AX
+	MOVQ 8(R11), R11
+	ADDQ AX, R11
+	MOVQ R11, 48(SP)
+
+ask_64:
+	JMP units_16
+
+rest_16:
+	CMPQ  (SP), $0x00
+	JE    page_done_16
+	CMPQ  8(SP), $0x00000004
+	JLT   single_16
+	MOVQ  (SP), R11
+	SUBQ  $0x00000004, R11
+	LEAQ  (CX)(R11*4), CX
+	IMULQ SI, R11
+	ADDQ  R11, R10
+	MOVQ  $0x00000004, (SP)
+	JMP   units_16
+
+single_16:
 	VPXORD Z18, Z18, Z18
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 	VPXORD Z21, Z21, Z21
-	MOVQ   DI, R13
-	MOVQ   DX, R14
-	MOVQ   CX, R15
+	MOVQ   d+56(FP), R11
+	MOVQ   R10, R12
+	MOVQ   DX, R13
 
 groups_17:
-	CMPQ         R13, $0x00000020
+	CMPQ         R11, $0x00000020
 	JLT          groups_17_done
-	PREFETCHT0   (R9)
-	ADDQ         $0x00000022, R9
-	VPBROADCASTW (R14), Y0
-	VCVTPH2PS    Y0, Z0
-	VPMOVSXBD    2(R14), Z1
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z0, Z1, Z1
-	VFMADD231PS  (R15), Z1, Z18
-	VFMADD231PS  (R15)(R10*1), Z1, Z19
-	VFMADD231PS  (R15)(R10*2), Z1, Z20
-	VFMADD231PS  (R15)(R11*1), Z1, Z21
-	VPMOVSXBD    18(R14), Z1
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z0, Z1, Z1
-	VFMADD231PS  64(R15), Z1, Z18
-	VFMADD231PS  64(R15)(R10*1), Z1, Z19
-	VFMADD231PS  64(R15)(R10*2), Z1, Z20
-	VFMADD231PS  64(R15)(R11*1), Z1, Z21
-	ADDQ         $0x00000080, R15
-	ADDQ         $0x00000022, R14
-	SUBQ         $0x00000020, R13
+	PREFETCHT0   (AX)
+	ADDQ         $0x00000022, AX
+	VPBROADCASTW (R12), Y16
+	VCVTPH2PS    Y16, Z16
+	VPMOVSXBD    2(R12), Z17
+	VCVTDQ2PS    Z17, Z17
+	VMULPS       Z16, Z17, Z17
+	VFMADD231PS  (R13), Z17, Z18
+	VFMADD231PS  (R13)(DI*1), Z17, Z19
+	VFMADD231PS  (R13)(DI*2), Z17, Z20
+	VFMADD231PS  (R13)(R8*1), Z17, Z21
+	VPMOVSXBD    18(R12), Z17
+	VCVTDQ2PS    Z17, Z17
+	VMULPS       Z16, Z17, Z17
+	VFMADD231PS  64(R13), Z17, Z18
+	VFMADD231PS  64(R13)(DI*1), Z17, Z19
+	VFMADD231PS  64(R13)(DI*2), Z17, Z20
+	VFMADD231PS  64(R13)(R8*1), Z17, Z21
+	ADDQ         $0x00000080, R13
+	ADDQ         $0x00000022, R12
+	SUBQ         $0x00000020, R11
 	JMP          groups_17
 
 groups_17_done:
-	CMPQ         R13, $0x00000010
+	CMPQ         R11, $0x00000010
 	JLT          shorter_8
-	VPBROADCASTW (R14), Y0
-	VCVTPH2PS    Y0, Z0
-	VPMOVSXBD    2(R14), Z1
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z0, Z1, Z1
-	VFMADD231PS  (R15), Z1, Z18
-	VFMADD231PS  (R15)(R10*1), Z1, Z19
-	VFMADD231PS  (R15)(R10*2), Z1, Z20
-	VFMADD231PS  (R15)(R11*1), Z1, Z21
+	VPBROADCASTW (R12), Y16
+	VCVTPH2PS    Y16, Z16
+	VPMOVSXBD    2(R12), Z17
+	VCVTDQ2PS    Z17, Z17
+	VMULPS       Z16, Z17, Z17
+	VFMADD231PS  (R13), Z17, Z18
+	VFMADD231PS  (R13)(DI*1), Z17, Z19
+	VFMADD231PS  (R13)(DI*2), Z17, Z20
+	VFMADD231PS  (R13)(R8*1), Z17, Z21
 	JMP          row_done_8
 
 shorter_8:
 row_done_8:
-	VPERMILPS     $0x4e, Z18, Z0
-	VADDPS        Z18, Z0, Z0
-	VMOVSHDUP     Z0, Z18
-	VADDPS        Z18, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)
-	VPERMILPS     $0x4e, Z19, Z0
-	VADDPS        Z19, Z0, Z0
-	VMOVSHDUP     Z0, Z19
-	VADDPS        Z19, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)(BX*1)
-	VPERMILPS     $0x4e, Z20, Z0
-	VADDPS        Z20, Z0, Z0
-	VMOVSHDUP     Z0, Z20
-	VADDPS        Z20, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)(BX*2)
-	VPERMILPS     $0x4e, Z21, Z0
-	VADDPS        Z21, Z0, Z0
-	VMOVSHDUP     Z0, Z21
-	VADDPS        Z21, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)(R12*1)
-	ADDQ          $0x00000004, AX
-	IMUL3Q        $0x00000001, R8, R13
-	ADDQ          R13, DX
-	SUBQ          $0x00000001, SI
-	JMP           rows_65
+	VPERMILPS     $0x4e, Z18, Z16
+	VADDPS        Z18, Z16, Z16
+	VMOVSHDUP     Z16, Z18
+	VADDPS        Z18, Z16, Z16
+	VEXTRACTF64X4 $0x01, Z16, Y17
+	VADDPS        Y17, Y16, Y17
+	VEXTRACTF32X4 $0x01, Y17, X16
+	VADDPS        X17, X16, X16
+	VMOVSS        X16, (CX)
+	VPERMILPS     $0x4e, Z19, Z16
+	VADDPS        Z19, Z16, Z16
+	VMOVSHDUP     Z16, Z19
+	VADDPS        Z19, Z16, Z16
+	VEXTRACTF64X4 $0x01, Z16, Y17
+	VADDPS        Y17, Y16, Y17
+	VEXTRACTF32X4 $0x01, Y17, X16
+	VADDPS        X17, X16, X16
+	VMOVSS        X16, (CX)(BX*1)
+	VPERMILPS     $0x4e, Z20, Z16
+	VADDPS        Z20, Z16, Z16
+	VMOVSHDUP     Z16, Z20
+	VADDPS        Z20, Z16, Z16
+	VEXTRACTF64X4 $0x01, Z16, Y17
+	VADDPS        Y17, Y16, Y17
+	VEXTRACTF32X4 $0x01, Y17, X16
+	VADDPS        X17, X16, X16
+	VMOVSS        X16, (CX)(BX*2)
+	VPERMILPS     $0x4e, Z21, Z16
+	VADDPS        Z21, Z16, Z16
+	VMOVSHDUP     Z16, Z21
+	VADDPS        Z21, Z16, Z16
+	VEXTRACTF64X4 $0x01, Z16, Y17
+	VADDPS        Y17, Y16, Y17
+	VEXTRACTF32X4 $0x01, Y17, X16
+	VADDPS        X17, X16, X16
+	VMOVSS        X16, (CX)(R9*1)
+	ADDQ          $0x00000004, CX
+	IMUL3Q        $0x00000001, SI, R11
+	ADDQ          R11, R10
+	SUBQ          $0x00000001, (SP)
+	CMPQ          AX, 48(SP)
+	JB            ask_65
+	MOVQ          32(SP), R11
+	CMPQ          R11, 40(SP)
+	JAE           ask_last_65
+	ADDQ          $0x20, R11
+	MOVQ          R11, 32(SP)
 
-rows_65_done:
+ask_last_65:
+	MOVQ (R11), AX
+	MOVQ 8(R11), R11
+	ADDQ AX, R11
+	MOVQ R11, 48(SP)
+
+ask_65:
+	JMP rest_16
+
+page_done_16:
+	ADDQ $0x20, 16(SP)
+	JMP  page_31
+
+pages_done_31:
 	VZEROUPPER
 	RET
 
-// func dotRowsQ8x4VNNI(dst *float32, rounded *byte, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+// func dotRowsQ8x4VNNI(dst *float32, rounded *byte, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 // Requires: AVX, AVX512F, AVX512VNNI, MMX+
-TEXT ·dotRowsQ8x4VNNI(SB), NOSPLIT, $32-64
-	MOVQ         dst+0(FP), AX
-	MOVQ         rounded+8(FP), CX
-	MOVQ         rows+16(FP), DX
-	MOVQ         dstStride+24(FP), BX
-	MOVQ         n+32(FP), SI
-	MOVQ         rowBytes+48(FP), DI
-	MOVQ         ahead+56(FP), R8
+TEXT ·dotRowsQ8x4VNNI(SB), NOSPLIT, $120-72
+	MOVQ         pages+16(FP), CX
+	MOVQ         CX, 80(SP)
+	MOVQ         count+32(FP), AX
+	SHLQ         $0x05, AX
+	ADDQ         CX, AX
+	MOVQ         AX, 88(SP)
+	MOVQ         asks+24(FP), CX
+	MOVQ         CX, 96(SP)
+	MOVQ         askCount+40(FP), AX
+	SHLQ         $0x05, AX
+	LEAQ         -32(CX)(AX*1), AX
+	MOVQ         AX, 104(SP)
+	MOVQ         (CX), AX
+	MOVQ         8(CX), CX
+	ADDQ         AX, CX
+	MOVQ         CX, 112(SP)
+	MOVQ         dst+0(FP), CX
+	MOVQ         rowBytes+64(FP), DX
 	VBROADCASTSS rowsSigns<>+0(SB), Z0
+	MOVQ         80(SP), BX
+	MOVQ         (BX), SI
+	MOVQ         SI, 32(SP)
+	MOVQ         24(BX), SI
+	MOVQ         SI, 40(SP)
+	ADDQ         $0x20, BX
+	MOVQ         BX, 80(SP)
 
-rows_66:
-	CMPQ   SI, $0x00000010
-	JLT    rows_66_done
+sixteen_4:
+	MOVQ  40(SP), BX
+	CMPQ  BX, $0x08
+	JGE   whole_25
+	TESTQ BX, BX
+	JNE   some_7
+	MOVQ  80(SP), BX
+	CMPQ  BX, 88(SP)
+	JAE   finished_4
+	MOVQ  80(SP), BX
+	MOVQ  (BX), SI
+	MOVQ  SI, 32(SP)
+	MOVQ  24(BX), SI
+	MOVQ  SI, 40(SP)
+	ADDQ  $0x20, BX
+	MOVQ  BX, 80(SP)
+	JMP   whole_25
+
+some_7:
+	SUBQ  $0x08, BX
+	LEAQ  (CX)(BX*4), CX
+	IMULQ DX, BX
+	ADDQ  BX, 32(SP)
+	MOVQ  $0x00000008, 40(SP)
+
+whole_25:
+	MOVQ  32(SP), BX
+	MOVQ  BX, (SP)
+	LEAQ  (BX)(DX*8), BX
+	MOVQ  BX, 32(SP)
+	MOVQ  CX, 8(SP)
+	ADDQ  $0x20, CX
+	SUBQ  $0x08, 40(SP)
+	MOVQ  40(SP), BX
+	CMPQ  BX, $0x08
+	JGE   whole_26
+	TESTQ BX, BX
+	JNE   some_8
+	MOVQ  80(SP), BX
+	CMPQ  BX, 88(SP)
+	JB    more_4
+	MOVQ  (SP), BX
+	MOVQ  BX, 16(SP)
+	MOVQ  8(SP), BX
+	MOVQ  BX, 24(SP)
+	JMP   taken_8
+
+more_4:
+	MOVQ 80(SP), BX
+	MOVQ (BX), SI
+	MOVQ SI, 32(SP)
+	MOVQ 24(BX), SI
+	MOVQ SI, 40(SP)
+	ADDQ $0x20, BX
+	MOVQ BX, 80(SP)
+	JMP  whole_26
+
+some_8:
+	SUBQ  $0x08, BX
+	LEAQ  (CX)(BX*4), CX
+	IMULQ DX, BX
+	ADDQ  BX, 32(SP)
+	MOVQ  $0x00000008, 40(SP)
+
+whole_26:
+	MOVQ 32(SP), BX
+	MOVQ BX, 16(SP)
+	LEAQ (BX)(DX*8), BX
+	MOVQ BX, 32(SP)
+	MOVQ CX, 24(SP)
+	ADDQ $0x20, CX
+	SUBQ $0x08, 40(SP)
+
+taken_8:
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	MOVQ   d+40(FP), R11
-	MOVQ   CX, R9
-	MOVQ   DX, R10
+	MOVQ   d+56(FP), SI
+	MOVQ   rounded+8(FP), BX
+	LEAQ   (DX)(DX*2), DI
+	MOVQ   (SP), R8
+	LEAQ   (R8)(DX*4), R9
+	MOVQ   16(SP), R10
+	LEAQ   (R10)(DX*4), R11
 
 groups_18:
-	CMPQ          R11, $0x00000020
+	CMPQ          SI, $0x00000020
 	JLT           groups_18_done
-	LEAQ          (DI)(DI*2), R12
-	LEAQ          (R10)(DI*4), R13
-	MOVQ          R10, R14
-	MOVWLZX       (R14), R15
-	MOVW          R15, (SP)
-	MOVWLZX       (R14)(DI*1), R15
-	MOVW          R15, 2(SP)
-	MOVWLZX       (R14)(DI*2), R15
-	MOVW          R15, 4(SP)
-	MOVWLZX       (R14)(R12*1), R15
-	MOVW          R15, 6(SP)
-	MOVWLZX       (R13), R15
-	MOVW          R15, 8(SP)
-	MOVWLZX       (R13)(DI*1), R15
-	MOVW          R15, 10(SP)
-	MOVWLZX       (R13)(DI*2), R15
-	MOVW          R15, 12(SP)
-	MOVWLZX       (R13)(R12*1), R15
-	MOVW          R15, 14(SP)
-	VMOVDQU       2(R14), Y5
-	VINSERTI64X4  $0x01, 2(R13), Z5, Z5
+	MOVWLZX       (R8), R12
+	MOVW          R12, 48(SP)
+	MOVWLZX       (R8)(DX*1), R12
+	MOVW          R12, 50(SP)
+	MOVWLZX       (R8)(DX*2), R12
+	MOVW          R12, 52(SP)
+	MOVWLZX       (R8)(DI*1), R12
+	MOVW          R12, 54(SP)
+	MOVWLZX       (R9), R12
+	MOVW          R12, 56(SP)
+	MOVWLZX       (R9)(DX*1), R12
+	MOVW          R12, 58(SP)
+	MOVWLZX       (R9)(DX*2), R12
+	MOVW          R12, 60(SP)
+	MOVWLZX       (R9)(DI*1), R12
+	MOVW          R12, 62(SP)
+	VMOVDQU       2(R8), Y5
+	VINSERTI64X4  $0x01, 2(R9), Z5, Z5
 	VPXORD        Z0, Z5, Z5
-	VMOVDQU       2(R14)(DI*1), Y6
-	VINSERTI64X4  $0x01, 2(R13)(DI*1), Z6, Z6
+	VMOVDQU       2(R8)(DX*1), Y6
+	VINSERTI64X4  $0x01, 2(R9)(DX*1), Z6, Z6
 	VPXORD        Z0, Z6, Z6
-	VMOVDQU       2(R14)(DI*2), Y7
-	VINSERTI64X4  $0x01, 2(R13)(DI*2), Z7, Z7
+	VMOVDQU       2(R8)(DX*2), Y7
+	VINSERTI64X4  $0x01, 2(R9)(DX*2), Z7, Z7
 	VPXORD        Z0, Z7, Z7
-	VMOVDQU       2(R14)(R12*1), Y8
-	VINSERTI64X4  $0x01, 2(R13)(R12*1), Z8, Z8
+	VMOVDQU       2(R8)(DI*1), Y8
+	VINSERTI64X4  $0x01, 2(R9)(DI*1), Z8, Z8
 	VPXORD        Z0, Z8, Z8
 	VPUNPCKLDQ    Z6, Z5, Z9
 	VPUNPCKLDQ    Z8, Z7, Z10
@@ -7835,35 +10438,33 @@ groups_18:
 	VPUNPCKHDQ    Z8, Z7, Z24
 	VPUNPCKLQDQ   Z24, Z10, Z25
 	VPUNPCKHQDQ   Z24, Z10, Z10
-	LEAQ          (R14)(DI*8), R14
-	LEAQ          (R13)(DI*8), R13
-	MOVWLZX       (R14), R15
-	MOVW          R15, 16(SP)
-	MOVWLZX       (R14)(DI*1), R15
-	MOVW          R15, 18(SP)
-	MOVWLZX       (R14)(DI*2), R15
-	MOVW          R15, 20(SP)
-	MOVWLZX       (R14)(R12*1), R15
-	MOVW          R15, 22(SP)
-	MOVWLZX       (R13), R15
-	MOVW          R15, 24(SP)
-	MOVWLZX       (R13)(DI*1), R15
-	MOVW          R15, 26(SP)
-	MOVWLZX       (R13)(DI*2), R15
-	MOVW          R15, 28(SP)
-	MOVWLZX       (R13)(R12*1), R15
-	MOVW          R15, 30(SP)
-	VMOVDQU       2(R14), Y12
-	VINSERTI64X4  $0x01, 2(R13), Z12, Z12
+	MOVWLZX       (R10), R12
+	MOVW          R12, 64(SP)
+	MOVWLZX       (R10)(DX*1), R12
+	MOVW          R12, 66(SP)
+	MOVWLZX       (R10)(DX*2), R12
+	MOVW          R12, 68(SP)
+	MOVWLZX       (R10)(DI*1), R12
+	MOVW          R12, 70(SP)
+	MOVWLZX       (R11), R12
+	MOVW          R12, 72(SP)
+	MOVWLZX       (R11)(DX*1), R12
+	MOVW          R12, 74(SP)
+	MOVWLZX       (R11)(DX*2), R12
+	MOVW          R12, 76(SP)
+	MOVWLZX       (R11)(DI*1), R12
+	MOVW          R12, 78(SP)
+	VMOVDQU       2(R10), Y12
+	VINSERTI64X4  $0x01, 2(R11), Z12, Z12
 	VPXORD        Z0, Z12, Z12
-	VMOVDQU       2(R14)(DI*1), Y13
-	VINSERTI64X4  $0x01, 2(R13)(DI*1), Z13, Z13
+	VMOVDQU       2(R10)(DX*1), Y13
+	VINSERTI64X4  $0x01, 2(R11)(DX*1), Z13, Z13
 	VPXORD        Z0, Z13, Z13
-	VMOVDQU       2(R14)(DI*2), Y14
-	VINSERTI64X4  $0x01, 2(R13)(DI*2), Z14, Z14
+	VMOVDQU       2(R10)(DX*2), Y14
+	VINSERTI64X4  $0x01, 2(R11)(DX*2), Z14, Z14
 	VPXORD        Z0, Z14, Z14
-	VMOVDQU       2(R14)(R12*1), Y15
-	VINSERTI64X4  $0x01, 2(R13)(R12*1), Z15, Z15
+	VMOVDQU       2(R10)(DI*1), Y15
+	VINSERTI64X4  $0x01, 2(R11)(DI*1), Z15, Z15
 	VPXORD        Z0, Z15, Z15
 	VPUNPCKLDQ    Z13, Z12, Z24
 	VPUNPCKLDQ    Z15, Z14, Z26
@@ -7889,603 +10490,771 @@ groups_18:
 	VPXORD        Z21, Z21, Z21
 	VPXORD        Z22, Z22, Z22
 	VPXORD        Z23, Z23, Z23
-	PREFETCHT0    (R8)
-	PREFETCHT0    512(R8)
-	VPDPBUSD.BCST (R9), Z28, Z16
-	VPDPBUSD.BCST 32(R9), Z28, Z17
-	VPDPBUSD.BCST 64(R9), Z28, Z18
-	VPDPBUSD.BCST 96(R9), Z28, Z19
-	VPDPBUSD.BCST 128(R9), Z28, Z20
-	VPDPBUSD.BCST 160(R9), Z28, Z21
-	VPDPBUSD.BCST 192(R9), Z28, Z22
-	VPDPBUSD.BCST 224(R9), Z28, Z23
-	PREFETCHT0    64(R8)
-	VPDPBUSD.BCST 4(R9), Z27, Z16
-	VPDPBUSD.BCST 36(R9), Z27, Z17
-	VPDPBUSD.BCST 68(R9), Z27, Z18
-	VPDPBUSD.BCST 100(R9), Z27, Z19
-	VPDPBUSD.BCST 132(R9), Z27, Z20
-	VPDPBUSD.BCST 164(R9), Z27, Z21
-	VPDPBUSD.BCST 196(R9), Z27, Z22
-	VPDPBUSD.BCST 228(R9), Z27, Z23
-	PREFETCHT0    128(R8)
-	VPDPBUSD.BCST 8(R9), Z24, Z16
-	VPDPBUSD.BCST 40(R9), Z24, Z17
-	VPDPBUSD.BCST 72(R9), Z24, Z18
-	VPDPBUSD.BCST 104(R9), Z24, Z19
-	VPDPBUSD.BCST 136(R9), Z24, Z20
-	VPDPBUSD.BCST 168(R9), Z24, Z21
-	VPDPBUSD.BCST 200(R9), Z24, Z22
-	VPDPBUSD.BCST 232(R9), Z24, Z23
-	PREFETCHT0    192(R8)
-	VPDPBUSD.BCST 12(R9), Z29, Z16
-	VPDPBUSD.BCST 44(R9), Z29, Z17
-	VPDPBUSD.BCST 76(R9), Z29, Z18
-	VPDPBUSD.BCST 108(R9), Z29, Z19
-	VPDPBUSD.BCST 140(R9), Z29, Z20
-	VPDPBUSD.BCST 172(R9), Z29, Z21
-	VPDPBUSD.BCST 204(R9), Z29, Z22
-	VPDPBUSD.BCST 236(R9), Z29, Z23
-	PREFETCHT0    256(R8)
-	VPDPBUSD.BCST 16(R9), Z11, Z16
-	VPDPBUSD.BCST 48(R9), Z11, Z17
-	VPDPBUSD.BCST 80(R9), Z11, Z18
-	VPDPBUSD.BCST 112(R9), Z11, Z19
-	VPDPBUSD.BCST 144(R9), Z11, Z20
-	VPDPBUSD.BCST 176(R9), Z11, Z21
-	VPDPBUSD.BCST 208(R9), Z11, Z22
-	VPDPBUSD.BCST 240(R9), Z11, Z23
-	PREFETCHT0    320(R8)
-	VPDPBUSD.BCST 20(R9), Z9, Z16
-	VPDPBUSD.BCST 52(R9), Z9, Z17
-	VPDPBUSD.BCST 84(R9), Z9, Z18
-	VPDPBUSD.BCST 116(R9), Z9, Z19
-	VPDPBUSD.BCST 148(R9), Z9, Z20
-	VPDPBUSD.BCST 180(R9), Z9, Z21
-	VPDPBUSD.BCST 212(R9), Z9, Z22
-	VPDPBUSD.BCST 244(R9), Z9, Z23
-	PREFETCHT0    384(R8)
-	VPDPBUSD.BCST 24(R9), Z25, Z16
-	VPDPBUSD.BCST 56(R9), Z25, Z17
-	VPDPBUSD.BCST 88(R9), Z25, Z18
-	VPDPBUSD.BCST 120(R9), Z25, Z19
-	VPDPBUSD.BCST 152(R9), Z25, Z20
-	VPDPBUSD.BCST 184(R9), Z25, Z21
-	VPDPBUSD.BCST 216(R9), Z25, Z22
-	VPDPBUSD.BCST 248(R9), Z25, Z23
-	PREFETCHT0    448(R8)
-	ADDQ          $0x00000220, R8
-	VPDPBUSD.BCST 28(R9), Z10, Z16
-	VPDPBUSD.BCST 60(R9), Z10, Z17
-	VPDPBUSD.BCST 92(R9), Z10, Z18
-	VPDPBUSD.BCST 124(R9), Z10, Z19
-	VPDPBUSD.BCST 156(R9), Z10, Z20
-	VPDPBUSD.BCST 188(R9), Z10, Z21
-	VPDPBUSD.BCST 220(R9), Z10, Z22
-	VPDPBUSD.BCST 252(R9), Z10, Z23
-	VCVTPH2PS     (SP), Z9
+	PREFETCHT1    (AX)
+	PREFETCHT1    512(AX)
+	VPDPBUSD.BCST (BX), Z28, Z16
+	VPDPBUSD.BCST 32(BX), Z28, Z17
+	VPDPBUSD.BCST 64(BX), Z28, Z18
+	VPDPBUSD.BCST 96(BX), Z28, Z19
+	VPDPBUSD.BCST 128(BX), Z28, Z20
+	VPDPBUSD.BCST 160(BX), Z28, Z21
+	VPDPBUSD.BCST 192(BX), Z28, Z22
+	VPDPBUSD.BCST 224(BX), Z28, Z23
+	PREFETCHT1    64(AX)
+	VPDPBUSD.BCST 4(BX), Z27, Z16
+	VPDPBUSD.BCST 36(BX), Z27, Z17
+	VPDPBUSD.BCST 68(BX), Z27, Z18
+	VPDPBUSD.BCST 100(BX), Z27, Z19
+	VPDPBUSD.BCST 132(BX), Z27, Z20
+	VPDPBUSD.BCST 164(BX), Z27, Z21
+	VPDPBUSD.BCST 196(BX), Z27, Z22
+	VPDPBUSD.BCST 228(BX), Z27, Z23
+	PREFETCHT1    128(AX)
+	VPDPBUSD.BCST 8(BX), Z24, Z16
+	VPDPBUSD.BCST 40(BX), Z24, Z17
+	VPDPBUSD.BCST 72(BX), Z24, Z18
+	VPDPBUSD.BCST 104(BX), Z24, Z19
+	VPDPBUSD.BCST 136(BX), Z24, Z20
+	VPDPBUSD.BCST 168(BX), Z24, Z21
+	VPDPBUSD.BCST 200(BX), Z24, Z22
+	VPDPBUSD.BCST 232(BX), Z24, Z23
+	PREFETCHT1    192(AX)
+	VPDPBUSD.BCST 12(BX), Z29, Z16
+	VPDPBUSD.BCST 44(BX), Z29, Z17
+	VPDPBUSD.BCST 76(BX), Z29, Z18
+	VPDPBUSD.BCST 108(BX), Z29, Z19
+	VPDPBUSD.BCST 140(BX), Z29, Z20
+	VPDPBUSD.BCST 172(BX), Z29, Z21
+	VPDPBUSD.BCST 204(BX), Z29, Z22
+	VPDPBUSD.BCST 236(BX), Z29, Z23
+	PREFETCHT1    256(AX)
+	VPDPBUSD.BCST 16(BX), Z11, Z16
+	VPDPBUSD.BCST 48(BX), Z11, Z17
+	VPDPBUSD.BCST 80(BX), Z11, Z18
+	VPDPBUSD.BCST 112(BX), Z11, Z19
+	VPDPBUSD.BCST 144(BX), Z11, Z20
+	VPDPBUSD.BCST 176(BX), Z11, Z21
+	VPDPBUSD.BCST 208(BX), Z11, Z22
+	VPDPBUSD.BCST 240(BX), Z11, Z23
+	PREFETCHT1    320(AX)
+	VPDPBUSD.BCST 20(BX), Z9, Z16
+	VPDPBUSD.BCST 52(BX), Z9, Z17
+	VPDPBUSD.BCST 84(BX), Z9, Z18
+	VPDPBUSD.BCST 116(BX), Z9, Z19
+	VPDPBUSD.BCST 148(BX), Z9, Z20
+	VPDPBUSD.BCST 180(BX), Z9, Z21
+	VPDPBUSD.BCST 212(BX), Z9, Z22
+	VPDPBUSD.BCST 244(BX), Z9, Z23
+	PREFETCHT1    384(AX)
+	VPDPBUSD.BCST 24(BX), Z25, Z16
+	VPDPBUSD.BCST 56(BX), Z25, Z17
+	VPDPBUSD.BCST 88(BX), Z25, Z18
+	VPDPBUSD.BCST 120(BX), Z25, Z19
+	VPDPBUSD.BCST 152(BX), Z25, Z20
+	VPDPBUSD.BCST 184(BX), Z25, Z21
+	VPDPBUSD.BCST 216(BX), Z25, Z22
+	VPDPBUSD.BCST 248(BX), Z25, Z23
+	PREFETCHT1    448(AX)
+	ADDQ          $0x00000220, AX
+	VPDPBUSD.BCST 28(BX), Z10, Z16
+	VPDPBUSD.BCST 60(BX), Z10, Z17
+	VPDPBUSD.BCST 92(BX), Z10, Z18
+	VPDPBUSD.BCST 124(BX), Z10, Z19
+	VPDPBUSD.BCST 156(BX), Z10, Z20
+	VPDPBUSD.BCST 188(BX), Z10, Z21
+	VPDPBUSD.BCST 220(BX), Z10, Z22
+	VPDPBUSD.BCST 252(BX), Z10, Z23
+	VCVTPH2PS     48(SP), Z9
 	VPSLLD        $0x08, Z16, Z16
 	VPADDD        Z17, Z16, Z16
-	VPSUBD.BCST   272(R9), Z16, Z16
+	VPSUBD.BCST   272(BX), Z16, Z16
 	VCVTDQ2PS     Z16, Z16
-	VMULPS.BCST   256(R9), Z9, Z10
+	VMULPS.BCST   256(BX), Z9, Z10
 	VFMADD231PS   Z10, Z16, Z1
 	VPSLLD        $0x08, Z18, Z18
 	VPADDD        Z19, Z18, Z18
-	VPSUBD.BCST   276(R9), Z18, Z18
+	VPSUBD.BCST   276(BX), Z18, Z18
 	VCVTDQ2PS     Z18, Z18
-	VMULPS.BCST   260(R9), Z9, Z10
+	VMULPS.BCST   260(BX), Z9, Z10
 	VFMADD231PS   Z10, Z18, Z2
 	VPSLLD        $0x08, Z20, Z20
 	VPADDD        Z21, Z20, Z20
-	VPSUBD.BCST   280(R9), Z20, Z20
+	VPSUBD.BCST   280(BX), Z20, Z20
 	VCVTDQ2PS     Z20, Z20
-	VMULPS.BCST   264(R9), Z9, Z10
+	VMULPS.BCST   264(BX), Z9, Z10
 	VFMADD231PS   Z10, Z20, Z3
 	VPSLLD        $0x08, Z22, Z22
 	VPADDD        Z23, Z22, Z22
-	VPSUBD.BCST   284(R9), Z22, Z22
+	VPSUBD.BCST   284(BX), Z22, Z22
 	VCVTDQ2PS     Z22, Z22
-	VMULPS.BCST   268(R9), Z9, Z9
+	VMULPS.BCST   268(BX), Z9, Z9
 	VFMADD231PS   Z9, Z22, Z4
-	ADDQ          $0x00000120, R9
+	ADDQ          $0x00000120, BX
+	ADDQ          $0x00000022, R8
+	ADDQ          $0x00000022, R9
 	ADDQ          $0x00000022, R10
-	SUBQ          $0x00000020, R11
+	ADDQ          $0x00000022, R11
+	SUBQ          $0x00000020, SI
 	JMP           groups_18
 
 groups_18_done:
-	MOVQ    AX, R9
-	VMOVUPS Z1, (R9)
-	ADDQ    BX, R9
-	VMOVUPS Z2, (R9)
-	ADDQ    BX, R9
-	VMOVUPS Z3, (R9)
-	ADDQ    BX, R9
-	VMOVUPS Z4, (R9)
-	ADDQ    BX, R9
-	ADDQ    $0x00000040, AX
-	MOVQ    DI, R9
-	SHLQ    $0x04, R9
-	ADDQ    R9, DX
-	SUBQ    $0x00000010, SI
-	JMP     rows_66
+	CMPQ AX, 112(SP)
+	JB   ask_66
+	MOVQ 96(SP), BX
+	CMPQ BX, 104(SP)
+	JAE  ask_last_66
+	ADDQ $0x20, BX
+	MOVQ BX, 96(SP)
 
-rows_66_done:
+ask_last_66:
+	MOVQ (BX), AX
+	MOVQ 8(BX), BX
+	ADDQ AX, BX
+	MOVQ BX, 112(SP)
+
+ask_66:
+	MOVQ          dstStride+48(FP), BX
+	MOVQ          8(SP), SI
+	VMOVUPS       Y1, (SI)
+	ADDQ          BX, SI
+	VMOVUPS       Y2, (SI)
+	ADDQ          BX, SI
+	VMOVUPS       Y3, (SI)
+	ADDQ          BX, SI
+	VMOVUPS       Y4, (SI)
+	ADDQ          BX, SI
+	MOVQ          24(SP), SI
+	VEXTRACTF64X4 $0x01, Z1, Y5
+	VMOVUPS       Y5, (SI)
+	ADDQ          BX, SI
+	VEXTRACTF64X4 $0x01, Z2, Y5
+	VMOVUPS       Y5, (SI)
+	ADDQ          BX, SI
+	VEXTRACTF64X4 $0x01, Z3, Y5
+	VMOVUPS       Y5, (SI)
+	ADDQ          BX, SI
+	VEXTRACTF64X4 $0x01, Z4, Y5
+	VMOVUPS       Y5, (SI)
+	ADDQ          BX, SI
+	JMP           sixteen_4
+
+finished_4:
 	VZEROUPPER
 	RET
 
-// func accumulateRowsQ8x4AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, scaled *float32, ahead *byte)
+// func accumulateRowsQ8x4AVX512(acc *float32, weights *float32, pages *byte, asks *byte, count int, askCount int, weightStride int, d int, rowBytes int)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·accumulateRowsQ8x4AVX512(SB), NOSPLIT, $128-72
-	MOVQ  acc+0(FP), AX
-	MOVQ  weights+8(FP), CX
-	MOVQ  rows+16(FP), DX
-	MOVQ  weightStride+24(FP), BX
-	MOVQ  n+32(FP), SI
-	MOVQ  d+40(FP), DI
-	MOVQ  rowBytes+48(FP), R8
-	MOVQ  scaled+56(FP), R9
-	MOVQ  DI, R10
-	SHLQ  $0x02, R10
-	LEAQ  (R10)(R10*2), R11
-	MOVQ  SI, R12
-	ANDQ  $0x0f, R12
-	MOVQ  $-1, R13
-	BZHIQ R12, R13, R13
-	KMOVW R13, K1
+TEXT ·accumulateRowsQ8x4AVX512(SB), $2240-72
+	MOVQ pages+16(FP), CX
+	MOVQ CX, 2200(SP)
+	MOVQ count+32(FP), AX
+	SHLQ $0x05, AX
+	ADDQ CX, AX
+	MOVQ AX, 2208(SP)
+	MOVQ asks+24(FP), CX
+	MOVQ CX, 2216(SP)
+	MOVQ askCount+40(FP), AX
+	SHLQ $0x05, AX
+	LEAQ -32(CX)(AX*1), AX
+	MOVQ AX, 2224(SP)
+	MOVQ (CX), AX
+	MOVQ 8(CX), CX
+	ADDQ AX, CX
+	MOVQ CX, 2232(SP)
+	MOVQ weights+8(FP), CX
+	MOVQ rowBytes+64(FP), DX
+	MOVQ d+56(FP), BX
+	SHLQ $0x02, BX
+	LEAQ (BX)(BX*2), DI
+	LEAQ (DX)(DX*2), R8
+
+page_32:
+	MOVQ 2200(SP), SI
+	CMPQ SI, 2208(SP)
+	JAE  pages_done_32
+	MOVQ (SI), R9
+	MOVQ R9, 2192(SP)
+	MOVQ 24(SI), R9
+	MOVQ R9, 2184(SP)
+
+pass_4:
+	MOVQ  2184(SP), R9
+	TESTQ R9, R9
+	JLE   passed_4
+	CMPQ  R9, $0x40
+	JLE   few_4
+	MOVQ  $0x00000040, R9
+
+few_4:
+	MOVQ  R9, 2176(SP)
+	SUBQ  R9, 2184(SP)
+	ANDQ  $0x0f, R9
+	MOVQ  $-1, SI
+	BZHIQ R9, SI, SI
+	KMOVW SI, K1
+	MOVQ  d+56(FP), R10
+	MOVQ  2192(SP), R9
+	MOVQ  acc+0(FP), SI
 
 groups_19:
-	CMPQ DI, $0x00000040
+	CMPQ R10, $0x00000040
 	JLT  groups_19_done
-	MOVQ DX, R12
+	LEAQ (SP), R11
+	MOVQ R9, R12
 	XORQ R13, R13
+	MOVQ 2176(SP), R14
 
-scales_10:
-	MOVWLZX (R12), R14
-	MOVW    R14, (SP)(R13*2)
-	ADDQ    R8, R12
-	INCQ    R13
-	CMPQ    R13, SI
-	JLT     scales_10
-	MOVQ    CX, R12
-	MOVQ    SI, R14
-	XORQ    R13, R13
+scales_19:
+	CMPQ    R14, $0x00000004
+	JLT     scales_19_done
+	MOVWLZX (R12), R15
+	MOVW    R15, 2048(SP)(R13*2)
+	MOVWLZX (R12)(DX*1), R15
+	MOVW    R15, 2050(SP)(R13*2)
+	MOVWLZX (R12)(DX*2), R15
+	MOVW    R15, 2052(SP)(R13*2)
+	MOVWLZX (R12)(R8*1), R15
+	MOVW    R15, 2054(SP)(R13*2)
+	LEAQ    (R12)(DX*4), R12
+	ADDQ    $0x04, R13
+	SUBQ    $0x00000004, R14
+	JMP     scales_19
+
+scales_19_done:
+scales_20:
+	CMPQ    R14, $0x00000001
+	JLT     scales_20_done
+	MOVWLZX (R12), R15
+	MOVW    R15, 2048(SP)(R13*2)
+	ADDQ    DX, R12
+	ADDQ    $0x01, R13
+	SUBQ    $0x00000001, R14
+	JMP     scales_20
+
+scales_20_done:
+	MOVQ CX, R12
+	MOVQ 2176(SP), R14
+	XORQ R13, R13
 
 weights_19:
 	CMPQ      R14, $0x00000010
 	JLT       weights_19_done
-	VCVTPH2PS (SP)(R13*2), Z1
+	VCVTPH2PS 2048(SP)(R13*2), Z1
 	VMOVUPS   (R12)(R13*4), Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, (R9)(R13*4)
+	VMOVUPS   Z0, (R11)(R13*4)
 	ADDQ      $0x00000010, R13
 	SUBQ      $0x00000010, R14
 	JMP       weights_19
 
 weights_19_done:
 	TESTQ     R14, R14
-	JE        whole_19
-	VCVTPH2PS (SP)(R13*2), Z1
+	JE        whole_27
+	VCVTPH2PS 2048(SP)(R13*2), Z1
 	VMOVUPS.Z (R12)(R13*4), K1, Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, (R9)(R13*4)
+	VMOVUPS   Z0, (R11)(R13*4)
 
-whole_19:
-	ADDQ BX, R12
-	MOVQ SI, R14
+whole_27:
+	ADDQ weightStride+48(FP), R12
+	MOVQ 2176(SP), R14
 	XORQ R13, R13
 
 weights_20:
 	CMPQ      R14, $0x00000010
 	JLT       weights_20_done
-	VCVTPH2PS (SP)(R13*2), Z1
+	VCVTPH2PS 2048(SP)(R13*2), Z1
 	VMOVUPS   (R12)(R13*4), Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 256(R9)(R13*4)
+	VMOVUPS   Z0, 256(R11)(R13*4)
 	ADDQ      $0x00000010, R13
 	SUBQ      $0x00000010, R14
 	JMP       weights_20
 
 weights_20_done:
 	TESTQ     R14, R14
-	JE        whole_20
-	VCVTPH2PS (SP)(R13*2), Z1
+	JE        whole_28
+	VCVTPH2PS 2048(SP)(R13*2), Z1
 	VMOVUPS.Z (R12)(R13*4), K1, Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 256(R9)(R13*4)
+	VMOVUPS   Z0, 256(R11)(R13*4)
 
-whole_20:
-	ADDQ BX, R12
-	MOVQ SI, R14
+whole_28:
+	ADDQ weightStride+48(FP), R12
+	MOVQ 2176(SP), R14
 	XORQ R13, R13
 
 weights_21:
 	CMPQ      R14, $0x00000010
 	JLT       weights_21_done
-	VCVTPH2PS (SP)(R13*2), Z1
+	VCVTPH2PS 2048(SP)(R13*2), Z1
 	VMOVUPS   (R12)(R13*4), Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 512(R9)(R13*4)
+	VMOVUPS   Z0, 512(R11)(R13*4)
 	ADDQ      $0x00000010, R13
 	SUBQ      $0x00000010, R14
 	JMP       weights_21
 
 weights_21_done:
 	TESTQ     R14, R14
-	JE        whole_21
-	VCVTPH2PS (SP)(R13*2), Z1
+	JE        whole_29
+	VCVTPH2PS 2048(SP)(R13*2), Z1
 	VMOVUPS.Z (R12)(R13*4), K1, Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 512(R9)(R13*4)
+	VMOVUPS   Z0, 512(R11)(R13*4)
 
-whole_21:
-	ADDQ BX, R12
-	MOVQ SI, R14
+whole_29:
+	ADDQ weightStride+48(FP), R12
+	MOVQ 2176(SP), R14
 	XORQ R13, R13
 
 weights_22:
 	CMPQ      R14, $0x00000010
 	JLT       weights_22_done
-	VCVTPH2PS (SP)(R13*2), Z1
+	VCVTPH2PS 2048(SP)(R13*2), Z1
 	VMOVUPS   (R12)(R13*4), Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 768(R9)(R13*4)
+	VMOVUPS   Z0, 768(R11)(R13*4)
 	ADDQ      $0x00000010, R13
 	SUBQ      $0x00000010, R14
 	JMP       weights_22
 
 weights_22_done:
 	TESTQ     R14, R14
-	JE        whole_22
-	VCVTPH2PS (SP)(R13*2), Z1
+	JE        whole_30
+	VCVTPH2PS 2048(SP)(R13*2), Z1
 	VMOVUPS.Z (R12)(R13*4), K1, Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 768(R9)(R13*4)
+	VMOVUPS   Z0, 768(R11)(R13*4)
 
-whole_22:
-	MOVQ DX, R12
+whole_30:
+	MOVQ R9, R12
 	XORQ R13, R13
+	MOVQ 2176(SP), R14
 
-scales_11:
-	MOVWLZX 34(R12), R14
-	MOVW    R14, (SP)(R13*2)
-	ADDQ    R8, R12
-	INCQ    R13
-	CMPQ    R13, SI
-	JLT     scales_11
-	MOVQ    CX, R12
-	MOVQ    SI, R14
-	XORQ    R13, R13
+scales_21:
+	CMPQ    R14, $0x00000004
+	JLT     scales_21_done
+	MOVWLZX 34(R12), R15
+	MOVW    R15, 2048(SP)(R13*2)
+	MOVWLZX 34(R12)(DX*1), R15
+	MOVW    R15, 2050(SP)(R13*2)
+	MOVWLZX 34(R12)(DX*2), R15
+	MOVW    R15, 2052(SP)(R13*2)
+	MOVWLZX 34(R12)(R8*1), R15
+	MOVW    R15, 2054(SP)(R13*2)
+	LEAQ    (R12)(DX*4), R12
+	ADDQ    $0x04, R13
+	SUBQ    $0x00000004, R14
+	JMP     scales_21
+
+scales_21_done:
+scales_22:
+	CMPQ    R14, $0x00000001
+	JLT     scales_22_done
+	MOVWLZX 34(R12), R15
+	MOVW    R15, 2048(SP)(R13*2)
+	ADDQ    DX, R12
+	ADDQ    $0x01, R13
+	SUBQ    $0x00000001, R14
+	JMP     scales_22
+
+scales_22_done:
+	MOVQ CX, R12
+	MOVQ 2176(SP), R14
+	XORQ R13, R13
 
 weights_23:
 	CMPQ      R14, $0x00000010
 	JLT       weights_23_done
-	VCVTPH2PS (SP)(R13*2), Z1
+	VCVTPH2PS 2048(SP)(R13*2), Z1
 	VMOVUPS   (R12)(R13*4), Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 1024(R9)(R13*4)
+	VMOVUPS   Z0, 1024(R11)(R13*4)
 	ADDQ      $0x00000010, R13
 	SUBQ      $0x00000010, R14
 	JMP       weights_23
 
 weights_23_done:
 	TESTQ     R14, R14
-	JE        whole_23
-	VCVTPH2PS (SP)(R13*2), Z1
+	JE        whole_31
+	VCVTPH2PS 2048(SP)(R13*2), Z1
 	VMOVUPS.Z (R12)(R13*4), K1, Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 1024(R9)(R13*4)
+	VMOVUPS   Z0, 1024(R11)(R13*4)
 
-whole_23:
-	ADDQ BX, R12
-	MOVQ SI, R14
+whole_31:
+	ADDQ weightStride+48(FP), R12
+	MOVQ 2176(SP), R14
 	XORQ R13, R13
 
 weights_24:
 	CMPQ      R14, $0x00000010
 	JLT       weights_24_done
-	VCVTPH2PS (SP)(R13*2), Z1
+	VCVTPH2PS 2048(SP)(R13*2), Z1
 	VMOVUPS   (R12)(R13*4), Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 1280(R9)(R13*4)
+	VMOVUPS   Z0, 1280(R11)(R13*4)
 	ADDQ      $0x00000010, R13
 	SUBQ      $0x00000010, R14
 	JMP       weights_24
 
 weights_24_done:
 	TESTQ     R14, R14
-	JE        whole_24
-	VCVTPH2PS (SP)(R13*2), Z1
+	JE        whole_32
+	VCVTPH2PS 2048(SP)(R13*2), Z1
 	VMOVUPS.Z (R12)(R13*4), K1, Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 1280(R9)(R13*4)
+	VMOVUPS   Z0, 1280(R11)(R13*4)
 
-whole_24:
-	ADDQ BX, R12
-	MOVQ SI, R14
+whole_32:
+	ADDQ weightStride+48(FP), R12
+	MOVQ 2176(SP), R14
 	XORQ R13, R13
 
 weights_25:
 	CMPQ      R14, $0x00000010
 	JLT       weights_25_done
-	VCVTPH2PS (SP)(R13*2), Z1
+	VCVTPH2PS 2048(SP)(R13*2), Z1
 	VMOVUPS   (R12)(R13*4), Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 1536(R9)(R13*4)
+	VMOVUPS   Z0, 1536(R11)(R13*4)
 	ADDQ      $0x00000010, R13
 	SUBQ      $0x00000010, R14
 	JMP       weights_25
 
 weights_25_done:
 	TESTQ     R14, R14
-	JE        whole_25
-	VCVTPH2PS (SP)(R13*2), Z1
+	JE        whole_33
+	VCVTPH2PS 2048(SP)(R13*2), Z1
 	VMOVUPS.Z (R12)(R13*4), K1, Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 1536(R9)(R13*4)
+	VMOVUPS   Z0, 1536(R11)(R13*4)
 
-whole_25:
-	ADDQ BX, R12
-	MOVQ SI, R14
+whole_33:
+	ADDQ weightStride+48(FP), R12
+	MOVQ 2176(SP), R14
 	XORQ R13, R13
 
 weights_26:
 	CMPQ      R14, $0x00000010
 	JLT       weights_26_done
-	VCVTPH2PS (SP)(R13*2), Z1
+	VCVTPH2PS 2048(SP)(R13*2), Z1
 	VMOVUPS   (R12)(R13*4), Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 1792(R9)(R13*4)
+	VMOVUPS   Z0, 1792(R11)(R13*4)
 	ADDQ      $0x00000010, R13
 	SUBQ      $0x00000010, R14
 	JMP       weights_26
 
 weights_26_done:
 	TESTQ     R14, R14
-	JE        whole_26
-	VCVTPH2PS (SP)(R13*2), Z1
+	JE        whole_34
+	VCVTPH2PS 2048(SP)(R13*2), Z1
 	VMOVUPS.Z (R12)(R13*4), K1, Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 1792(R9)(R13*4)
+	VMOVUPS   Z0, 1792(R11)(R13*4)
 
-whole_26:
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS 128(AX), Z2
-	VMOVUPS 192(AX), Z3
-	VMOVUPS (AX)(R10*1), Z4
-	VMOVUPS 64(AX)(R10*1), Z5
-	VMOVUPS 128(AX)(R10*1), Z6
-	VMOVUPS 192(AX)(R10*1), Z7
-	VMOVUPS (AX)(R10*2), Z8
-	VMOVUPS 64(AX)(R10*2), Z9
-	VMOVUPS 128(AX)(R10*2), Z10
-	VMOVUPS 192(AX)(R10*2), Z11
-	VMOVUPS (AX)(R11*1), Z12
-	VMOVUPS 64(AX)(R11*1), Z13
-	VMOVUPS 128(AX)(R11*1), Z14
-	VMOVUPS 192(AX)(R11*1), Z15
-	MOVQ    DX, R12
-	MOVQ    R9, R13
-	MOVQ    SI, R14
-	MOVQ    ahead+64(FP), R15
+whole_34:
+	VMOVUPS (SI), Z0
+	VMOVUPS 64(SI), Z1
+	VMOVUPS 128(SI), Z2
+	VMOVUPS 192(SI), Z3
+	VMOVUPS (SI)(BX*1), Z4
+	VMOVUPS 64(SI)(BX*1), Z5
+	VMOVUPS 128(SI)(BX*1), Z6
+	VMOVUPS 192(SI)(BX*1), Z7
+	VMOVUPS (SI)(BX*2), Z8
+	VMOVUPS 64(SI)(BX*2), Z9
+	VMOVUPS 128(SI)(BX*2), Z10
+	VMOVUPS 192(SI)(BX*2), Z11
+	VMOVUPS (SI)(DI*1), Z12
+	VMOVUPS 64(SI)(DI*1), Z13
+	VMOVUPS 128(SI)(DI*1), Z14
+	VMOVUPS 192(SI)(DI*1), Z15
+	MOVQ    R9, R12
+	MOVQ    2176(SP), R13
 
-rows_67:
-	CMPQ             R14, $0x00000001
-	JLT              rows_67_done
-	PREFETCHT0       (R15)
-	ADDQ             R8, R15
+rows_31:
+	CMPQ       R13, $0x00000001
+	JLT        rows_31_done
+	PREFETCHT1 (AX)
+	PREFETCHT1 67(AX)
+	ADDQ       $0x00000044, AX
+	CMPQ       AX, 2232(SP)
+	JB         ask_67
+	MOVQ       2216(SP), R14
+	CMPQ       R14, 2224(SP)
+	JAE        ask_last_67
+	ADDQ       $0x20, R14
+	MOVQ       R14, 2216(SP)
+
+ask_last_67:
+	MOVQ (R14), AX
+	MOVQ 8(R14), R14
+	ADDQ AX, R14
+	MOVQ R14, 2232(SP)
+
+ask_67:
 	VPMOVSXBD        2(R12), Z16
 	VCVTDQ2PS        Z16, Z16
-	VFMADD231PS.BCST (R13), Z16, Z0
-	VFMADD231PS.BCST 256(R13), Z16, Z4
-	VFMADD231PS.BCST 512(R13), Z16, Z8
-	VFMADD231PS.BCST 768(R13), Z16, Z12
+	VFMADD231PS.BCST (R11), Z16, Z0
+	VFMADD231PS.BCST 256(R11), Z16, Z4
+	VFMADD231PS.BCST 512(R11), Z16, Z8
+	VFMADD231PS.BCST 768(R11), Z16, Z12
 	VPMOVSXBD        18(R12), Z16
 	VCVTDQ2PS        Z16, Z16
-	VFMADD231PS.BCST (R13), Z16, Z1
-	VFMADD231PS.BCST 256(R13), Z16, Z5
-	VFMADD231PS.BCST 512(R13), Z16, Z9
-	VFMADD231PS.BCST 768(R13), Z16, Z13
+	VFMADD231PS.BCST (R11), Z16, Z1
+	VFMADD231PS.BCST 256(R11), Z16, Z5
+	VFMADD231PS.BCST 512(R11), Z16, Z9
+	VFMADD231PS.BCST 768(R11), Z16, Z13
 	VPMOVSXBD        36(R12), Z16
 	VCVTDQ2PS        Z16, Z16
-	VFMADD231PS.BCST 1024(R13), Z16, Z2
-	VFMADD231PS.BCST 1280(R13), Z16, Z6
-	VFMADD231PS.BCST 1536(R13), Z16, Z10
-	VFMADD231PS.BCST 1792(R13), Z16, Z14
+	VFMADD231PS.BCST 1024(R11), Z16, Z2
+	VFMADD231PS.BCST 1280(R11), Z16, Z6
+	VFMADD231PS.BCST 1536(R11), Z16, Z10
+	VFMADD231PS.BCST 1792(R11), Z16, Z14
 	VPMOVSXBD        52(R12), Z16
 	VCVTDQ2PS        Z16, Z16
-	VFMADD231PS.BCST 1024(R13), Z16, Z3
-	VFMADD231PS.BCST 1280(R13), Z16, Z7
-	VFMADD231PS.BCST 1536(R13), Z16, Z11
-	VFMADD231PS.BCST 1792(R13), Z16, Z15
-	ADDQ             R8, R12
-	ADDQ             $0x00000004, R13
-	SUBQ             $0x00000001, R14
-	JMP              rows_67
+	VFMADD231PS.BCST 1024(R11), Z16, Z3
+	VFMADD231PS.BCST 1280(R11), Z16, Z7
+	VFMADD231PS.BCST 1536(R11), Z16, Z11
+	VFMADD231PS.BCST 1792(R11), Z16, Z15
+	ADDQ             DX, R12
+	ADDQ             $0x00000004, R11
+	SUBQ             $0x00000001, R13
+	JMP              rows_31
 
-rows_67_done:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, (AX)(R10*1)
-	VMOVUPS Z5, 64(AX)(R10*1)
-	VMOVUPS Z6, 128(AX)(R10*1)
-	VMOVUPS Z7, 192(AX)(R10*1)
-	VMOVUPS Z8, (AX)(R10*2)
-	VMOVUPS Z9, 64(AX)(R10*2)
-	VMOVUPS Z10, 128(AX)(R10*2)
-	VMOVUPS Z11, 192(AX)(R10*2)
-	VMOVUPS Z12, (AX)(R11*1)
-	VMOVUPS Z13, 64(AX)(R11*1)
-	VMOVUPS Z14, 128(AX)(R11*1)
-	VMOVUPS Z15, 192(AX)(R11*1)
-	ADDQ    $0x00000100, AX
-	ADDQ    $0x00000044, DX
-	SUBQ    $0x00000040, DI
+rows_31_done:
+	VMOVUPS Z0, (SI)
+	VMOVUPS Z1, 64(SI)
+	VMOVUPS Z2, 128(SI)
+	VMOVUPS Z3, 192(SI)
+	VMOVUPS Z4, (SI)(BX*1)
+	VMOVUPS Z5, 64(SI)(BX*1)
+	VMOVUPS Z6, 128(SI)(BX*1)
+	VMOVUPS Z7, 192(SI)(BX*1)
+	VMOVUPS Z8, (SI)(BX*2)
+	VMOVUPS Z9, 64(SI)(BX*2)
+	VMOVUPS Z10, 128(SI)(BX*2)
+	VMOVUPS Z11, 192(SI)(BX*2)
+	VMOVUPS Z12, (SI)(DI*1)
+	VMOVUPS Z13, 64(SI)(DI*1)
+	VMOVUPS Z14, 128(SI)(DI*1)
+	VMOVUPS Z15, 192(SI)(DI*1)
+	ADDQ    $0x00000100, SI
+	ADDQ    $0x00000044, R9
+	SUBQ    $0x00000040, R10
 	JMP     groups_19
 
 groups_19_done:
 groups_20:
-	CMPQ DI, $0x00000020
+	CMPQ R10, $0x00000020
 	JLT  groups_20_done
-	MOVQ DX, R12
+	LEAQ (SP), R11
+	MOVQ R9, R12
 	XORQ R13, R13
+	MOVQ 2176(SP), R14
 
-scales_12:
-	MOVWLZX (R12), R14
-	MOVW    R14, (SP)(R13*2)
-	ADDQ    R8, R12
-	INCQ    R13
-	CMPQ    R13, SI
-	JLT     scales_12
-	MOVQ    CX, R12
-	MOVQ    SI, R14
-	XORQ    R13, R13
+scales_23:
+	CMPQ    R14, $0x00000004
+	JLT     scales_23_done
+	MOVWLZX (R12), R15
+	MOVW    R15, 2048(SP)(R13*2)
+	MOVWLZX (R12)(DX*1), R15
+	MOVW    R15, 2050(SP)(R13*2)
+	MOVWLZX (R12)(DX*2), R15
+	MOVW    R15, 2052(SP)(R13*2)
+	MOVWLZX (R12)(R8*1), R15
+	MOVW    R15, 2054(SP)(R13*2)
+	LEAQ    (R12)(DX*4), R12
+	ADDQ    $0x04, R13
+	SUBQ    $0x00000004, R14
+	JMP     scales_23
+
+scales_23_done:
+scales_24:
+	CMPQ    R14, $0x00000001
+	JLT     scales_24_done
+	MOVWLZX (R12), R15
+	MOVW    R15, 2048(SP)(R13*2)
+	ADDQ    DX, R12
+	ADDQ    $0x01, R13
+	SUBQ    $0x00000001, R14
+	JMP     scales_24
+
+scales_24_done:
+	MOVQ CX, R12
+	MOVQ 2176(SP), R14
+	XORQ R13, R13
 
 weights_27:
 	CMPQ      R14, $0x00000010
 	JLT       weights_27_done
-	VCVTPH2PS (SP)(R13*2), Z1
+	VCVTPH2PS 2048(SP)(R13*2), Z1
 	VMOVUPS   (R12)(R13*4), Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, (R9)(R13*4)
+	VMOVUPS   Z0, (R11)(R13*4)
 	ADDQ      $0x00000010, R13
 	SUBQ      $0x00000010, R14
 	JMP       weights_27
 
 weights_27_done:
 	TESTQ     R14, R14
-	JE        whole_27
-	VCVTPH2PS (SP)(R13*2), Z1
+	JE        whole_35
+	VCVTPH2PS 2048(SP)(R13*2), Z1
 	VMOVUPS.Z (R12)(R13*4), K1, Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, (R9)(R13*4)
+	VMOVUPS   Z0, (R11)(R13*4)
 
-whole_27:
-	ADDQ BX, R12
-	MOVQ SI, R14
+whole_35:
+	ADDQ weightStride+48(FP), R12
+	MOVQ 2176(SP), R14
 	XORQ R13, R13
 
 weights_28:
 	CMPQ      R14, $0x00000010
 	JLT       weights_28_done
-	VCVTPH2PS (SP)(R13*2), Z1
+	VCVTPH2PS 2048(SP)(R13*2), Z1
 	VMOVUPS   (R12)(R13*4), Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 256(R9)(R13*4)
+	VMOVUPS   Z0, 256(R11)(R13*4)
 	ADDQ      $0x00000010, R13
 	SUBQ      $0x00000010, R14
 	JMP       weights_28
 
 weights_28_done:
 	TESTQ     R14, R14
-	JE        whole_28
-	VCVTPH2PS (SP)(R13*2), Z1
+	JE        whole_36
+	VCVTPH2PS 2048(SP)(R13*2), Z1
 	VMOVUPS.Z (R12)(R13*4), K1, Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 256(R9)(R13*4)
+	VMOVUPS   Z0, 256(R11)(R13*4)
 
-whole_28:
-	ADDQ BX, R12
-	MOVQ SI, R14
+whole_36:
+	ADDQ weightStride+48(FP), R12
+	MOVQ 2176(SP), R14
 	XORQ R13, R13
 
 weights_29:
 	CMPQ      R14, $0x00000010
 	JLT       weights_29_done
-	VCVTPH2PS (SP)(R13*2), Z1
+	VCVTPH2PS 2048(SP)(R13*2), Z1
 	VMOVUPS   (R12)(R13*4), Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 512(R9)(R13*4)
+	VMOVUPS   Z0, 512(R11)(R13*4)
 	ADDQ      $0x00000010, R13
 	SUBQ      $0x00000010, R14
 	JMP       weights_29
 
 weights_29_done:
 	TESTQ     R14, R14
-	JE        whole_29
-	VCVTPH2PS (SP)(R13*2), Z1
+	JE        whole_37
+	VCVTPH2PS 2048(SP)(R13*2), Z1
 	VMOVUPS.Z (R12)(R13*4), K1, Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 512(R9)(R13*4)
+	VMOVUPS   Z0, 512(R11)(R13*4)
 
-whole_29:
-	ADDQ BX, R12
-	MOVQ SI, R14
+whole_37:
+	ADDQ weightStride+48(FP), R12
+	MOVQ 2176(SP), R14
 	XORQ R13, R13
 
 weights_30:
 	CMPQ      R14, $0x00000010
 	JLT       weights_30_done
-	VCVTPH2PS (SP)(R13*2), Z1
+	VCVTPH2PS 2048(SP)(R13*2), Z1
 	VMOVUPS   (R12)(R13*4), Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 768(R9)(R13*4)
+	VMOVUPS   Z0, 768(R11)(R13*4)
 	ADDQ      $0x00000010, R13
 	SUBQ      $0x00000010, R14
 	JMP       weights_30
 
 weights_30_done:
 	TESTQ     R14, R14
-	JE        whole_30
-	VCVTPH2PS (SP)(R13*2), Z1
+	JE        whole_38
+	VCVTPH2PS 2048(SP)(R13*2), Z1
 	VMOVUPS.Z (R12)(R13*4), K1, Z0
 	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, 768(R9)(R13*4)
+	VMOVUPS   Z0, 768(R11)(R13*4)
 
-whole_30:
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS (AX)(R10*1), Z2
-	VMOVUPS 64(AX)(R10*1), Z3
-	VMOVUPS (AX)(R10*2), Z4
-	VMOVUPS 64(AX)(R10*2), Z5
-	VMOVUPS (AX)(R11*1), Z6
-	VMOVUPS 64(AX)(R11*1), Z7
-	MOVQ    DX, R12
-	MOVQ    R9, R13
-	MOVQ    SI, R14
-	MOVQ    ahead+64(FP), R15
+whole_38:
+	VMOVUPS (SI), Z0
+	VMOVUPS 64(SI), Z1
+	VMOVUPS (SI)(BX*1), Z2
+	VMOVUPS 64(SI)(BX*1), Z3
+	VMOVUPS (SI)(BX*2), Z4
+	VMOVUPS 64(SI)(BX*2), Z5
+	VMOVUPS (SI)(DI*1), Z6
+	VMOVUPS 64(SI)(DI*1), Z7
+	MOVQ    R9, R12
+	MOVQ    2176(SP), R13
 
-rows_68:
-	CMPQ             R14, $0x00000001
-	JLT              rows_68_done
-	PREFETCHT0       (R15)
-	ADDQ             R8, R15
+rows_32:
+	CMPQ       R13, $0x00000001
+	JLT        rows_32_done
+	PREFETCHT1 (AX)
+	PREFETCHT1 33(AX)
+	ADDQ       $0x00000022, AX
+	CMPQ       AX, 2232(SP)
+	JB         ask_68
+	MOVQ       2216(SP), R14
+	CMPQ       R14, 2224(SP)
+	JAE        ask_last_68
+	ADDQ       $0x20, R14
+	MOVQ       R14, 2216(SP)
+
+ask_last_68:
+	MOVQ (R14), AX
+	MOVQ 8(R14), R14
+	ADDQ AX, R14
+	MOVQ R14, 2232(SP)
+
+ask_68:
 	VPMOVSXBD        2(R12), Z8
 	VCVTDQ2PS        Z8, Z8
-	VFMADD231PS.BCST (R13), Z8, Z0
-	VFMADD231PS.BCST 256(R13), Z8, Z2
-	VFMADD231PS.BCST 512(R13), Z8, Z4
-	VFMADD231PS.BCST 768(R13), Z8, Z6
+	VFMADD231PS.BCST (R11), Z8, Z0
+	VFMADD231PS.BCST 256(R11), Z8, Z2
+	VFMADD231PS.BCST 512(R11), Z8, Z4
+	VFMADD231PS.BCST 768(R11), Z8, Z6
 	VPMOVSXBD        18(R12), Z8
 	VCVTDQ2PS        Z8, Z8
-	VFMADD231PS.BCST (R13), Z8, Z1
-	VFMADD231PS.BCST 256(R13), Z8, Z3
-	VFMADD231PS.BCST 512(R13), Z8, Z5
-	VFMADD231PS.BCST 768(R13), Z8, Z7
-	ADDQ             R8, R12
-	ADDQ             $0x00000004, R13
-	SUBQ             $0x00000001, R14
-	JMP              rows_68
+	VFMADD231PS.BCST (R11), Z8, Z1
+	VFMADD231PS.BCST 256(R11), Z8, Z3
+	VFMADD231PS.BCST 512(R11), Z8, Z5
+	VFMADD231PS.BCST 768(R11), Z8, Z7
+	ADDQ             DX, R12
+	ADDQ             $0x00000004, R11
+	SUBQ             $0x00000001, R13
+	JMP              rows_32
 
-rows_68_done:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, (AX)(R10*1)
-	VMOVUPS Z3, 64(AX)(R10*1)
-	VMOVUPS Z4, (AX)(R10*2)
-	VMOVUPS Z5, 64(AX)(R10*2)
-	VMOVUPS Z6, (AX)(R11*1)
-	VMOVUPS Z7, 64(AX)(R11*1)
-	ADDQ    $0x00000080, AX
-	ADDQ    $0x00000022, DX
-	SUBQ    $0x00000020, DI
+rows_32_done:
+	VMOVUPS Z0, (SI)
+	VMOVUPS Z1, 64(SI)
+	VMOVUPS Z2, (SI)(BX*1)
+	VMOVUPS Z3, 64(SI)(BX*1)
+	VMOVUPS Z4, (SI)(BX*2)
+	VMOVUPS Z5, 64(SI)(BX*2)
+	VMOVUPS Z6, (SI)(DI*1)
+	VMOVUPS Z7, 64(SI)(DI*1)
+	ADDQ    $0x00000080, SI
+	ADDQ    $0x00000022, R9
+	SUBQ    $0x00000020, R10
 	JMP     groups_20
 
 groups_20_done:
+	MOVQ  2176(SP), SI
+	LEAQ  (CX)(SI*4), CX
+	IMULQ DX, SI
+	ADDQ  SI, 2192(SP)
+	JMP   pass_4
+
+passed_4:
+	ADDQ $0x20, 2200(SP)
+	JMP  page_32
+
+pages_done_32:
 	VZEROUPPER
 	RET
 

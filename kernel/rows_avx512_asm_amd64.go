@@ -4,185 +4,185 @@
 
 package kernel
 
-// dotRowsF32x1AVX512 writes the products of 1 queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 16.
+// dotRowsF32x1AVX512 writes the products of 1 queries q [heads][d] with the rows of count pages to dst, whose heads are dstStride bytes apart, and asks for askCount pages, at least 1. d is a multiple of 16.
 //
 //go:noescape
-func dotRowsF32x1AVX512(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+func dotRowsF32x1AVX512(dst *float32, q *float32, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 
-// accumulateRowsF32x1AVX512 adds the weighted sums of n rows to acc [1][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 16.
+// accumulateRowsF32x1AVX512 adds the weighted sums of the rows of count pages to acc [1][d], and asks for askCount pages, at least 1; the weights of the heads are weightStride bytes apart. d is a multiple of 16.
 //
 //go:noescape
-func accumulateRowsF32x1AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
+func accumulateRowsF32x1AVX512(acc *float32, weights *float32, pages *byte, asks *byte, count int, askCount int, weightStride int, d int, rowBytes int)
 
-// dotRowsF16x1AVX512 writes the products of 1 queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 16.
+// dotRowsF16x1AVX512 writes the products of 1 queries q [heads][d] with the rows of count pages to dst, whose heads are dstStride bytes apart, and asks for askCount pages, at least 1. d is a multiple of 16.
 //
 //go:noescape
-func dotRowsF16x1AVX512(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+func dotRowsF16x1AVX512(dst *float32, q *float32, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 
-// accumulateRowsF16x1AVX512 adds the weighted sums of n rows to acc [1][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 16.
+// accumulateRowsF16x1AVX512 adds the weighted sums of the rows of count pages to acc [1][d], and asks for askCount pages, at least 1; the weights of the heads are weightStride bytes apart. d is a multiple of 16.
 //
 //go:noescape
-func accumulateRowsF16x1AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
+func accumulateRowsF16x1AVX512(acc *float32, weights *float32, pages *byte, asks *byte, count int, askCount int, weightStride int, d int, rowBytes int)
 
-// dotRowsBF16x1AVX512 writes the products of 1 queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 16.
+// dotRowsBF16x1AVX512 writes the products of 1 queries q [heads][d] with the rows of count pages to dst, whose heads are dstStride bytes apart, and asks for askCount pages, at least 1. d is a multiple of 16.
 //
 //go:noescape
-func dotRowsBF16x1AVX512(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+func dotRowsBF16x1AVX512(dst *float32, q *float32, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 
-// accumulateRowsBF16x1AVX512 adds the weighted sums of n rows to acc [1][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 16.
+// accumulateRowsBF16x1AVX512 adds the weighted sums of the rows of count pages to acc [1][d], and asks for askCount pages, at least 1; the weights of the heads are weightStride bytes apart. d is a multiple of 16.
 //
 //go:noescape
-func accumulateRowsBF16x1AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
+func accumulateRowsBF16x1AVX512(acc *float32, weights *float32, pages *byte, asks *byte, count int, askCount int, weightStride int, d int, rowBytes int)
 
-// dotRowsQ8x1AVX512 writes the products of 1 queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 16.
+// dotRowsQ8x1AVX512 writes the products of 1 queries q [heads][d] with the rows of count pages to dst, whose heads are dstStride bytes apart, and asks for askCount pages, at least 1. d is a multiple of 16.
 //
 //go:noescape
-func dotRowsQ8x1AVX512(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+func dotRowsQ8x1AVX512(dst *float32, q *float32, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 
-// dotRowsQ8x1VNNI writes the products of 1 rounded queries with n rows, a multiple of 16, to dst, whose heads are dstStride bytes apart. d is a multiple of 32.
+// dotRowsQ8x1VNNI writes the products of 1 rounded queries with the rows of count pages, at least 8 each, to dst, whose heads are dstStride bytes apart, and asks for askCount pages, at least 1. d is a multiple of 32.
 //
 //go:noescape
-func dotRowsQ8x1VNNI(dst *float32, rounded *byte, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+func dotRowsQ8x1VNNI(dst *float32, rounded *byte, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 
-// accumulateRowsQ8x1AVX512 adds the weighted sums of n rows, at most 64, to acc [1][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 32. scaled has room for 512 numbers.
+// accumulateRowsQ8x1AVX512 adds the weighted sums of the rows of count pages to acc [1][d], and asks for askCount pages, at least 1; the weights of the heads are weightStride bytes apart. d is a multiple of 16. In fact of 32.
 //
 //go:noescape
-func accumulateRowsQ8x1AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, scaled *float32, ahead *byte)
+func accumulateRowsQ8x1AVX512(acc *float32, weights *float32, pages *byte, asks *byte, count int, askCount int, weightStride int, d int, rowBytes int)
 
-// dotRowsF32x2AVX512 writes the products of 2 queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 16.
+// dotRowsF32x2AVX512 writes the products of 2 queries q [heads][d] with the rows of count pages to dst, whose heads are dstStride bytes apart, and asks for askCount pages, at least 1. d is a multiple of 16.
 //
 //go:noescape
-func dotRowsF32x2AVX512(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+func dotRowsF32x2AVX512(dst *float32, q *float32, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 
-// accumulateRowsF32x2AVX512 adds the weighted sums of n rows to acc [2][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 16.
+// accumulateRowsF32x2AVX512 adds the weighted sums of the rows of count pages to acc [2][d], and asks for askCount pages, at least 1; the weights of the heads are weightStride bytes apart. d is a multiple of 16.
 //
 //go:noescape
-func accumulateRowsF32x2AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
+func accumulateRowsF32x2AVX512(acc *float32, weights *float32, pages *byte, asks *byte, count int, askCount int, weightStride int, d int, rowBytes int)
 
-// dotRowsF16x2AVX512 writes the products of 2 queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 16.
+// dotRowsF16x2AVX512 writes the products of 2 queries q [heads][d] with the rows of count pages to dst, whose heads are dstStride bytes apart, and asks for askCount pages, at least 1. d is a multiple of 16.
 //
 //go:noescape
-func dotRowsF16x2AVX512(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+func dotRowsF16x2AVX512(dst *float32, q *float32, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 
-// accumulateRowsF16x2AVX512 adds the weighted sums of n rows to acc [2][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 16.
+// accumulateRowsF16x2AVX512 adds the weighted sums of the rows of count pages to acc [2][d], and asks for askCount pages, at least 1; the weights of the heads are weightStride bytes apart. d is a multiple of 16.
 //
 //go:noescape
-func accumulateRowsF16x2AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
+func accumulateRowsF16x2AVX512(acc *float32, weights *float32, pages *byte, asks *byte, count int, askCount int, weightStride int, d int, rowBytes int)
 
-// dotRowsBF16x2AVX512 writes the products of 2 queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 16.
+// dotRowsBF16x2AVX512 writes the products of 2 queries q [heads][d] with the rows of count pages to dst, whose heads are dstStride bytes apart, and asks for askCount pages, at least 1. d is a multiple of 16.
 //
 //go:noescape
-func dotRowsBF16x2AVX512(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+func dotRowsBF16x2AVX512(dst *float32, q *float32, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 
-// accumulateRowsBF16x2AVX512 adds the weighted sums of n rows to acc [2][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 16.
+// accumulateRowsBF16x2AVX512 adds the weighted sums of the rows of count pages to acc [2][d], and asks for askCount pages, at least 1; the weights of the heads are weightStride bytes apart. d is a multiple of 16.
 //
 //go:noescape
-func accumulateRowsBF16x2AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
+func accumulateRowsBF16x2AVX512(acc *float32, weights *float32, pages *byte, asks *byte, count int, askCount int, weightStride int, d int, rowBytes int)
 
-// dotRowsQ8x2AVX512 writes the products of 2 queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 16.
+// dotRowsQ8x2AVX512 writes the products of 2 queries q [heads][d] with the rows of count pages to dst, whose heads are dstStride bytes apart, and asks for askCount pages, at least 1. d is a multiple of 16.
 //
 //go:noescape
-func dotRowsQ8x2AVX512(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+func dotRowsQ8x2AVX512(dst *float32, q *float32, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 
-// dotRowsQ8x2VNNI writes the products of 2 rounded queries with n rows, a multiple of 16, to dst, whose heads are dstStride bytes apart. d is a multiple of 32.
+// dotRowsQ8x2VNNI writes the products of 2 rounded queries with the rows of count pages, at least 8 each, to dst, whose heads are dstStride bytes apart, and asks for askCount pages, at least 1. d is a multiple of 32.
 //
 //go:noescape
-func dotRowsQ8x2VNNI(dst *float32, rounded *byte, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+func dotRowsQ8x2VNNI(dst *float32, rounded *byte, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 
-// accumulateRowsQ8x2AVX512 adds the weighted sums of n rows, at most 64, to acc [2][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 32. scaled has room for 512 numbers.
+// accumulateRowsQ8x2AVX512 adds the weighted sums of the rows of count pages to acc [2][d], and asks for askCount pages, at least 1; the weights of the heads are weightStride bytes apart. d is a multiple of 16. In fact of 32.
 //
 //go:noescape
-func accumulateRowsQ8x2AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, scaled *float32, ahead *byte)
+func accumulateRowsQ8x2AVX512(acc *float32, weights *float32, pages *byte, asks *byte, count int, askCount int, weightStride int, d int, rowBytes int)
 
-// dotRowsF32x3AVX512 writes the products of 3 queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 16.
+// dotRowsF32x3AVX512 writes the products of 3 queries q [heads][d] with the rows of count pages to dst, whose heads are dstStride bytes apart, and asks for askCount pages, at least 1. d is a multiple of 16.
 //
 //go:noescape
-func dotRowsF32x3AVX512(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+func dotRowsF32x3AVX512(dst *float32, q *float32, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 
-// accumulateRowsF32x3AVX512 adds the weighted sums of n rows to acc [3][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 16.
+// accumulateRowsF32x3AVX512 adds the weighted sums of the rows of count pages to acc [3][d], and asks for askCount pages, at least 1; the weights of the heads are weightStride bytes apart. d is a multiple of 16.
 //
 //go:noescape
-func accumulateRowsF32x3AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
+func accumulateRowsF32x3AVX512(acc *float32, weights *float32, pages *byte, asks *byte, count int, askCount int, weightStride int, d int, rowBytes int)
 
-// dotRowsF16x3AVX512 writes the products of 3 queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 16.
+// dotRowsF16x3AVX512 writes the products of 3 queries q [heads][d] with the rows of count pages to dst, whose heads are dstStride bytes apart, and asks for askCount pages, at least 1. d is a multiple of 16.
 //
 //go:noescape
-func dotRowsF16x3AVX512(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+func dotRowsF16x3AVX512(dst *float32, q *float32, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 
-// accumulateRowsF16x3AVX512 adds the weighted sums of n rows to acc [3][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 16.
+// accumulateRowsF16x3AVX512 adds the weighted sums of the rows of count pages to acc [3][d], and asks for askCount pages, at least 1; the weights of the heads are weightStride bytes apart. d is a multiple of 16.
 //
 //go:noescape
-func accumulateRowsF16x3AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
+func accumulateRowsF16x3AVX512(acc *float32, weights *float32, pages *byte, asks *byte, count int, askCount int, weightStride int, d int, rowBytes int)
 
-// dotRowsBF16x3AVX512 writes the products of 3 queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 16.
+// dotRowsBF16x3AVX512 writes the products of 3 queries q [heads][d] with the rows of count pages to dst, whose heads are dstStride bytes apart, and asks for askCount pages, at least 1. d is a multiple of 16.
 //
 //go:noescape
-func dotRowsBF16x3AVX512(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+func dotRowsBF16x3AVX512(dst *float32, q *float32, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 
-// accumulateRowsBF16x3AVX512 adds the weighted sums of n rows to acc [3][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 16.
+// accumulateRowsBF16x3AVX512 adds the weighted sums of the rows of count pages to acc [3][d], and asks for askCount pages, at least 1; the weights of the heads are weightStride bytes apart. d is a multiple of 16.
 //
 //go:noescape
-func accumulateRowsBF16x3AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
+func accumulateRowsBF16x3AVX512(acc *float32, weights *float32, pages *byte, asks *byte, count int, askCount int, weightStride int, d int, rowBytes int)
 
-// dotRowsQ8x3AVX512 writes the products of 3 queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 16.
+// dotRowsQ8x3AVX512 writes the products of 3 queries q [heads][d] with the rows of count pages to dst, whose heads are dstStride bytes apart, and asks for askCount pages, at least 1. d is a multiple of 16.
 //
 //go:noescape
-func dotRowsQ8x3AVX512(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+func dotRowsQ8x3AVX512(dst *float32, q *float32, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 
-// dotRowsQ8x3VNNI writes the products of 3 rounded queries with n rows, a multiple of 16, to dst, whose heads are dstStride bytes apart. d is a multiple of 32.
+// dotRowsQ8x3VNNI writes the products of 3 rounded queries with the rows of count pages, at least 8 each, to dst, whose heads are dstStride bytes apart, and asks for askCount pages, at least 1. d is a multiple of 32.
 //
 //go:noescape
-func dotRowsQ8x3VNNI(dst *float32, rounded *byte, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+func dotRowsQ8x3VNNI(dst *float32, rounded *byte, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 
-// accumulateRowsQ8x3AVX512 adds the weighted sums of n rows, at most 64, to acc [3][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 32. scaled has room for 512 numbers.
+// accumulateRowsQ8x3AVX512 adds the weighted sums of the rows of count pages to acc [3][d], and asks for askCount pages, at least 1; the weights of the heads are weightStride bytes apart. d is a multiple of 16. In fact of 32.
 //
 //go:noescape
-func accumulateRowsQ8x3AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, scaled *float32, ahead *byte)
+func accumulateRowsQ8x3AVX512(acc *float32, weights *float32, pages *byte, asks *byte, count int, askCount int, weightStride int, d int, rowBytes int)
 
-// dotRowsF32x4AVX512 writes the products of 4 queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 16.
+// dotRowsF32x4AVX512 writes the products of 4 queries q [heads][d] with the rows of count pages to dst, whose heads are dstStride bytes apart, and asks for askCount pages, at least 1. d is a multiple of 16.
 //
 //go:noescape
-func dotRowsF32x4AVX512(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+func dotRowsF32x4AVX512(dst *float32, q *float32, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 
-// accumulateRowsF32x4AVX512 adds the weighted sums of n rows to acc [4][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 16.
+// accumulateRowsF32x4AVX512 adds the weighted sums of the rows of count pages to acc [4][d], and asks for askCount pages, at least 1; the weights of the heads are weightStride bytes apart. d is a multiple of 16.
 //
 //go:noescape
-func accumulateRowsF32x4AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
+func accumulateRowsF32x4AVX512(acc *float32, weights *float32, pages *byte, asks *byte, count int, askCount int, weightStride int, d int, rowBytes int)
 
-// dotRowsF16x4AVX512 writes the products of 4 queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 16.
+// dotRowsF16x4AVX512 writes the products of 4 queries q [heads][d] with the rows of count pages to dst, whose heads are dstStride bytes apart, and asks for askCount pages, at least 1. d is a multiple of 16.
 //
 //go:noescape
-func dotRowsF16x4AVX512(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+func dotRowsF16x4AVX512(dst *float32, q *float32, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 
-// accumulateRowsF16x4AVX512 adds the weighted sums of n rows to acc [4][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 16.
+// accumulateRowsF16x4AVX512 adds the weighted sums of the rows of count pages to acc [4][d], and asks for askCount pages, at least 1; the weights of the heads are weightStride bytes apart. d is a multiple of 16.
 //
 //go:noescape
-func accumulateRowsF16x4AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
+func accumulateRowsF16x4AVX512(acc *float32, weights *float32, pages *byte, asks *byte, count int, askCount int, weightStride int, d int, rowBytes int)
 
-// dotRowsBF16x4AVX512 writes the products of 4 queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 16.
+// dotRowsBF16x4AVX512 writes the products of 4 queries q [heads][d] with the rows of count pages to dst, whose heads are dstStride bytes apart, and asks for askCount pages, at least 1. d is a multiple of 16.
 //
 //go:noescape
-func dotRowsBF16x4AVX512(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+func dotRowsBF16x4AVX512(dst *float32, q *float32, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 
-// accumulateRowsBF16x4AVX512 adds the weighted sums of n rows to acc [4][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 16.
+// accumulateRowsBF16x4AVX512 adds the weighted sums of the rows of count pages to acc [4][d], and asks for askCount pages, at least 1; the weights of the heads are weightStride bytes apart. d is a multiple of 16.
 //
 //go:noescape
-func accumulateRowsBF16x4AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
+func accumulateRowsBF16x4AVX512(acc *float32, weights *float32, pages *byte, asks *byte, count int, askCount int, weightStride int, d int, rowBytes int)
 
-// dotRowsQ8x4AVX512 writes the products of 4 queries q [heads][d] with n rows to dst, whose heads are dstStride bytes apart. d is a multiple of 16.
+// dotRowsQ8x4AVX512 writes the products of 4 queries q [heads][d] with the rows of count pages to dst, whose heads are dstStride bytes apart, and asks for askCount pages, at least 1. d is a multiple of 16.
 //
 //go:noescape
-func dotRowsQ8x4AVX512(dst *float32, q *float32, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+func dotRowsQ8x4AVX512(dst *float32, q *float32, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 
-// dotRowsQ8x4VNNI writes the products of 4 rounded queries with n rows, a multiple of 16, to dst, whose heads are dstStride bytes apart. d is a multiple of 32.
+// dotRowsQ8x4VNNI writes the products of 4 rounded queries with the rows of count pages, at least 8 each, to dst, whose heads are dstStride bytes apart, and asks for askCount pages, at least 1. d is a multiple of 32.
 //
 //go:noescape
-func dotRowsQ8x4VNNI(dst *float32, rounded *byte, rows *byte, dstStride int, n int, d int, rowBytes int, ahead *byte)
+func dotRowsQ8x4VNNI(dst *float32, rounded *byte, pages *byte, asks *byte, count int, askCount int, dstStride int, d int, rowBytes int)
 
-// accumulateRowsQ8x4AVX512 adds the weighted sums of n rows, at most 64, to acc [4][d]; the weights of the heads are weightStride bytes apart. d is a multiple of 32. scaled has room for 512 numbers.
+// accumulateRowsQ8x4AVX512 adds the weighted sums of the rows of count pages to acc [4][d], and asks for askCount pages, at least 1; the weights of the heads are weightStride bytes apart. d is a multiple of 16. In fact of 32.
 //
 //go:noescape
-func accumulateRowsQ8x4AVX512(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, scaled *float32, ahead *byte)
+func accumulateRowsQ8x4AVX512(acc *float32, weights *float32, pages *byte, asks *byte, count int, askCount int, weightStride int, d int, rowBytes int)
 
 // roundQueriesVNNI rounds queries q [heads][d] for dotRowsQ8: rounded [d/32] of codes [heads][2][32], units [heads] and biases [heads].
 //

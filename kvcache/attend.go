@@ -80,6 +80,7 @@ type AttendScratch struct {
 	part, total     Partial
 	pieces          []Partial
 	keys, values    []byte
+	pages           []kernel.RowPage
 }
 
 // Attend writes softmax(scale * q·k) v of g query heads, q [g, HeadDim], over the lane's entries to out [g, HeadDim]. Entries
@@ -157,18 +158,22 @@ func (l *Lane) AttendPiece(p *Partial, i int, q *Query, s *AttendScratch, weight
 		}
 	}
 	l.scores(scores, lo, hi, q, packed, s)
-	for h := range g {
-		row := scores[h*PieceSlots : h*PieceSlots+n]
-		kernel.Scale(row, q.Scale)
-		if q.SoftCap > 0 {
-			kernel.SoftCap(row, q.SoftCap)
+	scale := q.Scale
+	if q.SoftCap > 0 || scale <= 0 { // what is hidden must stay below all others when it is scaled
+		for h := range g {
+			row := scores[h*PieceSlots : h*PieceSlots+n]
+			kernel.Scale(row, scale)
+			if q.SoftCap > 0 {
+				kernel.SoftCap(row, q.SoftCap)
+			}
 		}
+		scale = 1
 	}
 	if partly && !packed {
 		l.hide(scores, lo, hi, q)
 	}
 	for h := range g {
-		p.Max[h], p.Sum[h] = kernel.SoftmaxStats(scores[h*PieceSlots : h*PieceSlots+n])
+		p.Max[h], p.Sum[h] = kernel.SoftmaxScaled(scores[h*PieceSlots:h*PieceSlots+n], scale)
 	}
 	l.accumulate(p.Acc, scores, lo, hi, q, packed, s)
 }
@@ -224,6 +229,10 @@ func (l *Lane) scores(dst []float32, lo, hi int, q *Query, packed bool, sc *Atte
 		}
 		if !s.keys.grouped {
 			sc.queries.Set(x, g, s.keys.dims, rowFormat(s.keys.format))
+			if kernel.PagesAhead() > 1 {
+				l.dotPages(dst[at:], s, from, to, q, sc)
+				return
+			}
 			for slot := from; slot < to; {
 				rows, next, n := s.keys.rows(l.cache.pool, slot, to, q.Spans == nil)
 				sc.queries.Dot(dst[at+slot-from:], PieceSlots, rows, next, n)
@@ -251,6 +260,10 @@ func (l *Lane) accumulate(acc, weights []float32, lo, hi int, q *Query, packed b
 	tmp := floats(&sc.tmp, g*64)
 	l.visible(lo, hi, q, packed, func(s *segment, at, from, to int) {
 		if !s.values.grouped {
+			if kernel.PagesAhead() > 1 {
+				l.accumulatePages(acc, weights[at:], s, from, to, q, sc)
+				return
+			}
 			f := rowFormat(s.values.format)
 			for slot := from; slot < to; {
 				rows, next, n := s.values.rows(l.cache.pool, slot, to, q.Spans == nil)
@@ -273,8 +286,36 @@ func (l *Lane) accumulate(acc, weights []float32, lo, hi int, q *Query, packed b
 	})
 }
 
-// hide sets the scores of slots that the query may not see to minus infinity: after scale and cap, which would bring
-// them back.
+// dotPages is scores for a segment's slots [from, to) of rows, on tiers that ask for more than one page ahead. Where it is one, a list of pages gains
+// nothing: f16 from memory was not slower page by page (AVX2).
+func (l *Lane) dotPages(dst []float32, s *segment, from, to int, q *Query, sc *AttendScratch) {
+	sc.pages = s.keys.rowPages(l.cache.pool, sc.pages[:0], from, to, to-from)
+	count := len(sc.pages)
+	if q.Spans == nil {
+		l.pagesBehind(sc, &s.values, from, &s.keys, to)
+	}
+	sc.queries.DotPages(dst, PieceSlots, sc.pages, count)
+}
+
+// accumulatePages is accumulate likewise.
+func (l *Lane) accumulatePages(acc, weights []float32, s *segment, from, to int, q *Query, sc *AttendScratch) {
+	sc.pages = s.values.rowPages(l.cache.pool, sc.pages[:0], from, to, to-from)
+	count := len(sc.pages)
+	if q.Spans == nil {
+		l.pagesBehind(sc, &s.keys, to, &s.values, to)
+	}
+	kernel.AccumulatePages(acc, weights, PieceSlots, sc.pages, count, q.Group, s.values.dims, rowFormat(s.values.format))
+}
+
+// pagesBehind appends the pages that are read after those: of stream next from a slot on, or, if it is not of rows, of the same stream.
+func (l *Lane) pagesBehind(sc *AttendScratch, next *stream, from int, same *stream, to int) {
+	if next.grouped {
+		next, from = same, to
+	}
+	sc.pages = next.rowPages(l.cache.pool, sc.pages, from, next.n, kernel.PagesAhead())
+}
+
+// hide sets the scores of slots that the query may not see to minus infinity: after a cap, which would bring them back.
 func (l *Lane) hide(scores []float32, lo, hi int, q *Query) {
 	minus := float32(math.Inf(-1))
 	done := 0

@@ -201,6 +201,11 @@ func (p *Pool) page(id pageID) []byte {
 	return slab[off : off+p.pageBytes : off+p.pageBytes]
 }
 
+// pagesFrom is the memory of a page and of all that follow it in its slab: borrowed until they are given back.
+func (p *Pool) pagesFrom(id pageID) []byte {
+	return (*p.slabs.Load())[int(id)/p.perSlab][int(id)%p.perSlab*p.pageBytes:]
+}
+
 // pages is the memory of several pages where they lie one behind the other, else nil: borrowed until one is given back.
 func (p *Pool) pages(ids []pageID) []byte {
 	for i, id := range ids {

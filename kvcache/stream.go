@@ -246,6 +246,30 @@ func (s *stream) rows(pool *Pool, slot, limit int, on bool) (rows, next []byte, 
 	return pool.page(s.ids[page])[s.rowsAt+lo*s.rowBytes : s.rowsAt+hi*s.rowBytes], next, hi - lo
 }
 
+// rowPages appends the memory of the entries of a row stream in slots [from, to), at most most pages of it. The pool is asked only where pages do
+// not follow each other.
+func (s *stream) rowPages(pool *Pool, dst []kernel.RowPage, from, to, most int) []kernel.RowPage {
+	if from >= to {
+		return dst
+	}
+	var mem []byte
+	i := from / s.per
+	lo := from - i*s.per
+	for ; from < to && most > 0; most-- {
+		if len(mem) >= 2*s.pageBytes && s.ids[i] == s.ids[i-1]+1 {
+			mem = mem[s.pageBytes:]
+		} else {
+			mem = pool.pagesFrom(s.ids[i])
+		}
+		n := min(s.per-lo, to-from)
+		at := s.rowsAt + lo*s.rowBytes
+		dst = append(dst, kernel.RowPage{Rows: mem[at : at+n*s.rowBytes], N: n})
+		from += n
+		i, lo = i+1, 0
+	}
+	return dst
+}
+
 // need is the number of pages that appending n entries takes.
 func (s *stream) need(n int) int {
 	switch {

@@ -8,7 +8,7 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// Elementwise kernels are 8 lanes wide on every tier. The last n%8 elements go through the same instructions under a mask, so
+// Elementwise kernels are 8 lanes wide on every tier, but for softmaxRow. The last n%8 elements go through the same instructions under a mask, so
 // that an element's result does not depend on its place.
 
 // tailMask loads the mask of the first n lanes, 0 < n < 8: a window of a table of eight ones and eight zeros.
@@ -103,6 +103,7 @@ func elementwiseFile() {
 	products("dotRow", 2)
 	maxRow()
 	expSumRow()
+	softmaxRow()
 	rotatePairs()
 	rotateHalves()
 }
