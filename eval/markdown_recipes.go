@@ -107,7 +107,11 @@ func recipesTable(w *markdown, rows []Row, ask map[string]string) error {
 		}
 		w.row(append(line, first, perSecond)...)
 	}
-	w.text("Up to %d windows, %d needles with the question hidden and %d with it visible (all tokens right of how many; share of right tokens); times at %d tokens, medians, each recipe alone.",
-		windows, needles[Hidden], needles[Visible], length)
+	times := "times were not measured"
+	if length > 0 {
+		times = fmt.Sprintf("times at %d tokens, medians, each recipe alone", length)
+	}
+	w.text("Up to %d windows, %d needles with the question hidden and %d with it visible (all tokens right of how many; share of right tokens); %s.",
+		windows, needles[Hidden], needles[Visible], times)
 	return nil
 }
