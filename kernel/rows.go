@@ -105,20 +105,6 @@ func (p *Queries) Set(q []float32, g, d int, f RowFormat) {
 	p.rounded = roundQueries(p.rounded[:0], p.q, g, d, f)
 }
 
-// Dot writes the products with n stored rows to dst[h*stride+i], and asks meanwhile for next, rows which a later call will read, as far as these
-// rows reach. The processor's own prefetching ends with a page of memory.
-func (p *Queries) Dot(dst []float32, stride int, rows, next []byte, n int) {
-	if p.g <= 0 || n <= 0 {
-		return
-	}
-	dst, rows = dst[:(p.g-1)*stride+n], rows[:n*p.f.Bytes(p.d)]
-	if len(p.rounded) > 0 {
-		dotRounded(dst, stride, p.rounded, rows, next, p.g, n, p.d)
-		return
-	}
-	dotRows(dst, stride, p.q, rows, next, p.g, n, p.d, p.f)
-}
-
 // AccumulateRows adds the sum of weights[i] * row i over n stored rows, ascending, to acc [d].
 func AccumulateRows(acc, weights []float32, rows []byte, n, d int, f RowFormat) {
 	AccumulateRowsGroup(acc, weights, n, rows, 1, n, d, f)
@@ -131,7 +117,8 @@ func AccumulateRowsGroup(acc, weights []float32, stride int, rows []byte, g, n, 
 	AccumulateRowsNext(acc, weights, stride, rows, nil, g, n, d, f)
 }
 
-// AccumulateRowsNext is AccumulateRowsGroup that asks meanwhile for next, as Queries.Dot does.
+// AccumulateRowsNext is AccumulateRowsGroup that asks meanwhile for next, rows which a later call will read, as far as these rows reach. The
+// processor's own prefetching ends with a page of memory.
 func AccumulateRowsNext(acc, weights []float32, stride int, rows, next []byte, g, n, d int, f RowFormat) {
 	if g <= 0 || n <= 0 {
 		return
@@ -145,17 +132,16 @@ type RowPage struct {
 	N    int
 }
 
-// PagesAhead is the number of pages behind those read that DotPages and AccumulatePages ask for.
-func PagesAhead() int { return rowsAhead() }
-
-// DotPages is Dot for the rows of the first count pages, which follow each other in dst, and asks meanwhile for the pages behind them.
+// DotPages writes the products of the queries with the rows of the first count pages to dst[h*stride+i], and asks meanwhile for the pages behind
+// them.
 func (p *Queries) DotPages(dst []float32, stride int, pages []RowPage, count int) {
 	if p.g <= 0 || dotPages(p, dst, stride, pages, count) {
 		return
 	}
 	for i := range count {
-		p.Dot(dst, stride, pages[i].Rows, rowsBehind(pages, i), pages[i].N)
-		dst = dst[pages[i].N:]
+		n := pages[i].N
+		dotRows(dst[:(p.g-1)*stride+n], stride, p.q, pages[i].Rows[:n*p.f.Bytes(p.d)], rowsBehind(pages, i), p.g, n, p.d, p.f)
+		dst = dst[n:]
 	}
 }
 

@@ -117,19 +117,3 @@ func prefetch(b []byte) {
 		prefetchNEON(&b[0], (min(len(b), 4096)+63)/64)
 	}
 }
-
-// Queries stay f32 here.
-func roundQueries(dst []byte, _ []float32, _, _ int, _ RowFormat) []byte { return dst }
-
-func dotRounded(_ []float32, _ int, _, _, _ []byte, _, _, _ int) {
-	panic("kernel: queries are not rounded on this processor")
-}
-
-// Pages are taken one by one here.
-func rowsAhead() int { return 1 }
-
-func dotPages(*Queries, []float32, int, []RowPage, int) bool { return false }
-
-func accumulatePages(_, _ []float32, _ int, _ []RowPage, _, _, _ int, _ RowFormat) bool {
-	return false
-}

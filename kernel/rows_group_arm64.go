@@ -38,14 +38,6 @@ func dotBlockKNEON(dst []float32, stride int, q []float32, block []byte, g, n, d
 	}
 }
 
-func dotBlocksK(dst []float32, stride int, q []float32, blocks []byte, step, count, g, d int, f GroupFormat) {
-	dotBlocksKEach(dst, stride, q, blocks, step, count, g, d, f)
-}
-
-func accumulateBlocksV(acc, weights []float32, stride int, blocks []byte, step, count, g, d int, f GroupFormat) {
-	accumulateBlocksVEach(acc, weights, stride, blocks, step, count, g, d, f)
-}
-
 func accumulateBlockV(acc, weights []float32, stride int, block []byte, g, n, d int, f GroupFormat) {
 	if CPU() < NEON {
 		accumulateBlockVGeneric(acc, weights, stride, block, g, n, d, f)

@@ -29,7 +29,7 @@ func (w *wideRun) cut(rows, next []byte, n int) {
 	size := w.f.Bytes(w.d)
 	for i := 0; i < n; {
 		m := min(rowsPerCall, n-i)
-		if n-i-m < eightQ8 { // no page of a few rows
+		if n-i-m < fewestQ8 { // no page of a few rows
 			m = n - i
 		}
 		page := [1]RowPage{{rows[i*size : (i+m)*size], m}}
@@ -47,8 +47,8 @@ func (w *wideRun) pages(pages []RowPage, count int) {
 	size := w.f.Bytes(w.d)
 	for i, at := 0, 0; i < count; {
 		j, rows, bytes := i, 0, 0
-		few := len(w.rounded) > 0 && pages[i].N < eightQ8
-		for ; j < count && (j == i || bytes < bytesPerCall && !few && (len(w.rounded) == 0 || pages[j].N >= eightQ8)); j++ {
+		few := len(w.rounded) > 0 && pages[i].N < fewestQ8
+		for ; j < count && (j == i || bytes < bytesPerCall && !few && (len(w.rounded) == 0 || pages[j].N >= fewestQ8)); j++ {
 			p := &pages[j]
 			p.Rows = p.Rows[:p.N*size]
 			bytes += len(p.Rows)
@@ -78,7 +78,7 @@ func (w *wideRun) call(pages, asks []RowPage, at, n, size int) {
 			accumulateRowsAVX512(w.f, run, &x[0], &o[0], page, ask, count, askCount, 4*w.stride, w.d, size)
 		case len(w.rounded) > 0:
 			x := w.rounded[roundedBytes*h*w.d/q8Group:][:roundedBytes*run*w.d/q8Group]
-			if n < eightQ8 {
+			if n < fewestQ8 {
 				dotFewRounded(o, w.stride, x, pages[0].Rows, run, n, w.d)
 			} else {
 				dotRowsVNNI(run, &o[0], &x[0], page, ask, count, askCount, 4*w.stride, w.d, size)
@@ -91,7 +91,8 @@ func (w *wideRun) call(pages, asks []RowPage, at, n, size int) {
 	}
 }
 
-func rowsAhead() int {
+// PagesAhead is the number of pages behind those read that DotPages and AccumulatePages ask for.
+func PagesAhead() int {
 	if CPU() < AVX512 {
 		return 1
 	}

@@ -229,15 +229,7 @@ func (l *Lane) scores(dst []float32, lo, hi int, q *Query, packed bool, sc *Atte
 		}
 		if !s.keys.grouped {
 			sc.queries.Set(x, g, s.keys.dims, rowFormat(s.keys.format))
-			if kernel.PagesAhead() > 1 {
-				l.dotPages(dst[at:], s, from, to, q, sc)
-				return
-			}
-			for slot := from; slot < to; {
-				rows, next, n := s.keys.rows(l.cache.pool, slot, to, q.Spans == nil)
-				sc.queries.Dot(dst[at+slot-from:], PieceSlots, rows, next, n)
-				slot += n
-			}
+			l.dotPages(dst[at:], s, from, to, q, sc)
 			return
 		}
 		for c := s.keys.from(l.cache.pool, from, &sc.keys); c.slot < to; {
@@ -260,16 +252,7 @@ func (l *Lane) accumulate(acc, weights []float32, lo, hi int, q *Query, packed b
 	tmp := floats(&sc.tmp, g*64)
 	l.visible(lo, hi, q, packed, func(s *segment, at, from, to int) {
 		if !s.values.grouped {
-			if kernel.PagesAhead() > 1 {
-				l.accumulatePages(acc, weights[at:], s, from, to, q, sc)
-				return
-			}
-			f := rowFormat(s.values.format)
-			for slot := from; slot < to; {
-				rows, next, n := s.values.rows(l.cache.pool, slot, to, q.Spans == nil)
-				kernel.AccumulateRowsNext(acc, weights[at+slot-from:], PieceSlots, rows, next, g, n, s.values.dims, f)
-				slot += n
-			}
+			l.accumulatePages(acc, weights[at:], s, from, to, q, sc)
 			return
 		}
 		for c := s.valuesFrom(l.cache.pool, from, &sc.values); c.slot < to; {
@@ -286,8 +269,7 @@ func (l *Lane) accumulate(acc, weights []float32, lo, hi int, q *Query, packed b
 	})
 }
 
-// dotPages is scores for a segment's slots [from, to) of rows, on tiers that ask for more than one page ahead. Where it is one, a list of pages gains
-// nothing: f16 from memory was not slower page by page (AVX2).
+// dotPages is scores for a segment's slots [from, to) of rows.
 func (l *Lane) dotPages(dst []float32, s *segment, from, to int, q *Query, sc *AttendScratch) {
 	sc.pages = s.keys.rowPages(l.cache.pool, sc.pages[:0], from, to, to-from)
 	count := len(sc.pages)

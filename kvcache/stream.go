@@ -63,8 +63,9 @@ func (s *stream) ahead(pool *Pool, off, n int) {
 // ask asks for the rows of slots [from, to), which calls to come will read, all at once. Grouped streams are read in longer stretches.
 func (s *stream) ask(pool *Pool, from, to int) {
 	for !s.grouped && from < to {
-		rows, _, n := s.rows(pool, from, to, false)
-		kernel.Prefetch(rows)
+		page := from / s.per
+		at, n := s.rowsAt+from%s.per*s.rowBytes, min(s.per-from%s.per, to-from)
+		kernel.Prefetch(pool.page(s.ids[page])[at : at+n*s.rowBytes])
 		from += n
 	}
 }
@@ -232,18 +233,6 @@ func (c *cursor) view(off, n int) []byte {
 		return c.mem[at : at+n]
 	}
 	return s.view(c.pool, off, n, c.buf)
-}
-
-// rows is the memory of the entries of a row stream from slot on that lie together, n of them, none from limit on; next is that of the
-// page that follows, nil behind the last and where the reader, who does not read on, stops within this page.
-func (s *stream) rows(pool *Pool, slot, limit int, on bool) (rows, next []byte, n int) {
-	page := slot / s.per
-	lo := slot - page*s.per
-	hi := min(s.per, limit-page*s.per)
-	if page+1 < len(s.ids) && (on || limit > (page+1)*s.per) {
-		next = pool.page(s.ids[page+1])[s.rowsAt:]
-	}
-	return pool.page(s.ids[page])[s.rowsAt+lo*s.rowBytes : s.rowsAt+hi*s.rowBytes], next, hi - lo
 }
 
 // rowPages appends the memory of the entries of a row stream in slots [from, to), at most most pages of it. The pool is asked only where pages do
