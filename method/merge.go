@@ -127,10 +127,11 @@ func (d2o) Dispose(l *policy.Layer, s *policy.Scored, k *policy.LayerKeep) error
 }
 
 // cam spreads the value of a dropped entry over the next kept ones (CaM, ICML 2024, section 4): with probability p = min(1, s/mean of
-// the next m kept scores) a value is divided by m and added to each of them. The draw is seeded.
+// the next m kept scores) a value is divided by m and added to each of them. The draw is seeded. The paper drops one entry a step; where a whole
+// prompt is cut at once thousands may lie before the same kept ones, as before H2O's recent half, so an entry takes in no more than most of them.
 type cam struct {
-	spread int
-	seed   uint64
+	spread, most int
+	seed         uint64
 }
 
 // Signals implements policy.Rest.
@@ -141,6 +142,7 @@ func (c cam) Dispose(l *policy.Layer, s *policy.Scored, k *policy.LayerKeep) err
 	k.Merges = make([][]kvcache.Merge, len(k.Heads))
 	for h, kept := range k.Heads {
 		draw := rand.New(rand.NewPCG(c.seed, uint64(l.Index)<<32|uint64(h)))
+		count := map[int32]int{}
 		at := 0
 		for j := range int32(s.Tokens) {
 			if at < len(kept) && kept[at] == j {
@@ -163,7 +165,10 @@ func (c cam) Dispose(l *policy.Layer, s *policy.Scored, k *policy.LayerKeep) err
 				continue
 			}
 			for _, t := range next {
-				k.Merges[h] = append(k.Merges[h], kvcache.Merge{From: j, To: t, Value: 1 / float32(len(next))})
+				if count[t] < c.most {
+					count[t]++
+					k.Merges[h] = append(k.Merges[h], kvcache.Merge{From: j, To: t, Value: 1 / float32(len(next))})
+				}
 			}
 		}
 	}
@@ -206,10 +211,11 @@ func init() {
 		Bad:   "adds noise where the neighbours have nothing to do with the dropped entry",
 		Params: []policy.Param{
 			{Name: "spread", Default: "32", Min: 1, Max: 4096, Whole: true, Meaning: "kept entries that share a dropped value"},
+			{Name: "most", Default: "4", Min: 1, Max: 1 << 20, Whole: true, Meaning: "dropped entries that one kept entry takes in at most"},
 			{Name: "seed", Default: "0", Min: 0, Max: 1 << 52, Whole: true, Meaning: "of the draw"},
 		},
 		New: func(a policy.Args) (policy.Parts, error) {
-			return policy.Parts{Rest: cam{a.Int("spread"), uint64(a.Int("seed"))}}, nil
+			return policy.Parts{Rest: cam{a.Int("spread"), a.Int("most"), uint64(a.Int("seed"))}}, nil
 		},
 	})
 }
