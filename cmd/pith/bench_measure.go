@@ -166,6 +166,8 @@ func (b *bench) read(ctx context.Context, s *engine.Sequence, n int, compress bo
 
 // write feeds n tokens one by one, as generation does.
 func (b *bench) write(ctx context.Context, s *engine.Sequence, n int) error {
+	b.meter.rest()
+	defer b.meter.wake()
 	seqs, ids := []*engine.Sequence{s}, []int32{0}
 	for range n {
 		if err := ctx.Err(); err != nil {

@@ -63,6 +63,7 @@ func (t *talk) turn(ctx context.Context, question string, keep bool) error {
 		if !started {
 			started = true
 			bar.clear()
+			t.meter.rest()
 		}
 		if t.o.json || ev.Text == "" {
 			return nil
@@ -71,6 +72,7 @@ func (t *talk) turn(ctx context.Context, question string, keep bool) error {
 		return err
 	})
 	bar.clear()
+	t.meter.wake()
 	if err != nil {
 		if started && !t.o.json {
 			fmt.Fprintln(t.out)
