@@ -141,32 +141,29 @@ func (t *productTask) prepare(s *Scratch, tiles bool, x []float32, first, rows i
 }
 
 // minPieceBytes is about the size of the weights in the smallest piece when few rows share them: some microseconds of reading.
-const minPieceBytes = 24 << 10
+const minPieceBytes = 96 << 10
 
 // cut makes the pieces. With many rows a piece is as many panels as go through a chunk together, fewer where threads would have less than four pieces each. With
 // few, time goes into reading weights, and a thread reads fastest what lies in a row: two threads that took turns at pieces of 24 KiB got 25 GB/s where two that
-// read half each got 35. So a piece is as large as half of what is left for each thread, the last ones small enough for the threads to end together.
+// read half each got 35. So each thread gets two pieces, all alike so that the threads end together.
 func (t *productTask) cut(threads int) {
 	t.pieces = t.pieces[:0]
-	left, panels := 0, 0
+	bytes, panels := 0, 0
 	for _, a := range t.parts[:t.n] {
-		left += a.m.Rows * a.m.rowBytes
+		bytes += a.m.Rows * a.m.rowBytes
 		panels += (a.m.Rows + panelRows - 1) / panelRows
 	}
 	for i, a := range t.parts[:t.n] {
-		for lo := 0; lo < a.m.Rows; {
-			step := panelRows * max(1, min(panelsAtOnce, panels/(4*threads)))
-			switch {
-			case t.rows > tileRows:
-			case threads == 1:
-				step = a.m.Rows
-			default:
-				step = panelRows * max(1, max(minPieceBytes, left/(2*threads))/a.m.rowBytes/panelRows)
-			}
-			hi := min(a.m.Rows, lo+step)
-			t.pieces = append(t.pieces, piece{i, lo, hi})
-			left -= (hi - lo) * a.m.rowBytes
-			lo = hi
+		together := a.m.Rows
+		switch {
+		case t.rows > tileRows:
+			together = min(panelsAtOnce, panels/(4*threads))
+		case threads > 1:
+			together = max(minPieceBytes, bytes/(2*threads)) / a.m.rowBytes / panelRows
+		}
+		step := panelRows * max(1, together)
+		for lo := 0; lo < a.m.Rows; lo += step {
+			t.pieces = append(t.pieces, piece{i, lo, min(a.m.Rows, lo+step)})
 		}
 	}
 }
