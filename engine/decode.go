@@ -198,16 +198,10 @@ func (d *decoder) plan(layer int, h *model.Heads) {
 func (d *decoder) choose(s *Sequence, lane *kvcache.Lane, layer int, q *kvcache.Query) []kvcache.Span {
 	return s.recipe.Read.Read(&policy.Reading{
 		Layer: layer, Entries: lane.Len(), Budget: s.budget.Keep.Of(lane.Len()), Group: q.Group, Blocks: lane.Blocks, Span: lane.BlockSpan,
-		Bound: func(level int) []float32 {
-			n := lane.Blocks(level)
-			d.bounds = grow(d.bounds, n*q.Group)
-			lane.Bound(d.bounds, n, level, q, &d.scratch[0])
-			for h := 1; h < q.Group; h++ {
-				for b := range n {
-					d.bounds[b] = max(d.bounds[b], d.bounds[h*n+b])
-				}
-			}
-			return d.bounds[:n]
+		Bound: func(level int, within []kvcache.Span) []float32 {
+			d.bounds = grow(d.bounds, lane.Blocks(level))
+			lane.Bound(d.bounds, level, q, within, &d.scratch[0])
+			return d.bounds
 		},
 	})
 }

@@ -183,11 +183,13 @@ func (l *Lane) BlockSpan(level, block int) (lo, hi int) {
 	return base, base
 }
 
-// Bound writes, for every query head and block of a level, a number that no product q·k of the block exceeds: before scale and cap, to
-// dst[h*stride+block], stride at least Blocks(level). The visible range of the query is not looked at.
-func (l *Lane) Bound(dst []float32, stride, level int, q *Query, sc *AttendScratch) {
+// Bound writes, for every block of a level that reaches into the spans, all blocks where within is nil, a number that no product q·k of the block and a
+// head of the group exceeds, before scale and cap, to dst [Blocks(level)], and -Inf for the others, which are not read. The visible range of the
+// query is not looked at.
+func (l *Lane) Bound(dst []float32, level int, q *Query, within []Span, sc *AttendScratch) {
 	g, d := q.Group, l.HeadDim()
-	at := 0
+	none := float32(math.Inf(-1))
+	base, at := 0, 0
 	for i := range l.segs {
 		s := &l.segs[i]
 		b := &s.bounds[level]
@@ -201,10 +203,38 @@ func (l *Lane) Bound(dst []float32, stride, level int, q *Query, sc *AttendScrat
 				signs[2*h*w+c], signs[(2*h+1)*w+c] = min(v, 0), max(v, 0)
 			}
 		}
-		for c := b.from(l.cache.pool, 0, &sc.keys); c.slot < b.n; {
-			r, slot, _ := c.next(b.n)
-			dotRun(&b.layout, &r, nil, dst[at+slot:], stride, signs, nil, g)
+		out := dst[at : at+b.n]
+		if within == nil {
+			b.largest(l.cache.pool, out, 0, b.n, signs, g, sc)
+		} else {
+			for k := range out {
+				out[k] = none
+			}
+			for _, span := range within {
+				lo, hi := max(span.Lo-base, 0), min(span.Hi-base, s.len())
+				if lo < hi {
+					b.largest(l.cache.pool, out, lo/b.span, blocks(hi, b.span), signs, g, sc)
+				}
+			}
 		}
 		at += b.n
+		base += s.len()
+	}
+}
+
+// largest writes the largest product of g rows of signs with each row of bounds in [from, to) to dst[from:to].
+func (s *stream) largest(pool *Pool, dst []float32, from, to int, signs []float32, g int, sc *AttendScratch) {
+	for c := s.from(pool, from, &sc.keys); c.slot < to; {
+		r, slot, _ := c.next(to - c.slot)
+		n := r.n
+		products := floats(&sc.tmp, g*n)
+		dotRun(&s.layout, &r, nil, products, n, signs, nil, g)
+		out := dst[slot : slot+n]
+		copy(out, products)
+		for h := 1; h < g; h++ {
+			for k, v := range products[h*n : (h+1)*n] {
+				out[k] = max(out[k], v)
+			}
+		}
 	}
 }

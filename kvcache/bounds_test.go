@@ -87,7 +87,10 @@ func TestBoundsHoldAfterAnyHistory(t *testing.T) {
 		for level, span := range []int{16, 64} {
 			m := l.Blocks(level)
 			bounds := make([]float32, g*m)
-			l.Bound(bounds, m, level, &query, &s)
+			for h := range g {
+				l.Bound(bounds[h*m:(h+1)*m], level, &Query{Q: query.Q[h*d:], Group: 1, Scale: 0.2}, nil, &s)
+			}
+			boundsWithinSpans(t, l, level, &query, bounds, r)
 			at := 0
 			for b := range m {
 				lo, hi := l.BlockSpan(level, b)
@@ -131,6 +134,29 @@ func TestBoundsHoldAfterAnyHistory(t *testing.T) {
 	})
 }
 
+// boundsWithinSpans checks that the bounds of some blocks are the largest of the group's, given head by head, and that the others are not told.
+func boundsWithinSpans(t *rapid.T, l *Lane, level int, q *Query, heads []float32, r *rand.Rand) {
+	t.Helper()
+	m := l.Blocks(level)
+	spans, want := []Span{}, make([]float32, m)
+	for b := range m {
+		want[b] = float32(math.Inf(-1))
+		if r.IntN(2) > 0 {
+			continue
+		}
+		lo, hi := l.BlockSpan(level, b)
+		spans = append(spans, Span{lo, hi})
+		for h := range q.Group {
+			want[b] = max(want[b], heads[h*m+b])
+		}
+	}
+	got := make([]float32, m)
+	l.Bound(got, level, q, spans, new(AttendScratch))
+	if !slices.Equal(got, want) {
+		t.Fatalf("level %d, within %v: bounds %v, want %v", level, spans, got, want)
+	}
+}
+
 // An 8-bit code times an f16 scale reaches 127 times as far as f16 does.
 func TestBoundsOfQuantisedKeysBeyondF16(t *testing.T) {
 	const d = 32
@@ -150,7 +176,7 @@ func TestBoundsOfQuantisedKeysBeyondF16(t *testing.T) {
 		q := make([]float32, d)
 		q[3] = -1
 		bound := make([]float32, l.Blocks(0))
-		l.Bound(bound, len(bound), 0, &Query{Q: q, Group: 1, Scale: 1}, new(AttendScratch))
+		l.Bound(bound, 0, &Query{Q: q, Group: 1, Scale: 1}, nil, new(AttendScratch))
 		l.Gather(k, nil, nil)
 		if -k[3] > bound[0] {
 			t.Errorf("%v: bound %g below %g", st, bound[0], -k[3])

@@ -1,6 +1,7 @@
 package method
 
 import (
+	"math"
 	"slices"
 
 	"pith/kvcache"
@@ -13,8 +14,8 @@ import (
 //	U = Σ_c max(q_c·min_c, q_c·max_c),
 //
 // the best max(3, ⌊budget/page⌋) pages by the largest bound of the group are read, the first and the newest always. A hierarchy asks the
-// super-pages first and looks only into the best of them: bounds over bounds, as in hierarchical attention. All entries are kept.
-// Cost: bounds of 1/page of the keys' bytes (twice the channels) per level, and their products at each step.
+// super-pages first, and reads bounds of pages only in the best of them: bounds over bounds, as in hierarchical attention. All entries are kept.
+// Cost: bounds of 2/page of the keys' bytes for each level, and products with those that are read at each step.
 type paged struct {
 	levels []int // slots of a block, finest first
 	dense  int   // first layers that read everything
@@ -46,12 +47,9 @@ func (p paged) pick(r *policy.Reading, level, blocks int, within []kvcache.Span)
 	if blocks >= n {
 		return within
 	}
-	inside := func(b int) bool {
-		lo, _ := r.Span(level, b)
-		i, found := slices.BinarySearchFunc(within, lo, func(s kvcache.Span, at int) int { return s.Lo - at })
-		return found || i > 0 && lo < within[i-1].Hi
-	}
-	chosen := policy.Largest(r.Bound(level), blocks-2, func(b int) bool { return b == 0 || b == n-1 || !inside(b) })
+	bounds := r.Bound(level, within)
+	outside := float32(math.Inf(-1))
+	chosen := policy.Largest(bounds, blocks-2, func(b int) bool { return b == 0 || b == n-1 || bounds[b] == outside })
 	chosen = append(chosen, 0, int32(n-1))
 	slices.Sort(chosen)
 	var spans []kvcache.Span
@@ -69,6 +67,8 @@ func (p paged) pick(r *policy.Reading, level, blocks int, within []kvcache.Span)
 func init() {
 	dense := policy.Param{Name: "dense", Default: "2", Min: 0, Max: 1000, Whole: true, Meaning: "first layers that read everything"}
 	page := policy.Param{Name: "page", Default: "16", Min: 4, Max: 1024, Whole: true, Meaning: "entries of a page"}
+	small := page
+	small.Default = "8"
 	policy.Register(policy.Method{
 		Name:   "quest",
 		Title:  "Quest",
@@ -84,11 +84,11 @@ func init() {
 		Name:  "hierarchy",
 		Title: "Hierarchical attention",
 		Paper: "bounds of Quest (arXiv 2406.10774) over super-pages, then pages, then exact entries; the training-free form of landmark attention (arXiv 2305.16300)",
-		Good:  "as quest, with fewer bounds to look at in very long contexts",
-		Bad:   "a needle in a dull super-page can be missed; widen with narrow",
-		Params: []policy.Param{page, dense,
-			{Name: "pages", Default: "16", Min: 2, Max: 1024, Whole: true, Meaning: "pages of a super-page"},
-			{Name: "narrow", Default: "8", Min: 1, Max: 64, Whole: true, Meaning: "how many times the budget the super-pages may hold"}},
+		Good:  "covers more of the attention than quest in the same bytes: smaller pages, and bounds of most of them are not read",
+		Bad:   "twice the bounds of quest to keep; a needle in a dull super-page can be missed, widen with narrow",
+		Params: []policy.Param{small, dense,
+			{Name: "pages", Default: "4", Min: 2, Max: 1024, Whole: true, Meaning: "pages of a super-page"},
+			{Name: "narrow", Default: "4", Min: 1, Max: 64, Whole: true, Meaning: "how many times the budget the super-pages may hold"}},
 		New: func(a policy.Args) (policy.Parts, error) {
 			page := a.Int("page")
 			return policy.Parts{Read: paged{levels: []int{page, page * a.Int("pages")}, dense: a.Int("dense"), narrow: a.Int("narrow")}}, nil

@@ -19,8 +19,8 @@ type Reading struct {
 	Group   int // query heads
 	Blocks  func(level int) int
 	Span    func(level, block int) (lo, hi int)
-	// Bound returns, for every block of a level, the largest over the group of a bound that no product of query and key inside exceeds.
-	// Borrowed until the next call.
-	Bound func(level int) []float32
+	// Bound returns, for every block of a level that reaches into the spans, the largest over the group of a bound that no product of query and key
+	// inside exceeds, and -Inf for the others. Borrowed until the next call.
+	Bound func(level int, within []kvcache.Span) []float32
 	Spans []kvcache.Span // scratch that Read may use
 }
