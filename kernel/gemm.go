@@ -90,24 +90,26 @@ func (t *productTask) integerPanel(k *kernelSet, a *part, b *buffer, lo, hi int)
 	full := k.amxStripsOf(t.rows)
 	sums := act.sumsFor(f)
 	block := columnBlock(m.Cols, panelCols)
-	var out [panelsAtOnce]struct {
+	var panels [panelsAtOnce]struct {
+		lo, hi int // output rows
 		dst    []float32
 		stride int
 	}
-	panels := (hi - lo + panelRows - 1) / panelRows
-	for p := range panels {
+	out := panels[:(hi-lo+panelRows-1)/panelRows]
+	for p := range out {
 		o := &out[p]
-		o.dst, o.stride = t.target(a, b, lo+p*panelRows, min(hi, lo+(p+1)*panelRows), full*amxRows)
+		o.lo, o.hi = lo+p*panelRows, min(hi, lo+(p+1)*panelRows)
+		o.dst, o.stride = t.target(a, b, o.lo, o.hi, full*amxRows)
 	}
 	for c := 0; c < m.Cols; c += block {
 		n := min(block, m.Cols-c)
-		for p := range panels {
-			b.packCodes(k, m, lo+p*panelRows, min(hi, lo+(p+1)*panelRows), c, n, p)
+		for p := range out {
+			b.packCodes(k, m, out[p].lo, out[p].hi, c, n, p)
 		}
 		g := c / 32
 		for i := full * amxRows; i < t.rows; {
 			s := pick(kernel, t.rows-i)
-			for p := range panels {
+			for p := range out {
 				dst, stride := out[p].dst, out[p].stride
 				from, fromStride := &zeros[0], 0
 				if c > 0 {
@@ -119,14 +121,14 @@ func (t *productTask) integerPanel(k *kernelSet, a *part, b *buffer, lo, hi int)
 			}
 			i += s.rows
 		}
-		for p := range panels {
-			if full > 0 {
+		if full > 0 {
+			for p := range out {
 				t.amxPanel(k, a, b, p, out[p].dst, out[p].stride, c, n, full)
 			}
 		}
 	}
-	for p := range panels {
-		t.deliver(a, out[p].dst, lo+p*panelRows, min(hi, lo+(p+1)*panelRows))
+	for p := range out {
+		t.deliver(a, out[p].dst, out[p].lo, out[p].hi)
 	}
 }
 

@@ -18,20 +18,6 @@ func PeakFMA() float64 {
 	return best
 }
 
-// ReadRate measures how fast one core reads buf, in GB/s: passes over it, best of three. Give it a
-// buffer of the size of the working set in question.
-func ReadRate(buf []byte) float64 {
-	best := 0.0
-	for range 3 {
-		start := time.Now()
-		for b := buf; len(b) > 0; b = b[min(len(b), 1<<20):] {
-			readLoop(b[:min(len(b), 1<<20)])
-		}
-		best = max(best, float64(len(buf))/float64(time.Since(start).Nanoseconds()))
-	}
-	return best
-}
-
 // ReadMatrices reads every byte that products with the matrices read, each thread a share that lies together, and returns their number. Its time is what
 // memory alone would leave of a decode step.
 func ReadMatrices(w *Workers, matrices []*Matrix) (bytes int64) {

@@ -3,7 +3,6 @@ package model
 import (
 	"fmt"
 	"math"
-	"slices"
 
 	"pith/kernel"
 	"pith/kvcache"
@@ -16,20 +15,23 @@ func (m *Model) pack(matrices []boundMatrix, o Options) error {
 	if o.Pack < 0 {
 		return nil
 	}
-	matrices = slices.DeleteFunc(matrices, func(w boundMatrix) bool {
-		return !w.Packable() || w.Matrix == m.embed && m.embed != m.output // embeddings alone are never multiplied
-	})
+	var packable []boundMatrix
+	for _, w := range matrices {
+		if w.Packable() && !m.onlyLookedUp(w) {
+			packable = append(packable, w)
+		}
+	}
 	room := o.Pack
 	if room == 0 {
 		free, known := kernel.FreeMemory()
 		room = m.config.packRoom(free, known, o.Cache)
 	}
-	fit, block, err := blockFor(matrices, room, kvcache.NewBlock)
+	fit, block, err := blockFor(packable, room, kvcache.NewBlock)
 	if o.Pack == PackEverything && err != nil {
 		block.Free()
 		return fmt.Errorf("model: packed weights: %w", err)
 	}
-	m.packed, m.unpacked = block, sizeOf(matrices)-sizeOf(fit)
+	m.packed, m.unpacked = block, sizeOf(packable)-sizeOf(fit)
 	if block == nil {
 		return nil
 	}
@@ -43,6 +45,9 @@ func (m *Model) pack(matrices []boundMatrix, o Options) error {
 	}
 	return nil
 }
+
+// onlyLookedUp reports whether a matrix is the embeddings alone, which are never multiplied.
+func (m *Model) onlyLookedUp(w boundMatrix) bool { return w.Matrix == m.embed && m.embed != m.output }
 
 // blockFor maps memory for as many matrices as fit into room and as the system grants; the error is the system's last refusal.
 func blockFor(matrices []boundMatrix, room int64, newBlock func(int64) (*kvcache.Block, error)) (fit []boundMatrix, b *kvcache.Block, err error) {

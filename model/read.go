@@ -11,7 +11,7 @@ func (m *Model) stepMatrices(bound []boundMatrix) []*kernel.Matrix {
 	var list []*kernel.Matrix
 	taken := map[*gguf.Tensor]int{}
 	for _, b := range bound {
-		if b.Matrix == m.embed && m.embed != m.output {
+		if m.onlyLookedUp(b) {
 			continue
 		}
 		if len(b.tensor.Dims) > 2 && b.tensor.Dims[2] > 1 {
