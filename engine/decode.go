@@ -32,8 +32,8 @@ type decoder struct {
 	total    kvcache.Partial
 	weights  []float32               // probabilities within the pieces that want them
 	mass     []float32               // of one lane
-	bounds   []float32               // of one lane's blocks
 	scratch  []kvcache.AttendScratch // [thread]
+	choices  choosing
 }
 
 // Step feeds one token to each sequence; the logits that follow are in Sequence.Logits. Rows of all sequences go through a layer
@@ -57,6 +57,7 @@ func (e *Engine) Step(seqs []*Sequence, ids []int32) error {
 		d.e = e
 		d.attend, d.run = d.attention, d.step
 		d.scratch = make([]kvcache.AttendScratch, e.options.Threads)
+		d.choices = choosing{scratch: d.scratch, bounds: make([][]float32, e.options.Threads)}
 	}
 	if err := e.relieveStep(seqs); err != nil {
 		return err // nothing has been computed yet: the sequences are as they were
@@ -162,7 +163,7 @@ func (d *decoder) plan(layer int, h *model.Heads) {
 	width := c.QHeads / c.KVHeads * c.HeadDim
 	d.pieces = d.pieces[:0]
 	d.queries = grow(d.queries, len(d.seqs)*c.KVHeads)
-	weights := 0
+	d.choices.lanes = d.choices.lanes[:0]
 	for i, s := range d.seqs {
 		lo := kvcache.Position(0)
 		if w := c.Window[layer]; w > 0 {
@@ -171,10 +172,17 @@ func (d *decoder) plan(layer int, h *model.Heads) {
 		for head := range c.KVHeads {
 			q := i*c.KVHeads + head
 			d.queries[q] = kvcache.Query{Q: h.Q[q*width : (q+1)*width], Group: c.QHeads / c.KVHeads, Scale: h.Scale, SoftCap: h.SoftCap, Lo: lo}
-			lane := s.cache.Lane(layer, head)
 			if s.recipe.Read != nil && c.Window[layer] == 0 {
-				d.queries[q].Spans = d.choose(s, lane, layer, &d.queries[q])
+				d.choices.lanes = append(d.choices.lanes, choice{s, s.cache.Lane(layer, head), layer, &d.queries[q]})
 			}
+		}
+	}
+	d.e.workers.Run(len(d.choices.lanes), &d.choices)
+	weights := 0
+	for i, s := range d.seqs {
+		for head := range c.KVHeads {
+			q := i*c.KVHeads + head
+			lane := s.cache.Lane(layer, head)
 			for k := range lane.Pieces() {
 				if !covers(d.queries[q].Spans, k*kvcache.PieceSlots, (k+1)*kvcache.PieceSlots) {
 					continue
@@ -194,14 +202,30 @@ func (d *decoder) plan(layer int, h *model.Heads) {
 	}
 }
 
-// choose lets a recipe say which spans of a lane a query reads.
-func (d *decoder) choose(s *Sequence, lane *kvcache.Lane, layer int, q *kvcache.Query) []kvcache.Span {
-	return s.recipe.Read.Read(&policy.Reading{
-		Layer: layer, Entries: lane.Len(), Budget: s.budget.Keep.Of(lane.Len()), Group: q.Group, Blocks: lane.Blocks, Span: lane.BlockSpan,
+// choosing lets recipes say which spans of lanes their queries read, a lane a piece.
+type choosing struct {
+	lanes   []choice
+	scratch []kvcache.AttendScratch // [thread], of the decoder
+	bounds  [][]float32             // [thread] of one lane's blocks
+}
+
+type choice struct {
+	s     *Sequence
+	lane  *kvcache.Lane
+	layer int
+	query *kvcache.Query
+}
+
+// Do implements kernel.Task.
+func (c *choosing) Do(worker, i int) {
+	s, lane, q := c.lanes[i].s, c.lanes[i].lane, c.lanes[i].query
+	q.Spans = s.recipe.Read.Read(&policy.Reading{
+		Layer: c.lanes[i].layer, Entries: lane.Len(), Budget: s.budget.Keep.Of(lane.Len()), Group: q.Group, Blocks: lane.Blocks, Span: lane.BlockSpan,
 		Bound: func(level int, within []kvcache.Span) []float32 {
-			d.bounds = grow(d.bounds, lane.Blocks(level))
-			lane.Bound(d.bounds, level, q, within, &d.scratch[0])
-			return d.bounds
+			bounds := grow(c.bounds[worker], lane.Blocks(level))
+			lane.Bound(bounds, level, q, within, &c.scratch[worker])
+			c.bounds[worker] = bounds
+			return bounds
 		},
 	})
 }

@@ -81,6 +81,7 @@ type AttendScratch struct {
 	pieces          []Partial
 	keys, values    []byte
 	pages           []kernel.RowPage
+	run             rowRun
 }
 
 // Attend writes softmax(scale * q·k) v of g query heads, q [g, HeadDim], over the lane's entries to out [g, HeadDim]. Entries
@@ -222,16 +223,30 @@ func (l *Lane) inRange(lo, hi int, q *Query, f func(s *segment, base, from, to i
 func (l *Lane) scores(dst []float32, lo, hi int, q *Query, packed bool, sc *AttendScratch) {
 	g, d := q.Group, l.HeadDim()
 	tmp := floats(&sc.tmp, g*64)
-	l.visible(lo, hi, q, packed, func(s *segment, at, from, to int) {
-		x := q.Q[:g*d]
+	sc.run = rowRun{}
+	operands := func(s *segment) []float32 {
 		if s.channels != nil {
-			x = gatherChannels(floats(&sc.q, g*len(s.channels)), q.Q, s.channels, g, d)
+			return gatherChannels(floats(&sc.q, g*len(s.channels)), q.Q, s.channels, g, d)
 		}
+		return q.Q[:g*d]
+	}
+	dot := func() {
+		r := &sc.run
+		s := r.segment
+		sc.queries.Set(operands(s), g, s.keys.dims, rowFormat(s.keys.format))
+		count := len(sc.pages)
+		if q.Spans == nil {
+			l.pagesBehind(sc, &s.values, r.from, &s.keys, r.to)
+		}
+		sc.queries.DotPages(dst[r.at:], PieceSlots, sc.pages, count)
+	}
+	l.visible(lo, hi, q, packed, func(s *segment, at, from, to int) {
 		if !s.keys.grouped {
-			sc.queries.Set(x, g, s.keys.dims, rowFormat(s.keys.format))
-			l.dotPages(dst[at:], s, from, to, q, sc)
+			sc.extend(l.cache.pool, &s.keys, dot, s, at, from, to)
 			return
 		}
+		sc.end(dot)
+		x := operands(s)
 		for c := s.keys.from(l.cache.pool, from, &sc.keys); c.slot < to; {
 			slot := c.slot
 			if mem, step, count := c.blocks(to - slot); count > 0 {
@@ -244,17 +259,29 @@ func (l *Lane) scores(dst []float32, lo, hi int, q *Query, packed bool, sc *Atte
 			dotRun(&s.keys.layout, &r, next, dst[at+slot-from:], PieceSlots, x, tmp, g)
 		}
 	})
+	sc.end(dot)
 }
 
 // accumulate adds the visible values of slots [lo, hi), weighted, to acc [Group, HeadDim].
 func (l *Lane) accumulate(acc, weights []float32, lo, hi int, q *Query, packed bool, sc *AttendScratch) {
 	g := q.Group
 	tmp := floats(&sc.tmp, g*64)
+	sc.run = rowRun{}
+	add := func() {
+		r := &sc.run
+		s := r.segment
+		count := len(sc.pages)
+		if q.Spans == nil {
+			l.pagesBehind(sc, &s.keys, r.to, &s.values, r.to)
+		}
+		kernel.AccumulatePages(acc, weights[r.at:], PieceSlots, sc.pages, count, g, s.values.dims, rowFormat(s.values.format))
+	}
 	l.visible(lo, hi, q, packed, func(s *segment, at, from, to int) {
 		if !s.values.grouped {
-			l.accumulatePages(acc, weights[at:], s, from, to, q, sc)
+			sc.extend(l.cache.pool, &s.values, add, s, at, from, to)
 			return
 		}
+		sc.end(add)
 		for c := s.valuesFrom(l.cache.pool, from, &sc.values); c.slot < to; {
 			slot := c.slot
 			if mem, step, count := c.blocks(to - slot); count > 0 {
@@ -267,26 +294,36 @@ func (l *Lane) accumulate(acc, weights []float32, lo, hi int, q *Query, packed b
 			accumulateRun(&s.values.layout, &r, acc, weights[at+slot-from:], PieceSlots, tmp, g)
 		}
 	})
+	sc.end(add)
 }
 
-// dotPages is scores for a segment's slots [from, to) of rows.
-func (l *Lane) dotPages(dst []float32, s *segment, from, to int, q *Query, sc *AttendScratch) {
-	sc.pages = s.keys.rowPages(l.cache.pool, sc.pages[:0], from, to, to-from)
-	count := len(sc.pages)
-	if q.Spans == nil {
-		l.pagesBehind(sc, &s.values, from, &s.keys, to)
-	}
-	sc.queries.DotPages(dst, PieceSlots, sc.pages, count)
+// A rowRun is stretches of one segment's slots whose rows follow each other in a row of scores, one stretch or many short ones: one call takes their
+// pages, which lie in AttendScratch.pages.
+type rowRun struct {
+	segment  *segment
+	at, n    int // place of the first in a row of scores, and slots
+	from, to int // the first slot, and behind the last one
 }
 
-// accumulatePages is accumulate likewise.
-func (l *Lane) accumulatePages(acc, weights []float32, s *segment, from, to int, q *Query, sc *AttendScratch) {
-	sc.pages = s.values.rowPages(l.cache.pool, sc.pages[:0], from, to, to-from)
-	count := len(sc.pages)
-	if q.Spans == nil {
-		l.pagesBehind(sc, &s.keys, to, &s.values, to)
+// extend adds the slots [from, to) of a segment to the run, after doing the one that they do not continue.
+func (sc *AttendScratch) extend(pool *Pool, rows *stream, do func(), s *segment, at, from, to int) {
+	r := &sc.run
+	if r.segment != s || at != r.at+r.n {
+		sc.end(do)
+		*r = rowRun{segment: s, at: at, from: from}
+		sc.pages = sc.pages[:0]
 	}
-	kernel.AccumulatePages(acc, weights, PieceSlots, sc.pages, count, q.Group, s.values.dims, rowFormat(s.values.format))
+	sc.pages = rows.rowPages(pool, sc.pages, from, to, to-from)
+	r.n += to - from
+	r.to = to
+}
+
+// end does the run, if there is one.
+func (sc *AttendScratch) end(do func()) {
+	if sc.run.segment != nil {
+		do()
+		sc.run.segment = nil
+	}
 }
 
 // pagesBehind appends the pages that are read after those: of stream next from a slot on, or, if it is not of rows, of the same stream.

@@ -204,37 +204,37 @@ func (l *Lane) Bound(dst []float32, level int, q *Query, within []Span, sc *Atte
 			}
 		}
 		out := dst[at : at+b.n]
-		if within == nil {
-			b.largest(l.cache.pool, out, 0, b.n, signs, g, sc)
-		} else {
-			for k := range out {
-				out[k] = none
+		sc.pages = sc.pages[:0]
+		n := 0
+		ranges := func(f func(from, to int)) {
+			if within == nil {
+				f(0, b.n)
 			}
 			for _, span := range within {
-				lo, hi := max(span.Lo-base, 0), min(span.Hi-base, s.len())
-				if lo < hi {
-					b.largest(l.cache.pool, out, lo/b.span, blocks(hi, b.span), signs, g, sc)
+				if lo, hi := max(span.Lo-base, 0), min(span.Hi-base, s.len()); lo < hi {
+					f(lo/b.span, blocks(hi, b.span))
 				}
 			}
 		}
+		ranges(func(from, to int) {
+			sc.pages = b.rowPages(l.cache.pool, sc.pages, from, to, to-from)
+			n += to - from
+		})
+		products := floats(&sc.tmp, g*n)
+		sc.queries.Set(signs, g, 2*w, rowFormat(b.format))
+		sc.queries.DotPages(products, n, sc.pages, len(sc.pages))
+		for k := range out {
+			out[k] = none
+		}
+		ranges(func(from, to int) {
+			for h := range g {
+				for k, v := range products[h*n : h*n+to-from] {
+					out[from+k] = max(out[from+k], v)
+				}
+			}
+			products = products[to-from:]
+		})
 		at += b.n
 		base += s.len()
-	}
-}
-
-// largest writes the largest product of g rows of signs with each row of bounds in [from, to) to dst[from:to].
-func (s *stream) largest(pool *Pool, dst []float32, from, to int, signs []float32, g int, sc *AttendScratch) {
-	for c := s.from(pool, from, &sc.keys); c.slot < to; {
-		r, slot, _ := c.next(to - c.slot)
-		n := r.n
-		products := floats(&sc.tmp, g*n)
-		dotRun(&s.layout, &r, nil, products, n, signs, nil, g)
-		out := dst[slot : slot+n]
-		copy(out, products)
-		for h := 1; h < g; h++ {
-			for k, v := range products[h*n : (h+1)*n] {
-				out[k] = max(out[k], v)
-			}
-		}
 	}
 }
