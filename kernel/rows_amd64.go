@@ -26,8 +26,12 @@ func headsAtOnce(g int) int {
 }
 
 func dotRows(dst []float32, stride int, q []float32, rows, next []byte, g, n, d int, f RowFormat) {
-	if CPU() < AVX2 || d%8 != 0 || d == 0 {
+	if CPU() < AVX2 || d < 8 || d%8 != 0 && (f == RowQ8 || d > maxRagged) {
 		dotRowsGeneric(dst, stride, q, rows, g, n, d, f)
+		return
+	}
+	if d%8 != 0 {
+		dotRagged(dst, stride, q, rows, g, n, d, f)
 		return
 	}
 	if rounds(d, f) {
@@ -51,6 +55,40 @@ func dotRows(dst []float32, stride int, q []float32, rows, next []byte, g, n, d 
 			_ = o[(run-1)*stride+m-1]
 			dotRowsAVX2(f, run, &o[0], &x[0], &r[0], 4*stride, m, d, size, ahead)
 			ahead = &r[0] // once is enough
+		}
+	}
+}
+
+// maxRagged bounds the copies of dotRagged.
+const maxRagged = 256
+
+// dotRagged is dotRows of at least 8 channels that are no multiple of 8, as keys without their least channels are: whole eights where they lie, the
+// last channels copied out between zeros.
+func dotRagged(dst []float32, stride int, q []float32, rows []byte, g, n, d int, f RowFormat) {
+	whole, size, width := d&^7, f.Bytes(d), f.Bytes(1)
+	var heads [4 * maxRagged]float32
+	var tails [4 * 8]float32
+	var copied [8 * 4 * rowsPerCall]byte
+	var sums [4 * rowsPerCall]float32
+	for h, run := 0, headsAtOnce(g); h < g; h += run {
+		run = min(run, g-h)
+		for k := range run {
+			x := q[(h+k)*d : (h+k+1)*d]
+			copy(heads[k*whole:], x[:whole])
+			copy(tails[k*8:], x[whole:])
+		}
+		for i := 0; i < n; i += rowsPerCall {
+			m := min(rowsPerCall, n-i)
+			o, r := dst[h*stride+i:], rows[i*size:(i+m)*size]
+			_ = o[(run-1)*stride+m-1]
+			dotRowsAVX2(f, run, &o[0], &heads[0], &r[0], 4*stride, m, whole, size, &r[0])
+			for j := range m {
+				copy(copied[j*8*width:], r[j*size+whole*width:(j+1)*size])
+			}
+			dotRowsAVX2(f, run, &sums[0], &tails[0], &copied[0], 4*rowsPerCall, m, 8, 8*width, &copied[0])
+			for k := range run {
+				addRow(o[k*stride:k*stride+m], sums[k*rowsPerCall:k*rowsPerCall+m])
+			}
 		}
 	}
 }

@@ -229,7 +229,7 @@ func largest(x []float32) float64 {
 // sums may be cut anywhere between rows.
 func TestRowsProductsDoNotDependOnNeighbours(t *testing.T) {
 	eachTier(t, func(t *testing.T) {
-		for _, d := range []int{8, 40, 64, 128, 13} {
+		for _, d := range []int{8, 40, 64, 128, 13, 39} {
 			const n, g = 77, 7
 			r := newRand(uint64(d))
 			x, q, w := normals(r, n*d, 1), normals(r, g*d, 1), normals(r, g*n, 1)
