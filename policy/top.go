@@ -1,7 +1,7 @@
 package policy
 
 import (
-	"cmp"
+	"math"
 	"slices"
 )
 
@@ -37,13 +37,17 @@ func (s *Scored) Top(h, count int) []int32 {
 	return kept
 }
 
-// Largest returns the indices of the k largest values among those that skip does not exclude, in no particular order; ties go to
-// the lower index. It takes O(n) on average: a selection, not a sort.
+// Largest returns the indices of the k largest values among those that skip does not exclude, ascending; ties go to the lower index, and NaN counts as
+// -Inf. It takes O(n) on average: the k-th largest value is selected, and what reaches it is taken.
 func Largest(values []float32, k int, skip func(int) bool) []int32 {
 	index := make([]int32, 0, len(values))
-	for j := range values {
+	ordered := make([]float32, 0, len(values))
+	for j, v := range values {
 		if skip == nil || !skip(j) {
-			index = append(index, int32(j))
+			if v != v {
+				v = float32(math.Inf(-1))
+			}
+			index, ordered = append(index, int32(j)), append(ordered, v)
 		}
 	}
 	if k >= len(index) {
@@ -52,48 +56,58 @@ func Largest(values []float32, k int, skip func(int) bool) []int32 {
 	if k <= 0 {
 		return nil
 	}
-	before := func(a, b int32) int {
-		if c := cmp.Compare(values[b], values[a]); c != 0 {
-			return c
+	least, ties := KthLargest(slices.Clone(ordered), k)
+	largest := index[:0]
+	for i, v := range ordered {
+		if v == least {
+			ties--
 		}
-		return cmp.Compare(a, b)
+		if v > least || v == least && ties >= 0 {
+			largest = append(largest, index[i])
+		}
 	}
-	lo, hi := 0, len(index)
-	for hi-lo > 32 {
-		// Median of three as pivot; the order is total, so equal scores do not degrade it.
-		mid, last := lo+(hi-lo)/2, hi-1
-		if before(index[mid], index[lo]) < 0 {
-			index[mid], index[lo] = index[lo], index[mid]
-		}
-		if before(index[last], index[lo]) < 0 {
-			index[last], index[lo] = index[lo], index[last]
-		}
-		if before(index[last], index[mid]) < 0 {
-			index[last], index[mid] = index[mid], index[last]
-		}
-		pivot := index[mid]
-		i, j := lo, last
+	return largest
+}
+
+// KthLargest returns the k-th largest value, none of them NaN, and how many of the k equal it: the smallest one where there are fewer than k, infinity and
+// none where k or values are nothing. Values are reordered.
+func KthLargest(values []float32, k int) (least float32, ties int) {
+	if k <= 0 || len(values) == 0 {
+		return float32(math.Inf(1)), 0
+	}
+	k = min(k, len(values))
+	lo, hi := 0, len(values)-1
+	for lo < hi {
+		a, b, c := values[lo], values[lo+(hi-lo)/2], values[hi]
+		pivot := max(min(a, b), min(max(a, b), c))
+		i, j := lo, hi
 		for i <= j {
-			for before(index[i], pivot) < 0 {
+			for values[i] > pivot {
 				i++
 			}
-			for before(index[j], pivot) > 0 {
+			for values[j] < pivot {
 				j--
 			}
 			if i <= j {
-				index[i], index[j] = index[j], index[i]
-				i, j = i+1, j-1
+				values[i], values[j] = values[j], values[i]
+				i++
+				j--
 			}
 		}
 		switch {
-		case k <= j:
-			hi = j + 1
-		case k >= i:
+		case k-1 <= j:
+			hi = j
+		case k-1 >= i:
 			lo = i
 		default:
-			return index[:k]
+			lo, hi = k-1, k-1
 		}
 	}
-	slices.SortFunc(index[lo:hi], before)
-	return index[:k]
+	least = values[k-1]
+	for _, v := range values[:k] {
+		if v == least {
+			ties++
+		}
+	}
+	return least, ties
 }

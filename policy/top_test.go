@@ -1,4 +1,4 @@
-package method
+package policy
 
 import (
 	"math/rand/v2"
@@ -22,7 +22,7 @@ func TestKthLargestIsThatOfTheSortedValues(t *testing.T) {
 				ties++
 			}
 		}
-		if got, n := kthLargest(values, k); got != want || n != ties {
+		if got, n := KthLargest(values, k); got != want || n != ties {
 			t.Fatalf("%d-th largest of %v: %v, %d of them, want %v, %d", k, sorted, got, n, want, ties)
 		}
 	}
