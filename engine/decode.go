@@ -2,7 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"sort"
 
 	"pith/gguf"
 	"pith/kernel"
@@ -57,7 +56,7 @@ func (e *Engine) Step(seqs []*Sequence, ids []int32) error {
 		d.e = e
 		d.attend, d.run = d.attention, d.step
 		d.scratch = make([]kvcache.AttendScratch, e.options.Threads)
-		d.choices = choosing{scratch: d.scratch, bounds: make([][]float32, e.options.Threads)}
+		d.choices = choosing{scratch: d.scratch, bounds: make([][]float32, e.options.Threads), blocks: make([][]kvcache.Span, e.options.Threads)}
 	}
 	if err := e.relieveStep(seqs); err != nil {
 		return err // nothing has been computed yet: the sequences are as they were
@@ -177,16 +176,16 @@ func (d *decoder) plan(layer int, h *model.Heads) {
 			}
 		}
 	}
+	for len(d.choices.readings) < len(d.choices.lanes) {
+		d.choices.readings = append(d.choices.readings, policy.Reading{})
+	}
 	d.e.workers.Run(len(d.choices.lanes), &d.choices)
 	weights := 0
 	for i, s := range d.seqs {
 		for head := range c.KVHeads {
 			q := i*c.KVHeads + head
 			lane := s.cache.Lane(layer, head)
-			for k := range lane.Pieces() {
-				if !covers(d.queries[q].Spans, k*kvcache.PieceSlots, (k+1)*kvcache.PieceSlots) {
-					continue
-				}
+			for k := range lane.Pieces(&d.queries[q]) {
 				p := piece{lane, int32(q), int32(k), -1}
 				if s.mass >= 0 && c.Window[layer] == 0 {
 					p.mass = int32(weights)
@@ -204,9 +203,11 @@ func (d *decoder) plan(layer int, h *model.Heads) {
 
 // choosing lets recipes say which spans of lanes their queries read, a lane a piece.
 type choosing struct {
-	lanes   []choice
-	scratch []kvcache.AttendScratch // [thread], of the decoder
-	bounds  [][]float32             // [thread] of one lane's blocks
+	lanes    []choice
+	readings []policy.Reading        // [lane], kept for their scratch: queries hold the spans until the layer is done
+	scratch  []kvcache.AttendScratch // [thread], of the decoder
+	bounds   [][]float32             // [thread] of one lane's blocks
+	blocks   [][]kvcache.Span        // [thread]
 }
 
 type choice struct {
@@ -218,25 +219,17 @@ type choice struct {
 
 // Do implements kernel.Task.
 func (c *choosing) Do(worker, i int) {
-	s, lane, q := c.lanes[i].s, c.lanes[i].lane, c.lanes[i].query
-	q.Spans = s.recipe.Read.Read(&policy.Reading{
-		Layer: c.lanes[i].layer, Entries: lane.Len(), Budget: s.budget.Keep.Of(lane.Len()), Group: q.Group, Blocks: lane.Blocks, Span: lane.BlockSpan,
-		Bound: func(level int, within []kvcache.Span) []float32 {
-			bounds := grow(c.bounds[worker], lane.Blocks(level))
-			lane.Bound(bounds, level, q, within, &c.scratch[worker])
-			c.bounds[worker] = bounds
-			return bounds
+	s, lane, q, r := c.lanes[i].s, c.lanes[i].lane, c.lanes[i].query, &c.readings[i]
+	*r = policy.Reading{
+		Layer: c.lanes[i].layer, Entries: lane.Len(), Budget: s.budget.Keep.Of(lane.Len()), Group: q.Group, Blocks: lane.Blocks,
+		Bound: func(level int, within []kvcache.Span) ([]float32, []kvcache.Span) {
+			bounds, blocks := lane.Bound(c.bounds[worker][:0], c.blocks[worker][:0], level, q, within, &c.scratch[worker])
+			c.bounds[worker], c.blocks[worker] = bounds, blocks
+			return bounds, blocks
 		},
-	})
-}
-
-// covers reports whether any span reaches into [lo, hi); no spans stand for everything.
-func covers(spans []kvcache.Span, lo, hi int) bool {
-	if spans == nil {
-		return true
+		Spans: r.Spans, Values: r.Values,
 	}
-	i := sort.Search(len(spans), func(i int) bool { return spans[i].Hi > lo })
-	return i < len(spans) && spans[i].Lo < hi
+	q.Spans = s.recipe.Read.Read(r)
 }
 
 // Do implements kernel.Task: one piece.
@@ -272,9 +265,10 @@ func (d *decoder) addMass(first, end int) {
 	lane := d.pieces[first].lane
 	n := lane.Len()
 	d.mass = grow(d.mass, n)
+	clear(d.mass)
 	for i := first; i < end; i++ {
-		lo := int(d.pieces[i].index) * kvcache.PieceSlots
-		kvcache.Mass(d.mass[lo:min(n, lo+kvcache.PieceSlots)], d.weights[d.pieces[i].mass:], &d.partials[i], &d.total)
+		p := &d.pieces[i]
+		lane.PieceMass(d.mass, int(p.index), &d.queries[p.query], d.weights[p.mass:], &d.partials[i], &d.total)
 	}
 	s := d.seqs[int(d.pieces[first].query)/d.e.model.Config().KVHeads]
 	lane.AddColumn(s.mass, s.decay, d.mass)

@@ -2,7 +2,6 @@ package kvcache
 
 import (
 	"math"
-	"sort"
 
 	"pith/kernel"
 )
@@ -24,6 +23,46 @@ type Query struct {
 
 // Span is a range of slots [Lo, Hi).
 type Span struct{ Lo, Hi int }
+
+// places is the number of slots that the query reads of a lane of so many. A slot's place is how many of them lie before it.
+func (q *Query) places(slots int) int {
+	if q.Spans == nil {
+		return slots
+	}
+	n := 0
+	for _, s := range q.Spans {
+		n += s.Hi - s.Lo
+	}
+	return n
+}
+
+// behind is the query without the spans before the one that holds a place, and the number of places left out.
+func (q *Query) behind(place int) (rest Query, skipped int) {
+	rest = *q
+	for len(rest.Spans) > 0 && skipped+rest.Spans[0].Hi-rest.Spans[0].Lo <= place {
+		skipped += rest.Spans[0].Hi - rest.Spans[0].Lo
+		rest.Spans = rest.Spans[1:]
+	}
+	return rest, skipped
+}
+
+// stretches calls f with the slots [from, to) that have the places [lo, hi), stretch by stretch, and with the place of each one's first.
+func (q *Query) stretches(lo, hi int, f func(place, from, to int)) {
+	if q.Spans == nil {
+		f(lo, lo, hi)
+		return
+	}
+	place := 0
+	for _, s := range q.Spans {
+		if place >= hi {
+			return
+		}
+		if from, to := s.Lo+max(lo-place, 0), min(s.Hi, s.Lo+hi-place); from < to {
+			f(place+from-s.Lo, from, to)
+		}
+		place += s.Hi - s.Lo
+	}
+}
 
 // Partial is the attention over a part of a lane: enough to be folded with that over other parts.
 type Partial struct {
@@ -94,7 +133,7 @@ func (l *Lane) Attend(out, q []float32, g int, scale, softcap float32, lo Positi
 
 // AttendQuery is Attend for a Query.
 func (l *Lane) AttendQuery(out []float32, q *Query, s *AttendScratch, mass []float32) {
-	g, d, pieces := q.Group, l.HeadDim(), l.Pieces()
+	g, d, pieces := q.Group, l.HeadDim(), l.Pieces(q)
 	s.total.Reset(g, d)
 	if mass == nil {
 		for i := range pieces {
@@ -112,53 +151,46 @@ func (l *Lane) AttendQuery(out []float32, q *Query, s *AttendScratch, mass []flo
 		l.AttendPiece(&s.pieces[i], i, q, s, s.weights[i*g*PieceSlots:])
 		s.total.Fold(&s.pieces[i])
 	}
+	clear(mass[:l.Len()])
 	for i := range pieces {
-		Mass(mass[i*PieceSlots:min(l.Len(), (i+1)*PieceSlots)], s.weights[i*g*PieceSlots:], &s.pieces[i], &s.total)
+		l.PieceMass(mass, i, q, s.weights[i*g*PieceSlots:], &s.pieces[i], &s.total)
 	}
 	copy(out[:g*d], s.total.Acc)
 }
 
 // Pieces is the number of pieces that AttendPiece can be called for.
-func (l *Lane) Pieces() int { return (l.Len() + PieceSlots - 1) / PieceSlots }
+func (l *Lane) Pieces(q *Query) int { return (q.places(l.Len()) + PieceSlots - 1) / PieceSlots }
 
-// AttendPiece is the attention over slots [i*PieceSlots, (i+1)*PieceSlots), written to p. Several threads, each with its own
-// scratch and partial, may work on the pieces of a lane at once; folding the partials in ascending order gives the bits of
-// Attend. weights, if not nil, receives [Group, PieceSlots] probabilities within the piece, for Mass.
+// AttendPiece is the attention over places [i*PieceSlots, (i+1)*PieceSlots) of what the query reads, all slots where it names no spans, written to p.
+// Several threads, each with its own scratch and partial, may work on the pieces of a lane at once; folding the partials in ascending order gives the
+// bits of Attend. weights, if not nil, receives [Group, PieceSlots] probabilities within the piece, for PieceMass.
 func (l *Lane) AttendPiece(p *Partial, i int, q *Query, s *AttendScratch, weights []float32) {
 	g, d := q.Group, l.HeadDim()
 	p.Reset(g, d)
 	lo := i * PieceSlots
-	hi := min(l.Len(), lo+PieceSlots)
+	hi := min(q.places(l.Len()), lo+PieceSlots)
 	n := hi - lo
 	if n <= 0 {
 		return
+	}
+	if q.Spans != nil {
+		rest, skipped := q.behind(lo)
+		q, lo, hi = &rest, lo-skipped, hi-skipped
 	}
 	scores := weights
 	if scores == nil {
 		scores = floats(&s.scores, g*PieceSlots)
 	}
 	scores = scores[:g*PieceSlots]
-	partly := q.Lo > 0 || q.Spans != nil
-	packed := q.Spans != nil && weights == nil // what is read of the piece lies together in scores
-	if partly || weights != nil {
-		read := 0
-		l.visible(lo, hi, q, packed, func(s *segment, _, from, to int) {
-			read += to - from
-			if q.Spans != nil { // short stretches far apart: the processor does not see the next one coming
-				s.keys.ask(l.cache.pool, from, to)
-				s.values.ask(l.cache.pool, from, to)
-			}
-		})
-		if packed {
-			n = read
-		} else {
-			clear(scores)
-		}
-		if read == 0 {
+	if q.Lo > 0 {
+		seen := false
+		l.visible(lo, hi, q, func(*segment, int, int, int) { seen = true })
+		clear(scores)
+		if !seen {
 			return
 		}
 	}
-	l.scores(scores, lo, hi, q, packed, s)
+	l.scores(scores, lo, hi, q, s)
 	scale := q.Scale
 	if q.SoftCap > 0 || scale <= 0 { // what is hidden must stay below all others when it is scaled
 		for h := range g {
@@ -170,57 +202,38 @@ func (l *Lane) AttendPiece(p *Partial, i int, q *Query, s *AttendScratch, weight
 		}
 		scale = 1
 	}
-	if partly && !packed {
+	if q.Lo > 0 {
 		l.hide(scores, lo, hi, q)
 	}
 	for h := range g {
 		p.Max[h], p.Sum[h] = kernel.SoftmaxScaled(scores[h*PieceSlots:h*PieceSlots+n], scale)
 	}
-	l.accumulate(p.Acc, scores, lo, hi, q, packed, s)
+	l.accumulate(p.Acc, scores, lo, hi, q, s)
 }
 
-// visible calls f with the stretches of slots in [lo, hi) that the query may see: of its spans, in each segment what lies before
-// Sinks and from Lo on. from and to are slots of the segment, at is the place of the first in a row of scores: its distance from lo, or,
-// packed, the number of slots seen before it.
-func (l *Lane) visible(lo, hi int, q *Query, packed bool, f func(s *segment, at, from, to int)) {
-	seen := 0
-	each := func(s *segment, base, from, to int) {
-		at := base + from - lo
-		if packed {
-			at = seen
-		}
-		f(s, at, from, to)
-		seen += to - from
-	}
-	if q.Spans == nil {
-		l.inRange(lo, hi, q, each)
-		return
-	}
-	i := sort.Search(len(q.Spans), func(i int) bool { return q.Spans[i].Hi > lo })
-	for ; i < len(q.Spans) && q.Spans[i].Lo < hi; i++ {
-		l.inRange(max(lo, q.Spans[i].Lo), min(hi, q.Spans[i].Hi), q, each)
-	}
-}
-
-// inRange is visible without spans; base is the lane's slot of the segment's first entry.
-func (l *Lane) inRange(lo, hi int, q *Query, f func(s *segment, base, from, to int)) {
-	base := 0
-	for i := range l.segs {
-		s := &l.segs[i]
-		from, to := max(lo-base, 0), min(hi-base, s.len())
-		if from < to {
-			if q.Lo <= 0 {
-				f(s, base, from, to)
-			} else {
-				s.stretches(l.cache.pool, min(q.Sinks, q.Lo), q.Lo, from, to, func(a, b int) { f(s, base, a, b) })
+// visible calls f with the stretches of slots at places [lo, hi) that the query may see: in each segment what lies before Sinks and from Lo on. from
+// and to are slots of the segment, at is the first one's place, less lo.
+func (l *Lane) visible(lo, hi int, q *Query, f func(s *segment, at, from, to int)) {
+	q.stretches(lo, hi, func(place, first, last int) {
+		base := 0
+		for i := range l.segs {
+			s := &l.segs[i]
+			from, to := max(first-base, 0), min(last-base, s.len())
+			if from < to {
+				at := place - lo + base - first // of the segment's first slot, were it read
+				if q.Lo <= 0 {
+					f(s, at+from, from, to)
+				} else {
+					s.stretches(l.cache.pool, min(q.Sinks, q.Lo), q.Lo, from, to, func(a, b int) { f(s, at+a, a, b) })
+				}
 			}
+			base += s.len()
 		}
-		base += s.len()
-	}
+	})
 }
 
-// scores writes the products of the queries with the visible keys of slots [lo, hi) to dst [Group, PieceSlots].
-func (l *Lane) scores(dst []float32, lo, hi int, q *Query, packed bool, sc *AttendScratch) {
+// scores writes the products of the queries with the visible keys at places [lo, hi) to dst [Group, PieceSlots].
+func (l *Lane) scores(dst []float32, lo, hi int, q *Query, sc *AttendScratch) {
 	g, d := q.Group, l.HeadDim()
 	tmp := floats(&sc.tmp, g*64)
 	sc.run = rowRun{}
@@ -237,10 +250,12 @@ func (l *Lane) scores(dst []float32, lo, hi int, q *Query, packed bool, sc *Atte
 		count := len(sc.pages)
 		if q.Spans == nil {
 			l.pagesBehind(sc, &s.values, r.from, &s.keys, r.to)
+		} else {
+			l.askPlaces(sc, lo, min(hi, lo+placesAhead), q, func(s *segment) *stream { return &s.values })
 		}
 		sc.queries.DotPages(dst[r.at:], PieceSlots, sc.pages, count)
 	}
-	l.visible(lo, hi, q, packed, func(s *segment, at, from, to int) {
+	l.visible(lo, hi, q, func(s *segment, at, from, to int) {
 		if !s.keys.grouped {
 			sc.extend(l.cache.pool, &s.keys, dot, s, at, from, to)
 			return
@@ -262,8 +277,8 @@ func (l *Lane) scores(dst []float32, lo, hi int, q *Query, packed bool, sc *Atte
 	sc.end(dot)
 }
 
-// accumulate adds the visible values of slots [lo, hi), weighted, to acc [Group, HeadDim].
-func (l *Lane) accumulate(acc, weights []float32, lo, hi int, q *Query, packed bool, sc *AttendScratch) {
+// accumulate adds the visible values at places [lo, hi), weighted, to acc [Group, HeadDim].
+func (l *Lane) accumulate(acc, weights []float32, lo, hi int, q *Query, sc *AttendScratch) {
 	g := q.Group
 	tmp := floats(&sc.tmp, g*64)
 	sc.run = rowRun{}
@@ -273,10 +288,12 @@ func (l *Lane) accumulate(acc, weights []float32, lo, hi int, q *Query, packed b
 		count := len(sc.pages)
 		if q.Spans == nil {
 			l.pagesBehind(sc, &s.keys, r.to, &s.values, r.to)
+		} else {
+			l.askPlaces(sc, hi, hi+placesAhead, q, func(s *segment) *stream { return &s.keys })
 		}
 		kernel.AccumulatePages(acc, weights[r.at:], PieceSlots, sc.pages, count, g, s.values.dims, rowFormat(s.values.format))
 	}
-	l.visible(lo, hi, q, packed, func(s *segment, at, from, to int) {
+	l.visible(lo, hi, q, func(s *segment, at, from, to int) {
 		if !s.values.grouped {
 			sc.extend(l.cache.pool, &s.values, add, s, at, from, to)
 			return
@@ -334,6 +351,18 @@ func (l *Lane) pagesBehind(sc *AttendScratch, next *stream, from int, same *stre
 	sc.pages = next.rowPages(l.cache.pool, sc.pages, from, next.n, kernel.PagesAhead())
 }
 
+// placesAhead is how many places ahead rows in short stretches are asked for.
+const placesAhead = 96
+
+// askPlaces appends the pages of what the query reads at places [lo, hi) of row streams, for a kernel to ask for.
+func (l *Lane) askPlaces(sc *AttendScratch, lo, hi int, q *Query, rows func(s *segment) *stream) {
+	l.visible(lo, hi, q, func(s *segment, _, from, to int) {
+		if y := rows(s); !y.grouped {
+			sc.pages = y.rowPages(l.cache.pool, sc.pages, from, to, to-from)
+		}
+	})
+}
+
 // hide sets the scores of slots that the query may not see to minus infinity: after a cap, which would bring them back.
 func (l *Lane) hide(scores []float32, lo, hi int, q *Query) {
 	minus := float32(math.Inf(-1))
@@ -346,22 +375,26 @@ func (l *Lane) hide(scores []float32, lo, hi int, q *Query) {
 			}
 		}
 	}
-	l.visible(lo, hi, q, false, func(_ *segment, at, from, to int) {
+	l.visible(lo, hi, q, func(_ *segment, at, from, to int) {
 		fill(at)
 		done = at + to - from
 	})
 	fill(hi - lo)
 }
 
-// Mass writes to mass the probability of each slot of a piece, summed over the query heads: weights and part are what AttendPiece
-// left, total is the fold of all pieces.
-func Mass(mass, weights []float32, part, total *Partial) {
-	clear(mass)
-	for h := range part.Max {
-		if part.Sum[h] == 0 {
-			continue
+// PieceMass writes to mass [Len] the probability of each slot of a piece, summed over the query heads: weights and part are what AttendPiece left,
+// total is the fold of all pieces.
+func (l *Lane) PieceMass(mass []float32, i int, q *Query, weights []float32, part, total *Partial) {
+	lo := i * PieceSlots
+	q.stretches(lo, min(q.places(l.Len()), lo+PieceSlots), func(place, from, to int) {
+		dst := mass[from:to]
+		clear(dst)
+		for h := range part.Max {
+			if part.Sum[h] == 0 {
+				continue
+			}
+			share := float64(part.Sum[h]) * math.Exp(float64(part.Max[h]-total.Max[h])) / float64(total.Sum[h])
+			kernel.AddScaled(dst, weights[h*PieceSlots+place-lo:][:len(dst)], float32(share))
 		}
-		share := float64(part.Sum[h]) * math.Exp(float64(part.Max[h]-total.Max[h])) / float64(total.Sum[h])
-		kernel.AddScaled(mass, weights[h*PieceSlots:h*PieceSlots+len(mass)], float32(share))
-	}
+	})
 }

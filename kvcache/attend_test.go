@@ -129,7 +129,7 @@ func TestAttendEqualsDenseSoftmax(t *testing.T) {
 						}
 						var total Partial
 						total.Reset(g, d)
-						for i := range l.Pieces() {
+						for i := range l.Pieces(&query) {
 							var part Partial
 							l.AttendPiece(&part, i, &query, &AttendScratch{}, nil)
 							total.Fold(&part)

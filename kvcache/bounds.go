@@ -168,31 +168,37 @@ func (l *Lane) Blocks(level int) int {
 	return n
 }
 
-// BlockSpan is the range of slots [lo, hi) of a block. Blocks do not reach over segments.
-func (l *Lane) BlockSpan(level, block int) (lo, hi int) {
+// Bound appends, for every block of a level that reaches into the spans, for all blocks where within is nil, a number that no product q·k of the block
+// and a head of the group exceeds, before scale and cap, and the block's slots, which do not reach over segments. Bounds of other blocks are not read.
+// The visible range of the query is not looked at.
+func (l *Lane) Bound(bounds []float32, blocks []Span, level int, q *Query, within []Span, sc *AttendScratch) ([]float32, []Span) {
+	g, d := q.Group, l.HeadDim()
 	base := 0
 	for i := range l.segs {
 		s := &l.segs[i]
 		b := &s.bounds[level]
-		if block < b.n {
-			return base + block*b.span, base + min(s.len(), (block+1)*b.span)
+		sc.pages = sc.pages[:0]
+		before, next := len(blocks), 0
+		read := func(from, to int) {
+			from = max(from, next)
+			sc.pages = b.rowPages(l.cache.pool, sc.pages, from, to, to-from)
+			for next = from; next < to; next++ {
+				blocks = append(blocks, Span{base + next*b.span, base + min(s.len(), (next+1)*b.span)})
+			}
 		}
-		block -= b.n
+		if within == nil {
+			read(0, b.n)
+		}
+		for _, span := range within {
+			if lo, hi := max(span.Lo-base, 0), min(span.Hi-base, s.len()); lo < hi {
+				read(lo/b.span, (hi+b.span-1)/b.span)
+			}
+		}
 		base += s.len()
-	}
-	return base, base
-}
-
-// Bound writes, for every block of a level that reaches into the spans, all blocks where within is nil, a number that no product q·k of the block and a
-// head of the group exceeds, before scale and cap, to dst [Blocks(level)], and -Inf for the others, which are not read. The visible range of the
-// query is not looked at.
-func (l *Lane) Bound(dst []float32, level int, q *Query, within []Span, sc *AttendScratch) {
-	g, d := q.Group, l.HeadDim()
-	none := float32(math.Inf(-1))
-	base, at := 0, 0
-	for i := range l.segs {
-		s := &l.segs[i]
-		b := &s.bounds[level]
+		n := len(blocks) - before
+		if n == 0 {
+			continue
+		}
 		x, w := q.Q[:g*d], s.keys.dims
 		if s.channels != nil {
 			x = gatherChannels(floats(&sc.q, g*w), q.Q, s.channels, g, d)
@@ -203,38 +209,18 @@ func (l *Lane) Bound(dst []float32, level int, q *Query, within []Span, sc *Atte
 				signs[2*h*w+c], signs[(2*h+1)*w+c] = min(v, 0), max(v, 0)
 			}
 		}
-		out := dst[at : at+b.n]
-		sc.pages = sc.pages[:0]
-		n := 0
-		ranges := func(f func(from, to int)) {
-			if within == nil {
-				f(0, b.n)
-			}
-			for _, span := range within {
-				if lo, hi := max(span.Lo-base, 0), min(span.Hi-base, s.len()); lo < hi {
-					f(lo/b.span, blocks(hi, b.span))
-				}
-			}
-		}
-		ranges(func(from, to int) {
-			sc.pages = b.rowPages(l.cache.pool, sc.pages, from, to, to-from)
-			n += to - from
-		})
 		products := floats(&sc.tmp, g*n)
 		sc.queries.Set(signs, g, 2*w, rowFormat(b.format))
 		sc.queries.DotPages(products, n, sc.pages, len(sc.pages))
-		for k := range out {
-			out[k] = none
-		}
-		ranges(func(from, to int) {
-			for h := range g {
-				for k, v := range products[h*n : h*n+to-from] {
-					out[from+k] = max(out[from+k], v)
+		top := products[:n]
+		for h := 1; h < g; h++ {
+			for k, v := range products[h*n : (h+1)*n] {
+				if v > top[k] {
+					top[k] = v
 				}
 			}
-			products = products[to-from:]
-		})
-		at += b.n
-		base += s.len()
+		}
+		bounds = append(bounds, top...)
 	}
+	return bounds, blocks
 }

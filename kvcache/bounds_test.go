@@ -86,14 +86,18 @@ func TestBoundsHoldAfterAnyHistory(t *testing.T) {
 		var s AttendScratch
 		for level, span := range []int{16, 64} {
 			m := l.Blocks(level)
-			bounds := make([]float32, g*m)
+			var bounds []float32
+			var blocks []Span
 			for h := range g {
-				l.Bound(bounds[h*m:(h+1)*m], level, &Query{Q: query.Q[h*d:], Group: 1, Scale: 0.2}, nil, &s)
+				bounds, blocks = l.Bound(bounds, blocks[:0], level, &Query{Q: query.Q[h*d:], Group: 1, Scale: 0.2}, nil, &s)
 			}
-			boundsWithinSpans(t, l, level, &query, bounds, r)
+			if len(bounds) != g*m || len(blocks) != m {
+				t.Fatalf("level %d: %d bounds of %d blocks, %d expected", level, len(bounds), len(blocks), m)
+			}
+			boundsWithinSpans(t, l, level, &query, bounds, blocks, r)
 			at := 0
 			for b := range m {
-				lo, hi := l.BlockSpan(level, b)
+				lo, hi := blocks[b].Lo, blocks[b].Hi
 				if lo != at || hi <= lo || hi > lo+span {
 					t.Fatalf("level %d: block %d is [%d, %d) after %d", level, b, lo, hi, at)
 				}
@@ -119,12 +123,12 @@ func TestBoundsHoldAfterAnyHistory(t *testing.T) {
 		all, some := make([]float32, g*d), make([]float32, g*d)
 		l.AttendQuery(all, &query, &s, nil)
 		query.Spans = []Span{}
-		for b := range l.Blocks(0) { // neighbours joined, as a reader does
-			lo, hi := l.BlockSpan(0, b)
-			if k := len(query.Spans); k > 0 && query.Spans[k-1].Hi == lo {
-				query.Spans[k-1].Hi = hi
+		_, blocks := l.Bound(nil, nil, 0, &query, nil, &s)
+		for _, b := range blocks { // neighbours joined, as a reader does
+			if k := len(query.Spans); k > 0 && query.Spans[k-1].Hi == b.Lo {
+				query.Spans[k-1].Hi = b.Hi
 			} else {
-				query.Spans = append(query.Spans, Span{lo, hi})
+				query.Spans = append(query.Spans, b)
 			}
 		}
 		l.AttendQuery(some, &query, &s, nil)
@@ -134,26 +138,30 @@ func TestBoundsHoldAfterAnyHistory(t *testing.T) {
 	})
 }
 
-// boundsWithinSpans checks that the bounds of some blocks are the largest of the group's, given head by head, and that the others are not told.
-func boundsWithinSpans(t *rapid.T, l *Lane, level int, q *Query, heads []float32, r *rand.Rand) {
+// boundsWithinSpans checks that the bounds of some blocks are the largest of the group's, given head by head, and that no others are told.
+func boundsWithinSpans(t *rapid.T, l *Lane, level int, q *Query, heads []float32, blocks []Span, r *rand.Rand) {
 	t.Helper()
-	m := l.Blocks(level)
-	spans, want := []Span{}, make([]float32, m)
-	for b := range m {
-		want[b] = float32(math.Inf(-1))
+	m := len(blocks)
+	spans, within, want := []Span{}, []Span{}, []float32{}
+	for b, block := range blocks {
 		if r.IntN(2) > 0 {
 			continue
 		}
-		lo, hi := l.BlockSpan(level, b)
-		spans = append(spans, Span{lo, hi})
-		for h := range q.Group {
-			want[b] = max(want[b], heads[h*m+b])
+		spans = append(spans, block)
+		mid := block.Lo + (block.Hi-block.Lo+1)/2
+		within = append(within, Span{block.Lo, mid}) // two spans of one block
+		if mid < block.Hi {
+			within = append(within, Span{block.Hi - 1, block.Hi})
 		}
+		top := heads[b]
+		for h := range q.Group {
+			top = max(top, heads[h*m+b])
+		}
+		want = append(want, top)
 	}
-	got := make([]float32, m)
-	l.Bound(got, level, q, spans, new(AttendScratch))
-	if !slices.Equal(got, want) {
-		t.Fatalf("level %d, within %v: bounds %v, want %v", level, spans, got, want)
+	got, of := l.Bound(nil, nil, level, q, within, new(AttendScratch))
+	if !slices.Equal(got, want) || !slices.Equal(of, spans) {
+		t.Fatalf("level %d, within %v: bounds %v of %v, want %v", level, within, got, of, want)
 	}
 }
 
@@ -175,8 +183,7 @@ func TestBoundsOfQuantisedKeysBeyondF16(t *testing.T) {
 		}
 		q := make([]float32, d)
 		q[3] = -1
-		bound := make([]float32, l.Blocks(0))
-		l.Bound(bound, 0, &Query{Q: q, Group: 1, Scale: 1}, nil, new(AttendScratch))
+		bound, _ := l.Bound(nil, nil, 0, &Query{Q: q, Group: 1, Scale: 1}, nil, new(AttendScratch))
 		l.Gather(k, nil, nil)
 		if -k[3] > bound[0] {
 			t.Errorf("%v: bound %g below %g", st, bound[0], -k[3])

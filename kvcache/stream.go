@@ -60,16 +60,6 @@ func (s *stream) ahead(pool *Pool, off, n int) {
 	}
 }
 
-// ask asks for the rows of slots [from, to), which calls to come will read, all at once. Grouped streams are read in longer stretches.
-func (s *stream) ask(pool *Pool, from, to int) {
-	for !s.grouped && from < to {
-		page := from / s.per
-		at, n := s.rowsAt+from%s.per*s.rowBytes, min(s.per-from%s.per, to-from)
-		kernel.Prefetch(pool.page(s.ids[page])[at : at+n*s.rowBytes])
-		from += n
-	}
-}
-
 // write stores data at off of the stream's bytes. What view returned in place may be written there again.
 func (s *stream) write(pool *Pool, off int, data []byte) {
 	page, at := off/s.pageBytes, off%s.pageBytes

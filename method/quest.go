@@ -1,8 +1,6 @@
 package method
 
 import (
-	"math"
-
 	"pith/kvcache"
 	"pith/policy"
 )
@@ -29,52 +27,46 @@ func (p paged) Read(r *policy.Reading) []kvcache.Span {
 	if r.Layer < p.dense || r.Budget >= r.Entries {
 		return nil
 	}
-	spans := append(r.Spans[:0], kvcache.Span{Lo: 0, Hi: r.Entries})
+	r.Spans = append(r.Spans[:0], kvcache.Span{Lo: 0, Hi: r.Entries})
+	within := r.Spans
 	for level := len(p.levels) - 1; level >= 0; level-- {
 		budget := r.Budget
 		for range level {
 			budget *= p.narrow
 		}
-		spans = p.pick(r, level, max(3, budget/p.levels[level]), spans)
+		if blocks := max(3, budget/p.levels[level]); blocks < r.Blocks(level) {
+			within = p.pick(r, level, blocks, within)
+		}
 	}
-	return spans
+	return within
 }
 
-// pick keeps the best blocks of a level that lie within spans, the lane's first and last among them.
+// pick returns the best blocks of a level that lie within spans, the lane's first and last among them. It appends them to r.Spans.
 func (p paged) pick(r *policy.Reading, level, blocks int, within []kvcache.Span) []kvcache.Span {
-	n := r.Blocks(level)
+	bounds, of := r.Bound(level, within)
+	n := len(bounds)
 	if blocks >= n {
 		return within
 	}
-	bounds := r.Bound(level, within)
-	inside := make([]float32, 0, n)
-	for _, v := range bounds[1 : n-1] {
-		if v > outside {
-			inside = append(inside, v)
-		}
-	}
-	least, ties := policy.KthLargest(inside, blocks-2)
-	spans := make([]kvcache.Span, 0, blocks)
-	for b, v := range bounds[:n] {
+	r.Values = append(r.Values[:0], bounds[1:n-1]...)
+	least, ties := policy.KthLargest(r.Values, blocks-2)
+	from := len(r.Spans)
+	for b, v := range bounds {
 		switch {
-		case b == 0 || b == n-1 || v > least:
-		case v == least && ties > 0 && v > outside:
+		case v > least || b == 0 || b == n-1:
+		case v == least && ties > 0:
 			ties--
 		default:
 			continue
 		}
-		lo, hi := r.Span(level, b)
-		if k := len(spans); k > 0 && spans[k-1].Hi == lo {
-			spans[k-1].Hi = hi
+		if k := len(r.Spans); k > from && r.Spans[k-1].Hi == of[b].Lo {
+			r.Spans[k-1].Hi = of[b].Hi
 			continue
 		}
-		spans = append(spans, kvcache.Span{Lo: lo, Hi: hi})
+		r.Spans = append(r.Spans, of[b])
 	}
-	return spans
+	return r.Spans[from:]
 }
-
-// outside is the bound of a block that was not asked for.
-var outside = float32(math.Inf(-1))
 
 func init() {
 	dense := policy.Param{Name: "dense", Default: "2", Min: 0, Max: 1000, Whole: true, Meaning: "first layers that read everything"}

@@ -18,9 +18,10 @@ type Reading struct {
 	Budget  int // entries that may be read
 	Group   int // query heads
 	Blocks  func(level int) int
-	Span    func(level, block int) (lo, hi int)
 	// Bound returns, for every block of a level that reaches into the spans, the largest over the group of a bound that no product of query and key
-	// inside exceeds, and -Inf for the others. Borrowed until the next call.
-	Bound func(level int, within []kvcache.Span) []float32
-	Spans []kvcache.Span // scratch that Read may use
+	// inside exceeds, and the block's slots. Borrowed until the next call.
+	Bound func(level int, within []kvcache.Span) (bounds []float32, blocks []kvcache.Span)
+	// Spans and Values are scratch that Read may use, and the spans it returns may lie in.
+	Spans  []kvcache.Span
+	Values []float32
 }

@@ -76,6 +76,7 @@ func KthLargest(values []float32, k int) (least float32, ties int) {
 		return float32(math.Inf(1)), 0
 	}
 	k = min(k, len(values))
+	values, k = narrow(values, k)
 	lo, hi := 0, len(values)-1
 	for lo < hi {
 		a, b, c := values[lo], values[lo+(hi-lo)/2], values[hi]
@@ -110,4 +111,36 @@ func KthLargest(values []float32, k int) (least float32, ties int) {
 		}
 	}
 	return least, ties
+}
+
+// narrow returns values among which the k-th largest of the given ones is, and the how-manieth largest of these it is: one of many equal bins between
+// the smallest and the largest value. Counting into bins has no branches to guess, as selection has.
+func narrow(values []float32, k int) ([]float32, int) {
+	var counts [512]int32
+	if len(values) < len(counts) {
+		return values, k
+	}
+	lo, hi := values[0], values[0]
+	for _, v := range values {
+		lo, hi = min(lo, v), max(hi, v)
+	}
+	scale := float32(len(counts)-1) / (hi - lo)
+	if !(scale > 0) || math.IsInf(float64(scale), 1) { // all equal, or infinity among them
+		return values, k
+	}
+	for _, v := range values {
+		counts[uint(int32((v-lo)*scale))%uint(len(counts))]++ // never above the last bin: a product of rounded numbers grows with them
+	}
+	bin := len(counts) - 1
+	for ; k > int(counts[bin]); bin-- {
+		k -= int(counts[bin])
+	}
+	n := 0
+	for i, v := range values {
+		if int((v-lo)*scale) == bin {
+			values[n], values[i] = v, values[n]
+			n++
+		}
+	}
+	return values[:n], k
 }

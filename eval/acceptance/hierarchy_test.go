@@ -1,7 +1,6 @@
 package acceptance
 
 import (
-	"math"
 	"slices"
 	"testing"
 
@@ -37,16 +36,11 @@ func (r *reach) look(t *testing.T, l *policy.Layer, share policy.Share) {
 		}
 		q := kvcache.Query{Q: l.LastQueries[(len(l.LastQueries)/d-l.QHeads+h*g)*d:][:g*d], Group: g, Scale: l.Scale}
 		touched := 0
-		spans := recipe.Read.Read(&policy.Reading{Layer: l.Index, Entries: n, Budget: share.Of(n), Group: g, Blocks: lane.Blocks, Span: lane.BlockSpan,
-			Bound: func(level int, within []kvcache.Span) []float32 {
-				bounds := make([]float32, lane.Blocks(level))
-				lane.Bound(bounds, level, &q, within, new(kvcache.AttendScratch))
-				for _, b := range bounds {
-					if !math.IsInf(float64(b), -1) {
-						touched += 4 * d // the smallest and the largest of every channel, f16
-					}
-				}
-				return bounds
+		spans := recipe.Read.Read(&policy.Reading{Layer: l.Index, Entries: n, Budget: share.Of(n), Group: g, Blocks: lane.Blocks,
+			Bound: func(level int, within []kvcache.Span) ([]float32, []kvcache.Span) {
+				bounds, blocks := lane.Bound(nil, nil, level, &q, within, new(kvcache.AttendScratch))
+				touched += len(bounds) * 4 * d // the smallest and the largest of every channel, f16
+				return bounds, blocks
 			}})
 		if spans == nil {
 			c.Free()
