@@ -147,7 +147,7 @@ func (d *decoder) attention(layer int, h *model.Heads) error {
 	return nil
 }
 
-// piece is one part of one lane's attention: lanes are cut at fixed slots, so that a single KV head still uses every core and the
+// piece is one part of one lane's attention: lanes are cut by their length alone, so that a single KV head still uses every core and the
 // result is the same for any number of threads.
 type piece struct {
 	lane  *kvcache.Lane

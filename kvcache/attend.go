@@ -6,9 +6,16 @@ import (
 	"pith/kernel"
 )
 
-// PieceSlots is the number of slots whose scores are normalised together. Pieces begin at multiples of it, so how a lane is
-// cut does not depend on threads, pages or history; their results are folded in ascending order.
+// PieceSlots is the most slots whose scores are normalised together. How a lane is cut into pieces depends on how much of it a query reads alone, not
+// on threads, pages or history; their results are folded in ascending order.
 const PieceSlots = 512
+
+// pieceStep is the number of places of a piece, where so many are read: as many pieces as need be, as long as each other but for whole groups of quantised
+// entries. Pieces of very different lengths are unequal shares for threads: of 717 entries, 512 and 205.
+func pieceStep(places int) int {
+	pieces := max(1, (places+PieceSlots-1)/PieceSlots)
+	return max(1, (places+pieces*blockTokens-1)/(pieces*blockTokens)) * blockTokens
+}
 
 // Query is what a decode row asks of a lane: the query heads that share its KV head.
 type Query struct {
@@ -159,16 +166,18 @@ func (l *Lane) AttendQuery(out []float32, q *Query, s *AttendScratch, mass []flo
 }
 
 // Pieces is the number of pieces that AttendPiece can be called for.
-func (l *Lane) Pieces(q *Query) int { return (q.places(l.Len()) + PieceSlots - 1) / PieceSlots }
+func (l *Lane) Pieces(q *Query) int {
+	n := q.places(l.Len())
+	step := pieceStep(n)
+	return (n + step - 1) / step
+}
 
-// AttendPiece is the attention over places [i*PieceSlots, (i+1)*PieceSlots) of what the query reads, all slots where it names no spans, written to p.
-// Several threads, each with its own scratch and partial, may work on the pieces of a lane at once; folding the partials in ascending order gives the
+// AttendPiece is the attention over the i-th piece of what the query reads, all slots where it names no spans, written to p. Several threads, each with its own scratch and partial, may work on the pieces of a lane at once; folding the partials in ascending order gives the
 // bits of Attend. weights, if not nil, receives [Group, PieceSlots] probabilities within the piece, for PieceMass.
 func (l *Lane) AttendPiece(p *Partial, i int, q *Query, s *AttendScratch, weights []float32) {
 	g, d := q.Group, l.HeadDim()
 	p.Reset(g, d)
-	lo := i * PieceSlots
-	hi := min(q.places(l.Len()), lo+PieceSlots)
+	lo, hi := l.piece(i, q)
 	n := hi - lo
 	if n <= 0 {
 		return
@@ -209,6 +218,13 @@ func (l *Lane) AttendPiece(p *Partial, i int, q *Query, s *AttendScratch, weight
 		p.Max[h], p.Sum[h] = kernel.SoftmaxScaled(scores[h*PieceSlots:h*PieceSlots+n], scale)
 	}
 	l.accumulate(p.Acc, scores, lo, hi, q, s)
+}
+
+// piece is the range of places of the i-th piece.
+func (l *Lane) piece(i int, q *Query) (lo, hi int) {
+	n := q.places(l.Len())
+	step := pieceStep(n)
+	return i * step, min(n, (i+1)*step)
 }
 
 // visible calls f with the stretches of slots at places [lo, hi) that the query may see: in each segment what lies before Sinks and from Lo on. from
@@ -385,8 +401,8 @@ func (l *Lane) hide(scores []float32, lo, hi int, q *Query) {
 // PieceMass writes to mass [Len] the probability of each slot of a piece, summed over the query heads: weights and part are what AttendPiece left,
 // total is the fold of all pieces.
 func (l *Lane) PieceMass(mass []float32, i int, q *Query, weights []float32, part, total *Partial) {
-	lo := i * PieceSlots
-	q.stretches(lo, min(q.places(l.Len()), lo+PieceSlots), func(place, from, to int) {
+	lo, hi := l.piece(i, q)
+	q.stretches(lo, hi, func(place, from, to int) {
 		dst := mass[from:to]
 		clear(dst)
 		for h := range part.Max {

@@ -76,6 +76,20 @@ func dense(q, k, v []float32, pos []Position, g, d int, query *Query) (out, mass
 	return out, mass
 }
 
+// Threads take whole pieces: no piece is more than a group longer than the mean.
+func TestPiecesAreEvenAndAsFewAsTheirLengthAllows(t *testing.T) {
+	for n := 1; n < 5000; n++ {
+		step := pieceStep(n)
+		pieces := (n + step - 1) / step
+		if step > PieceSlots || pieces > (n+PieceSlots-1)/PieceSlots {
+			t.Fatalf("%d places: %d pieces of %d", n, pieces, step)
+		}
+		if fewest := (n + PieceSlots - 1) / PieceSlots; step-n/fewest > blockTokens {
+			t.Fatalf("%d places: pieces of %d, the mean of %d is %d", n, step, fewest, n/fewest)
+		}
+	}
+}
+
 func TestAttendEqualsDenseSoftmax(t *testing.T) {
 	for _, st := range allStorages {
 		for _, d := range []int{32, 64, 80, 128} {

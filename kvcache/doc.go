@@ -15,7 +15,7 @@
 //   - Bytes are measured, never estimated: positions, scales, side columns and bounds lie in pages, and every page
 //     handed out counts whole. Beside them the Go heap holds four bytes for a page and eight for a group.
 //   - Attention over a lane has the same bits for any page size, and for any number of threads that share it: softmax and
-//     weighted sums go over fixed pieces of [PieceSlots] slots in ascending order.
+//     weighted sums go over pieces of at most [PieceSlots] slots, cut by length alone, in ascending order.
 //   - A decode step (AppendOne, Attend, AddColumn) allocates nothing on the Go heap.
 //
 // Lifecycle: NewPool, Reserve (admission), NewCache, Attach, Append after each prefill layer, AppendOne and Attend in
