@@ -47,6 +47,9 @@ func (e *Engine) PrefillBytes(n int, r *policy.Recipe) int64 {
 	if signals.Queries || signals.ColumnSums {
 		row += int64(c.QHeads * c.HeadDim)
 	}
+	if signals.ColumnSums || signals.Masses {
+		row += int64(c.QHeads)
+	}
 	if signals.Hidden {
 		row += int64(c.Dim)
 	}
