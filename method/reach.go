@@ -14,7 +14,7 @@ import (
 //
 // Neighbours always look at each other and say little; one strong look from afar shows an entry that is being retrieved. A sum would
 // drown it in a thousand weak ones. The newest entries have nobody after them: pin some. Cost: the products of a second pass over the scores,
-// QHeads·n²·d operations a layer, a quarter of the attention itself; the sums of exponentials are those of the first pass.
+// QHeads·n²·d operations a layer, half of the attention itself; the sums of exponentials are those of the first pass.
 type reach struct {
 	pins
 	distance int

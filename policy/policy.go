@@ -126,6 +126,9 @@ type Fitter interface {
 	Fit(l *Layer) (Fit, error)
 	// Retains is the number of bytes that a Fit holds until its layer is decided.
 	Retains(tokens, qHeads, kvHeads, headDim int) int64
+	// Works is the number of bytes that a Fit works in at most while it changes what one head keeps of so many tokens; what is small beside
+	// the keys of a layer does not count.
+	Works(tokens, qHeads, kvHeads, headDim int) int64
 }
 
 // Fit changes what one head keeps, keys and values [kept, HeadDim] in order, in place; it may be called after the layer is gone, and for
