@@ -38,7 +38,7 @@ func (e *Engine) cacheBytes(decided, window kvcache.Load) int64 {
 const windowSlack = 64
 
 // PrefillBytes is the memory that a prefill of n tokens works in beside weights and cache: hidden states, the keys and values of one
-// layer, what the recipe's signals and what it fits retain, and a copy of what is fitted, at most another layer. A second pass lays out its layers
+// layer, what the recipe's signals and what it fits retain, a copy of what is fitted, at most another layer, and what each thread fits in. A second pass lays out its layers
 // where those of the first were, and what it keeps is copied when they are free again.
 func (e *Engine) PrefillBytes(n int, r *policy.Recipe) int64 {
 	c := e.model.Config()
@@ -46,6 +46,9 @@ func (e *Engine) PrefillBytes(n int, r *policy.Recipe) int64 {
 	signals := recipeOrFull(r).Signals()
 	if signals.Queries || signals.ColumnSums {
 		row += int64(c.QHeads * c.HeadDim)
+	}
+	if signals.ColumnSums || signals.Masses {
+		row += int64(c.QHeads)
 	}
 	if signals.Hidden {
 		row += int64(c.Dim)
@@ -64,6 +67,7 @@ func (e *Engine) PrefillBytes(n int, r *policy.Recipe) int64 {
 			bytes += 4 * 2 * int64(c.KVHeads*c.HeadDim) * int64(n)
 		}
 		bytes += int64(layers) * r.Fit.Retains(n, c.QHeads, c.KVHeads, c.HeadDim)
+		bytes += int64(min(e.workers.Threads(), c.KVHeads)) * r.Fit.Works(n, c.QHeads, c.KVHeads, c.HeadDim)
 	}
 	return bytes
 }

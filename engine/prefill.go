@@ -383,7 +383,7 @@ func (t *attendTask) Do(worker, i int) {
 	if c.Window[t.layer] > 0 {
 		a.Lo = p.lo[head*t.n+from:][:rows]
 	}
-	if p.tap.signals.ColumnSums && p.tap.on {
+	if p.tap.masses() {
 		a.LSE = p.tap.lse[(head*p.n+p.row+from)*group:][:rows*group]
 	}
 	a.Rows(t.h.Out[at:], t.h.Q[at:], width, width, rows, p.e.attends[worker])

@@ -43,7 +43,7 @@ func (t *tap) open(p *Prefill, c *model.Config) (err error) {
 	room(&t.lastQueries, &t.buffers[0], t.lastRows > 0, t.lastRows*width)
 	room(&t.allQueries, &t.buffers[1], t.signals.Queries || t.signals.ColumnSums, p.n*width)
 	room(&t.hidden, &t.buffers[2], t.signals.Hidden, p.n*c.Dim)
-	room(&t.lse, &t.buffers[3], t.signals.ColumnSums, p.n*c.QHeads)
+	room(&t.lse, &t.buffers[3], t.masses(), p.n*c.QHeads)
 	if t.signals.Moments {
 		t.moments = make([]moments, c.QHeads)
 		for i := range t.moments {
@@ -52,6 +52,9 @@ func (t *tap) open(p *Prefill, c *model.Config) (err error) {
 	}
 	return err
 }
+
+// masses reports whether rows leave the log-sum-exp of their scores.
+func (t *tap) masses() bool { return t.on && (t.signals.ColumnSums || t.signals.Masses) }
 
 // free gives the scratch back.
 func (t *tap) free() {
@@ -90,7 +93,7 @@ func (t *tap) view(p *Prefill) *policy.Layer {
 	l := &policy.Layer{
 		Index: p.layer, Layers: c.Layers, Decided: len(p.e.decided), Ordinal: t.ordinal, Tokens: p.n, Prompt: p.total,
 		QHeads: c.QHeads, KVHeads: c.KVHeads, HeadDim: d, Scale: t.scale, SoftCap: t.soft, Positions: p.rows.Pos[:p.n], Calibration: p.e.options.Calibration,
-		LastQueries: t.lastQueries, Parallel: p.e.parallel,
+		LastQueries: t.lastQueries, Parallel: p.e.parallel, BF16: !p.e.options.Exact,
 		Keys: make([][]float32, c.KVHeads), Values: make([][]float32, c.KVHeads),
 	}
 	for h := range l.Keys {
@@ -104,6 +107,12 @@ func (t *tap) view(p *Prefill) *policy.Layer {
 	}
 	if t.signals.Hidden {
 		l.HiddenRows = t.hidden
+	}
+	if t.signals.Masses && p.prefix[0] == 0 {
+		rows := p.n * l.Group()
+		for h := range c.KVHeads {
+			l.Masses = append(l.Masses, t.lse[h*rows:(h+1)*rows])
+		}
 	}
 	if t.signals.ColumnSums {
 		t.sums = t.columnSums(p, l)

@@ -25,7 +25,7 @@ type Attention struct {
 	Lo      []int32   // [rows] first visible key of each row (a window); nil: 0
 	Sinks   int       // with Lo: keys [0, Sinks) stay visible, as far as they precede First+i+1
 	BF16    bool      // Rows multiplies queries, keys, weights and values rounded to bf16 where the tier can and HeadDim is a multiple of 32
-	LSE     []float32 // [rows, Group] log-sum-exp of the scores; written by Rows if not nil, read by ColumnSums
+	LSE     []float32 // [rows, Group] log-sum-exp of the scores; written by Rows if not nil, read by ColumnSums and TopProbs
 }
 
 // lo returns the first key of row i's window.

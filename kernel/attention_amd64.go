@@ -94,3 +94,16 @@ func (t *attentionTile) addProbs(sums, scores, lse []float32, rows, step int, fa
 		addProbsAVX512(&sums[0], &scores[0], &lse[0], rows, step, factor)
 	}
 }
+
+func (t *attentionTile) topLogs(best, scores, lse []float32, factor float32) {
+	if t.tier == Generic {
+		topLogsGeneric(best, scores, lse, factor)
+		return
+	}
+	_, _, _ = best[keyBlock-1], scores[len(lse)*keyBlock-1], lse[0]
+	if t.tier == AVX2 {
+		topLogsAVX2(&best[0], &scores[0], &lse[0], len(lse), factor)
+	} else {
+		topLogsAVX512(&best[0], &scores[0], &lse[0], len(lse), factor)
+	}
+}

@@ -855,6 +855,53 @@ columns_2_done:
 	VZEROUPPER
 	RET
 
+// func topLogsAVX2(best *float32, scores *float32, lse *float32, rows int, factor float32)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·topLogsAVX2(SB), NOSPLIT, $0-36
+	MOVQ         best+0(FP), AX
+	MOVQ         scores+8(FP), CX
+	MOVQ         lse+16(FP), DX
+	MOVQ         rows+24(FP), BX
+	MOVSS        factor+32(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVQ         $0x00000004, SI
+
+columns_3:
+	CMPQ    SI, $0x00000001
+	JLT     columns_3_done
+	VMOVUPS (AX), Y1
+	VMOVUPS 32(AX), Y2
+	MOVQ    CX, DI
+	MOVQ    DX, R8
+	MOVQ    BX, R9
+
+rows_2:
+	CMPQ         R9, $0x00000001
+	JLT          rows_2_done
+	VBROADCASTSS (R8), Y3
+	VMOVUPS      (DI), Y4
+	VFMSUB213PS  Y3, Y0, Y4
+	VMAXPS       Y4, Y1, Y1
+	VMOVUPS      32(DI), Y4
+	VFMSUB213PS  Y3, Y0, Y4
+	VMAXPS       Y4, Y2, Y2
+	ADDQ         $0x00000100, DI
+	ADDQ         $0x04, R8
+	SUBQ         $0x00000001, R9
+	JMP          rows_2
+
+rows_2_done:
+	VMOVUPS Y1, (AX)
+	VMOVUPS Y2, 32(AX)
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, CX
+	SUBQ    $0x00000001, SI
+	JMP     columns_3
+
+columns_3_done:
+	VZEROUPPER
+	RET
+
 // func scoresAVX512(scores *float32, q *float32, keys *float32, d int, panels int)
 // Requires: AVX, AVX512F
 TEXT ·scoresAVX512(SB), NOSPLIT, $0-40
@@ -1525,9 +1572,9 @@ TEXT ·valuesTileAVX512(SB), NOSPLIT, $0-56
 	LEAQ (R11)(R9*2), R12
 	ADDQ R9, R12
 
-columns_3:
+columns_4:
 	CMPQ         R8, $0x00000020
-	JLT          columns_3_done
+	JLT          columns_4_done
 	VBROADCASTSS (BX), Z1
 	VMULPS       (AX), Z1, Z0
 	VMULPS       64(AX), Z1, Z1
@@ -1809,9 +1856,9 @@ key_4_done:
 	ADDQ    $0x00000080, R12
 	ADDQ    $0x00000080, DX
 	SUBQ    $0x00000020, R8
-	JMP     columns_3
+	JMP     columns_4
 
-columns_3_done:
+columns_4_done:
 	VZEROUPPER
 	RET
 
@@ -1839,17 +1886,17 @@ TEXT ·addProbsAVX512(SB), NOSPLIT, $0-44
 	SHLQ         $0x06, DI
 	MOVQ         $0x00000004, R8
 
-columns_4:
+columns_5:
 	CMPQ    R8, $0x00000001
-	JLT     columns_4_done
+	JLT     columns_5_done
 	VMOVUPS (AX), Z10
 	MOVQ    CX, R9
 	MOVQ    DX, R10
 	MOVQ    BX, R11
 
-rows_2:
+rows_3:
 	CMPQ         R11, $0x00000001
-	JLT          rows_2_done
+	JLT          rows_3_done
 	VMOVUPS      (R9), Z11
 	VBROADCASTSS (R10), Z12
 	VFMSUB213PS  Z12, Z0, Z11
@@ -1872,15 +1919,62 @@ rows_2:
 	ADDQ         DI, R9
 	ADDQ         SI, R10
 	SUBQ         $0x00000001, R11
-	JMP          rows_2
+	JMP          rows_3
 
-rows_2_done:
+rows_3_done:
 	VMOVUPS Z10, (AX)
 	ADDQ    $0x00000040, AX
 	ADDQ    $0x00000040, CX
 	SUBQ    $0x00000001, R8
-	JMP     columns_4
+	JMP     columns_5
 
-columns_4_done:
+columns_5_done:
+	VZEROUPPER
+	RET
+
+// func topLogsAVX512(best *float32, scores *float32, lse *float32, rows int, factor float32)
+// Requires: AVX, AVX512F, SSE
+TEXT ·topLogsAVX512(SB), NOSPLIT, $0-36
+	MOVQ         best+0(FP), AX
+	MOVQ         scores+8(FP), CX
+	MOVQ         lse+16(FP), DX
+	MOVQ         rows+24(FP), BX
+	MOVSS        factor+32(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVQ         $0x00000002, SI
+
+columns_6:
+	CMPQ    SI, $0x00000001
+	JLT     columns_6_done
+	VMOVUPS (AX), Z1
+	VMOVUPS 64(AX), Z2
+	MOVQ    CX, DI
+	MOVQ    DX, R8
+	MOVQ    BX, R9
+
+rows_4:
+	CMPQ         R9, $0x00000001
+	JLT          rows_4_done
+	VBROADCASTSS (R8), Z3
+	VMOVUPS      (DI), Z4
+	VFMSUB213PS  Z3, Z0, Z4
+	VMAXPS       Z4, Z1, Z1
+	VMOVUPS      64(DI), Z4
+	VFMSUB213PS  Z3, Z0, Z4
+	VMAXPS       Z4, Z2, Z2
+	ADDQ         $0x00000100, DI
+	ADDQ         $0x04, R8
+	SUBQ         $0x00000001, R9
+	JMP          rows_4
+
+rows_4_done:
+	VMOVUPS Z1, (AX)
+	VMOVUPS Z2, 64(AX)
+	ADDQ    $0x00000080, AX
+	ADDQ    $0x00000080, CX
+	SUBQ    $0x00000001, SI
+	JMP     columns_6
+
+columns_6_done:
 	VZEROUPPER
 	RET

@@ -74,3 +74,7 @@ func (t *attentionTile) addProbs(sums, scores, lse []float32, rows, step int, fa
 	_, _, _ = sums[keyBlock-1], scores[(last+1)*keyBlock-1], lse[last]
 	addProbsNEON(&sums[0], &scores[0], &lse[0], rows, step, factor)
 }
+
+func (t *attentionTile) topLogs(best, scores, lse []float32, factor float32) {
+	topLogsGeneric(best, scores, lse, factor)
+}

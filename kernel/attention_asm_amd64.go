@@ -29,6 +29,11 @@ func valuesTileAVX2(out *float32, weights *float32, values *float32, shrink *flo
 //go:noescape
 func addProbsAVX2(sums *float32, scores *float32, lse *float32, rows int, step int, factor float32)
 
+// topLogsAVX2 raises best to factor*score-lse of rows of 64 scores.
+//
+//go:noescape
+func topLogsAVX2(best *float32, scores *float32, lse *float32, rows int, factor float32)
+
 // scoresAVX512 writes the products of 12 query rows with the keys of the first panels to the rows of scores, each product one chain of multiply-adds over ascending channels.
 //
 //go:noescape
@@ -48,3 +53,8 @@ func valuesTileAVX512(out *float32, weights *float32, values *float32, shrink *f
 //
 //go:noescape
 func addProbsAVX512(sums *float32, scores *float32, lse *float32, rows int, step int, factor float32)
+
+// topLogsAVX512 raises best to factor*score-lse of rows of 64 scores.
+//
+//go:noescape
+func topLogsAVX512(best *float32, scores *float32, lse *float32, rows int, factor float32)

@@ -70,6 +70,24 @@ func BenchmarkAttentionColumnSums(b *testing.B) {
 	})
 }
 
+func BenchmarkAttentionTopProbs(b *testing.B) {
+	c := attentionCase{d: 64, group: 3, nk: 4096, rows: 256}
+	for _, half := range []bool{false, true} {
+		b.Run(map[bool]string{false: "f32", true: "bf16"}[half], func(b *testing.B) {
+			a, q, qStride := c.setup(1)
+			a.LSE, a.BF16 = make([]float32, c.rows*c.group), half
+			best := make([]float32, c.nk)
+			benchTiers(b, func(b *testing.B) {
+				s := NewAttentionScratch()
+				for b.Loop() {
+					a.TopProbs(best, q, qStride, c.rows, s)
+				}
+				reportFLOP(b, 2*float64(c.rows*(c.nk-c.rows/2)*c.group*c.d))
+			})
+		})
+	}
+}
+
 func BenchmarkAttentionWindowProbs(b *testing.B) {
 	c := attentionCase{d: 64, group: 3, nk: 8192, rows: 8}
 	a, q, qStride := c.setup(1)

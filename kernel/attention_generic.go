@@ -79,6 +79,15 @@ func addValues(o, weights, values []float32, stride int) {
 	}
 }
 
+func topLogsGeneric(best, scores, lse []float32, factor float32) {
+	best = best[:keyBlock]
+	for r, l := range lse {
+		for j, v := range scores[r*keyBlock : (r+1)*keyBlock] {
+			best[j] = max(best[j], v*factor-l)
+		}
+	}
+}
+
 func addProbsGeneric(sums, scores, lse []float32, rows, step int, factor float32) {
 	for r := 0; r < rows*step; r += step {
 		for j, v := range scores[r*keyBlock : (r+1)*keyBlock] {

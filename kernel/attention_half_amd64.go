@@ -28,14 +28,7 @@ func (h *halfBlock) loadQueries(q []float32) { narrowBF16(&h.q[0], &q[0], len(q)
 // load rounds n keys and values of d channels, and puts zeros where a panel of keys, a pair of values or a panel of pairs has no more: a
 // weight is 0 there, but what an earlier block left behind may be infinite.
 func (h *halfBlock) load(keys, values []float32, n, d int) {
-	const panel = 32
-	narrowBF16(&h.rows[0], &keys[:n*d][0], n*d)
-	clear(h.rows[n*d/2 : roundUp(n, panel)*d/2])
-	k := kernels()
-	for j := 0; j < roundUp(n, panel); j += 16 {
-		to := j/panel*panel*d/2 + j%panel
-		k.transpose(&h.keys[to], 4*panel, &h.rows[j*d/2], 2*d, d/2)
-	}
+	h.loadKeys(keys, n, d)
 	values = values[:n*d]
 	for j := 0; j+2 <= n; j += 2 {
 		pairValuesBF16(&h.values[j/2*d], &values[j*d], &values[(j+1)*d], d)
@@ -46,7 +39,22 @@ func (h *halfBlock) load(keys, values []float32, n, d int) {
 			h.values[n/2*d+c] = uint32(quant.F32ToBF16(v))
 		}
 	}
-	clear(h.values[(n+1)/2*d : roundUp(n, panel)/2*d])
+	clear(h.values[(n+1)/2*d : roundUp(n, halfPanel)/2*d])
+}
+
+// halfPanel is the number of keys of a panel, and of pairs of values.
+const halfPanel = 32
+
+// loadKeys is the part of load that products of queries and keys need.
+func (h *halfBlock) loadKeys(keys []float32, n, d int) {
+	const panel = halfPanel
+	narrowBF16(&h.rows[0], &keys[:n*d][0], n*d)
+	clear(h.rows[n*d/2 : roundUp(n, panel)*d/2])
+	k := kernels()
+	for j := 0; j < roundUp(n, panel); j += 16 {
+		to := j/panel*panel*d/2 + j%panel
+		k.transpose(&h.keys[to], 4*panel, &h.rows[j*d/2], 2*d, d/2)
+	}
 }
 
 // scoresHalf multiplies the rows [r, to), whole tiles and no more than a step takes.

@@ -12,6 +12,10 @@ func (h *halfBlock) load(_, _ []float32, _, _ int) {
 	panic("kernel: attention: no products of bf16 here")
 }
 
+func (h *halfBlock) loadKeys([]float32, int, int) {
+	panic("kernel: attention: no products of bf16 here")
+}
+
 func (t *attentionTile) scoresHalf([]float32, *halfBlock, int, int, int, int) {
 	panic("kernel: attention: no products of bf16 here")
 }

@@ -19,3 +19,7 @@ func (t *attentionTile) attend(out, scores, maxima, sums, values []float32, stri
 func (t *attentionTile) addProbs(sums, scores, lse []float32, rows, step int, factor float32) {
 	addProbsGeneric(sums, scores, lse, rows, step, factor)
 }
+
+func (t *attentionTile) topLogs(best, scores, lse []float32, factor float32) {
+	topLogsGeneric(best, scores, lse, factor)
+}

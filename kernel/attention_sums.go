@@ -63,6 +63,64 @@ func (a *Attention) sumRun(t *attentionTile, s *AttentionScratch, first, run, kb
 	}
 }
 
+// TopProbs raises best[j], for the len(Keys)/HeadDim keys j, to the logarithm to base 2 of the largest probability that any query head of the rows
+// which see the key gives it, exp(score - LSE). It is the second pass of scores that look for the one strong look among all: a.LSE holds the
+// log-sum-exps of the rows, as Rows wrote them, which may have seen more keys than these; Lo, Sinks and BF16 have the same meaning as there, First too,
+// and may be negative: rows see fewer keys then, or none. One call is one task, and its cost 2·d operations a score: no exponential is taken.
+func (a *Attention) TopProbs(best, q []float32, qStride, rows int, s *AttentionScratch) {
+	if rows <= 0 {
+		return
+	}
+	d, m := a.HeadDim, rows*a.Group
+	t := a.tile()
+	half := t.half()
+	s.grow(t, m, d, a.Group)
+	s.loadQueries(q, qStride, rows, a.Group, d)
+	if half {
+		s.half.grow(roundUp(m, t.rows), d, t.step())
+		s.half.loadQueries(s.q)
+	}
+	lse := s.max[:m]
+	for r := range lse { // a row that sees nothing: see sumRun
+		lse[r] = max(a.LSE[r]*log2E, -math.MaxFloat32)
+	}
+	factor, tanhScale := a.unit()
+	end := min(a.First+rows, len(a.Keys)/d)
+	for kb := a.nextBlock(0, rows); kb < end; kb = a.nextBlock(kb+keyBlock, rows) {
+		n := min(keyBlock, end-kb)
+		if half {
+			s.half.loadKeys(a.Keys[kb*d:], n, d)
+		} else {
+			t.packKeys(s.keys, a.Keys[kb*d:(kb+n)*d], n, d)
+		}
+		top := s.sums[:keyBlock]
+		fillNegInf(top)
+		for r := 0; r < m; r += t.step() {
+			to := min(r+t.step(), len(s.max))
+			last := min(to, m) - 1
+			kn, whole := a.tileSees(r/a.Group, last/a.Group, kb)
+			if kn == 0 {
+				continue
+			}
+			if half {
+				t.scoresHalf(s.scores, &s.half, r, to, d, kn)
+			} else {
+				t.scores(s.scores, s.q[r*d:to*d], s.keys, d, kn)
+			}
+			if tanhScale != 0 {
+				t.tanh(s.scores[:(to-r)*keyBlock], tanhScale)
+			}
+			if !whole {
+				a.mask(s.scores, r, last+1-r, kb)
+			}
+			t.topLogs(top, s.scores, lse[r:last+1], factor)
+		}
+		for j, v := range top[:n] {
+			best[kb+j] = max(best[kb+j], v)
+		}
+	}
+}
+
 // WindowProbs writes the probabilities of rows query rows over all nk = len(Keys)/HeadDim keys, zeros where a key is
 // not visible: dst[(i*Group+g)*nk:]. Scores are computed first, then each row's softmax in two passes. It is meant for the
 // few rows of a window score.

@@ -248,6 +248,45 @@ func TestAttentionColumnSums(t *testing.T) {
 	})
 }
 
+func TestAttentionTopProbs(t *testing.T) {
+	eachTier(t, func(t *testing.T) {
+		s := NewAttentionScratch()
+		for n, c := range attentionCases {
+			for _, half := range []bool{false, true} {
+				for _, back := range []int{0, 1, 17, c.nk} { // rows see so many keys less in the second pass
+					a, q, qStride := c.setup(uint64(n))
+					dense, rounded := *a, q
+					if a.BF16 = half; a.tile().half() {
+						dense.Keys, rounded = roundedToBF16(a.Keys), roundedToBF16(q)
+					}
+					a.LSE = make([]float32, c.rows*c.group)
+					stride := c.group * c.d
+					a.Rows(make([]float32, c.rows*stride), q, stride, qStride, c.rows, s)
+					want, got := make([]float64, c.nk), make([]float32, c.nk)
+					for j := range got {
+						got[j] = float32(math.Inf(-1))
+					}
+					for i := range c.rows {
+						for g := range c.group {
+							p, _, _ := dense.naiveRow(rounded[i*qStride+g*c.d:][:c.d], i)
+							for j := range max(0, a.First+i+1-back) {
+								want[j] = max(want[j], p[j])
+							}
+						}
+					}
+					a.First -= back
+					a.TopProbs(got, q, qStride, c.rows, s)
+					for j, w := range want {
+						if v := math.Exp2(float64(got[j])); !(math.Abs(v-w) <= 4*c.tolerance()) || w == 0 && v != 0 {
+							t.Fatalf("%v, %d back: key %d: %v, want %v", c, back, j, v, w)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
 func TestAttentionWindowProbs(t *testing.T) {
 	eachTier(t, func(t *testing.T) {
 		s := NewAttentionScratch()
@@ -313,6 +352,7 @@ func TestAttentionAllocatesNothing(t *testing.T) {
 		n := testing.AllocsPerRun(3, func() {
 			a.Rows(out, q, c.group*c.d, qStride, c.rows, s)
 			a.ColumnSums(sums, c.nk, q, qStride, c.rows, 1, s)
+			a.TopProbs(probs, q, qStride, c.rows, s)
 			a.WindowProbs(probs, q, qStride, 8, s)
 		})
 		if n != 0 {

@@ -9,6 +9,7 @@ import "unsafe"
 //	scores    products of the rows with at least the first kn keys of the block; what lies behind them is undefined
 //	tanh      replaces every score by tanh(score*scale)
 //	attend    folds the block into the rows' running softmax and weighted values
+//	topLogs   raises 64 maxima to factor*score-lse of the rows
 //	addProbs  adds 2^(factor*score-lse) to 64 sums, for rows of the tile that are step apart, in ascending order
 type attentionTile struct {
 	tier    Tier

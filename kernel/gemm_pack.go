@@ -59,6 +59,10 @@ func (k *kernelSet) unpackRow(f *quant.Format, codes []uint8, scale, offset []fl
 
 // decodeRow is f.Decode, bit for bit, by the tier's routines. Every format has one but F32, which is copied.
 func (k *kernelSet) decodeRow(b *buffer, f *quant.Format, dst []float32, src []byte) {
+	if f.Type == quant.F32 {
+		copy(bytesOf(dst), src)
+		return
+	}
 	if w := k.widen[f.Type]; w != nil {
 		if n := len(dst) &^ 7; n > 0 {
 			_ = src[2*n-1]

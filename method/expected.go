@@ -58,15 +58,16 @@ func (e expected) Score(l *policy.Layer) ([][]float32, error) {
 func (e expected) head(l *policy.Layer, keys []float32, m policy.Moments) []float32 {
 	d := l.HeadDim
 	z := make([]float32, l.Tokens)
+	var spread []float32 // [Tokens - sinks, HeadDim], Σ'k
+	if e.covariance {
+		spread = make([]float32, (l.Tokens-e.sinks)*d)
+		product(kernel.NewScratch(), spread, keys[e.sinks*d:], m.Covariance, d)
+	}
 	for j := e.sinks; j < l.Tokens; j++ {
 		key := keys[j*d : (j+1)*d]
 		z[j] = l.Scale * kernel.Dot(m.Mean, key)
 		if e.covariance {
-			var quadratic float32
-			for c, v := range key {
-				quadratic += v * kernel.Dot(m.Covariance[c*d:(c+1)*d], key)
-			}
-			z[j] += quadratic * l.Scale * l.Scale / 2
+			z[j] += kernel.Dot(spread[(j-e.sinks)*d:][:d], key) * l.Scale * l.Scale / 2
 		}
 	}
 	kernel.Softmax(z[e.sinks:])

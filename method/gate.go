@@ -35,7 +35,7 @@ const (
 func (g gate) Signals() policy.Signals {
 	s := policy.Signals{Hidden: true}
 	if g.signals {
-		s.Moments, s.Queries = true, true
+		s = s.Union(expected{}.Signals()).Union(reach{}.Signals())
 	}
 	return s
 }

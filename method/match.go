@@ -19,7 +19,8 @@ import (
 // A shift that all keys share leaves the attention among them as it is and gives them the mass of what was dropped, against what is read
 // and generated later; in grouped storage it moves minima and costs nothing. The published method has a bias for each entry instead.
 // The more entries B there are for the M queries, the more of D would fit the sample and not what it stands for: hence B/M.
-// Cost: for M = Group·rows queries 2·M·n·d + M·B·min(M, B)/2 + min(M, B)³/6 a head; M·(2·d+1) floats a head until the layer is decided.
+// Cost: for M = Group·rows queries 2·M·n·d + M·B·min(M, B)/2 + min(M, B)³/6 a head, less where few entries are heavy (see ridge): then the steps of
+// conjugate gradients, two or three as a rule, are 2·M·B·d each; M·(2·d+1) floats a head until the layer is decided.
 type match struct {
 	rounding
 	rows        int
@@ -34,6 +35,14 @@ func (m match) Signals() policy.Signals {
 // Retains implements policy.Fitter.
 func (m match) Retains(tokens, qHeads, kvHeads, headDim int) int64 {
 	return m.rounding.Retains(tokens, qHeads, kvHeads, headDim) + 4*int64(min(m.rows, tokens))*int64(qHeads)*int64(2*headDim+1)
+}
+
+// Works implements policy.Fitter: the least squares of values.
+func (m match) Works(tokens, qHeads, kvHeads, headDim int) int64 {
+	if m.ridge == 0 {
+		return 0
+	}
+	return ridgeBytes(min(m.rows, tokens)*qHeads/kvHeads, tokens, headDim)
 }
 
 // Fit implements policy.Fitter.
@@ -120,14 +129,13 @@ func (a *querySample) shift(keys []float32, ridge float64) {
 	a.read(keys, keys, make([]float32, len(a.out)), mass)
 	gram, s := make([]float64, d*d), make([]float64, d)
 	for i, kept := range mass {
-		q := a.queries[i*d : (i+1)*d]
 		missing := float64(a.mass[i]-kept) * float64(a.Scale)
-		for c, v := range q {
+		for c, v := range a.queries[i*d : (i+1)*d] {
 			s[c] += float64(v) * missing
-			for e, w := range q[:c+1] {
-				gram[c*d+e] += float64(v*a.Scale) * float64(w*a.Scale)
-			}
 		}
+	}
+	for i, v := range gramOf(kernel.NewScratch(), transposed(a.queries, a.Group, d), a.Group) {
+		gram[i] = float64(v) * float64(a.Scale) * float64(a.Scale)
 	}
 	trace := 0.0
 	for c := range d {
@@ -144,108 +152,19 @@ func (a *querySample) shift(keys []float32, ridge float64) {
 	}
 }
 
-// refit changes values so that the queries read from the keys what they read from the whole. It solves the smaller of the two systems that
-// have the same solution, of the entries or of the queries: D = (PᵀP + λ)⁻¹PᵀR = Pᵀ(PPᵀ + λ)⁻¹R, R what is missing.
-func (a *querySample) refit(keys, values []float32, ridge float64) {
+// refit changes values so that the queries read from the keys what they read from the whole.
+func (a *querySample) refit(keys, values []float32, ridged float64) {
 	d, m, n := a.HeadDim, a.Group, len(keys)/a.HeadDim
-	p := make([]float32, m*n)
-	a.over(keys, nil, nil).WindowProbs(p, a.queries, m*d, 1, kernel.NewAttentionScratch())
-	s := kernel.NewScratch()
+	r := &ridge{s: kernel.NewScratch(), p: make([]float32, m*n), m: m, n: n}
+	a.over(keys, nil, nil).WindowProbs(r.p, a.queries, m*d, 1, kernel.NewAttentionScratch())
 	rest := make([]float32, m*d)
-	product(s, rest, p, transposed(values, n, d), n)
+	product(r.s, rest, r.p, transposed(values, n, d), n)
 	for i, v := range a.out {
 		rest[i] = v - rest[i]
 	}
-	lambda := float32(ridge * float64(n) / float64(m) * float64(kernel.SumSquares(p)) / float64(m))
-	pt, delta := transposed(p, m, n), make([]float32, n*d)
-	if n <= m {
-		product(s, delta, pt, transposed(rest, m, d), m)
-		x := transposed(delta, n, d)
-		solveRidge(s, gramOf(s, pt, m), x, n, lambda)
-		delta = transposed(x, d, n)
-	} else {
-		x := transposed(rest, m, d)
-		solveRidge(s, gramOf(s, p, n), x, m, lambda)
-		product(s, delta, pt, x, m)
-	}
-	kernel.Add(values, delta)
-}
-
-// product writes x·yᵀ, x [len(dst)/(len(y)/cols), cols], y [len(y)/cols, cols].
-func product(s *kernel.Scratch, dst, x, y []float32, cols int) {
-	kernel.MatMul(nil, s, dst, x, len(x)/cols, matrixOf(y, len(y)/cols, cols), kernel.Prefill, true)
-}
-
-// matchBlock is the number of rows of a symmetric matrix that are computed together.
-const matchBlock = 128
-
-// gramOf returns x·xᵀ for x [n, cols], [n, n]; what lies right of the diagonal's blocks is not filled in.
-func gramOf(s *kernel.Scratch, x []float32, cols int) []float32 {
-	n := len(x) / cols
-	out, part := make([]float32, n*n), make([]float32, matchBlock*n)
-	for from := 0; from < n; from += matchBlock {
-		to := min(n, from+matchBlock)
-		product(s, part[:(to-from)*to], x[from*cols:to*cols], x[:to*cols], cols)
-		for i := from; i < to; i++ {
-			copy(out[i*n:i*n+to], part[(i-from)*to:])
-		}
-	}
-	return out
-}
-
-// transposed returns the transpose of x [rows, cols].
-func transposed(x []float32, rows, cols int) []float32 {
-	out := make([]float32, len(x))
-	const block = 32 // squares that stay in the first cache
-	for r0 := 0; r0 < rows; r0 += block {
-		for c0 := 0; c0 < cols; c0 += block {
-			for r := r0; r < min(rows, r0+block); r++ {
-				for c := c0; c < min(cols, c0+block); c++ {
-					out[c*rows+r] = x[r*cols+c]
-				}
-			}
-		}
-	}
-	return out
-}
-
-// solveRidge solves (m + λ) y = x in place for every row of x [len(x)/n, n]; m [n, n] is symmetric, its lower half given, and becomes its factor.
-func solveRidge(s *kernel.Scratch, m, x []float32, n int, lambda float32) {
-	for i := range n {
-		m[i*n+i] += lambda
-	}
-	part, panel := make([]float32, matchBlock*n), make([]float32, matchBlock*n)
-	for from := 0; from < n; from += matchBlock {
-		to := min(n, from+matchBlock)
-		for i := from; i < n; i++ {
-			row := m[i*n+from : i*n+n]
-			for j := from; j < min(i, to); j++ {
-				row[j-from] = (row[j-from] - kernel.Dot(row[:j-from], m[j*n+from:j*n+j])) / m[j*n+j]
-			}
-			if i < to { // what is left of a diagonal is at least λ, but for the rounding of f32
-				row[i-from] = float32(math.Sqrt(float64(max(row[i-from]-kernel.SumSquares(row[:i-from]), lambda/2))))
-			}
-			copy(panel[(i-from)*(to-from):], row[:to-from])
-		}
-		for rows := to; rows < n; rows += matchBlock { // the rest of the matrix, the lower half
-			end, cols := min(n, rows+matchBlock), to-from
-			product(s, part[:(end-rows)*(end-to)], panel[(rows-from)*cols:(end-from)*cols], panel[(to-from)*cols:(end-from)*cols], cols)
-			for i := rows; i < end; i++ {
-				kernel.Axpy(m[i*n+to:i*n+end], -1, part[(i-rows)*(end-to):])
-			}
-		}
-	}
-	for i := range n { // all rows of x at each step: the factor is large, and passes once
-		for y := x; len(y) > 0; y = y[n:] {
-			y[i] = (y[i] - kernel.Dot(y[:i], m[i*n:i*n+i])) / m[i*n+i]
-		}
-	}
-	for i := n - 1; i >= 0; i-- {
-		for y := x; len(y) > 0; y = y[n:] {
-			y[i] /= m[i*n+i]
-			kernel.Axpy(y[:i], -y[i], m[i*n:i*n+i])
-		}
-	}
+	r.pt = transposed(r.p, m, n)
+	r.lambda = float32(ridged * float64(n) / float64(m) * float64(kernel.SumSquares(r.p)) / float64(m))
+	kernel.Add(values, r.solve(transposed(rest, m, d)))
 }
 
 func init() {

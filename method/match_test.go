@@ -1,6 +1,7 @@
 package method_test
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -214,9 +215,19 @@ func TestPrefillBytesCountWhatFitsHold(t *testing.T) {
 		}
 		return e.PrefillBytes(700, r)
 	}
-	layer := int64(4 * 90 * c.QHeads * (2*c.HeadDim + 1))
+	works := func(rows int) int64 { // of one thread
+		r, err := policy.Parse(fmt.Sprintf("match(rows=%d)", rows))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Fit.Works(700, c.QHeads, c.KVHeads, c.HeadDim)
+	}
+	if p := int64(4 * 2 * 100 * c.QHeads / c.KVHeads * 700); works(100) < p || works(100) > 3*p {
+		t.Errorf("100 rows work in %d bytes; the weights, held twice, are %d", works(100), p)
+	}
+	layer, more := int64(4*90*c.QHeads*(2*c.HeadDim+1)), works(100)-works(10)
 	for spec, want := range map[string]int64{"expected+q4": layer, "kvzip+q4": int64(c.Layers) * layer, "expected+global+q4": int64(c.Layers) * layer} {
-		if got := bytes(spec+"+match(rows=100)") - bytes(spec+"+match(rows=10)"); got != want {
+		if got := bytes(spec+"+match(rows=100)") - bytes(spec+"+match(rows=10)") - more; got != want {
 			t.Errorf("%s: 90 rows more cost %d bytes, they hold %d", spec, got, want)
 		}
 	}

@@ -1,6 +1,8 @@
 package method
 
 import (
+	"math"
+
 	"pith/kernel"
 	"pith/policy"
 )
@@ -11,59 +13,56 @@ import (
 //	s[h,j] = max over group and rows t > j + distance of A[t,j]
 //
 // Neighbours always look at each other and say little; one strong look from afar shows an entry that is being retrieved. A sum would
-// drown it in a thousand weak ones. The newest entries have nobody after them: pin some. Cost: a second pass over the scores,
-// 2·QHeads·n²·d operations a layer, as much as the attention itself; no n x n matrix.
+// drown it in a thousand weak ones. The newest entries have nobody after them: pin some. Cost: the products of a second pass over the scores,
+// QHeads·n²·d operations a layer, half of the attention itself; the sums of exponentials are those of the first pass.
 type reach struct {
 	pins
 	distance int
 }
 
-// reachRows is the number of rows whose probabilities are held at a time; reachTasks how many tasks share the rows of a head.
+// reachRows is the number of rows that meet a block of keys together; reachTasks how many tasks share the rows of a head.
 const (
-	reachRows  = 32
+	reachRows  = 256
 	reachTasks = 8
 )
 
 // Signals implements policy.Scorer.
-func (reach) Signals() policy.Signals { return policy.Signals{Queries: true} }
+func (reach) Signals() policy.Signals { return policy.Signals{Queries: true, Masses: true} }
 
 // Score implements policy.Scorer.
 func (r reach) Score(l *policy.Layer) ([][]float32, error) {
 	parts := make([][]float32, l.KVHeads*reachTasks)
 	l.Do(len(parts), func(i int) { parts[i] = r.part(l, i/reachTasks, i%reachTasks) })
-	scores := make([][]float32, l.KVHeads)
-	for h := range scores {
-		scores[h] = parts[h*reachTasks]
+	return eachEntry(l, func(h, j int) float32 {
+		best := parts[h*reachTasks][j]
 		for _, part := range parts[h*reachTasks+1 : (h+1)*reachTasks] {
-			for j, v := range part {
-				scores[h][j] = max(scores[h][j], v)
-			}
+			best = max(best, part[j])
 		}
-	}
-	return scores, nil
+		return float32(math.Exp2(min(float64(best), 0)))
+	}), nil
 }
 
-// part takes every reachTasks-th block of rows of one head; the order does not matter to a maximum.
+// part takes every reachTasks-th block of rows of one head; the order does not matter to a maximum. It gives logarithms to base 2.
 func (r reach) part(l *policy.Layer, h, part int) []float32 {
 	n, d, g := l.Tokens, l.HeadDim, l.Group()
 	width := l.QHeads * d
 	best := make([]float32, n)
+	for j := range best {
+		best[j] = float32(math.Inf(-1))
+	}
 	scratch := kernel.NewAttentionScratch()
-	var probs []float32
 	for from := part * reachRows; from < n; from += reachTasks * reachRows {
 		rows := min(reachRows, n-from)
-		seen := from + rows
-		if len(probs) < rows*g*seen {
-			probs = make([]float32, rows*g*seen)
+		a := kernel.Attention{HeadDim: d, Group: g, Scale: l.Scale, SoftCap: l.SoftCap, Keys: l.Keys[h], First: from, BF16: l.BF16}
+		queries := l.AllQueries[from*width+h*g*d:]
+		if l.Masses != nil {
+			a.LSE = l.Masses[h][from*g:]
+		} else {
+			a.LSE, a.Values = make([]float32, rows*g), a.Keys
+			a.Rows(make([]float32, rows*g*d), queries, g*d, width, rows, scratch)
 		}
-		a := kernel.Attention{HeadDim: d, Group: g, Scale: l.Scale, SoftCap: l.SoftCap, Keys: l.Keys[h][:seen*d], First: from}
-		a.WindowProbs(probs, l.AllQueries[from*width+h*g*d:], width, rows, scratch)
-		for row := range rows * g {
-			far := max(0, from+row/g-r.distance) // entries more than distance before the row
-			for j, v := range probs[row*seen:][:far] {
-				best[j] = max(best[j], v)
-			}
-		}
+		a.First -= r.distance + 1 // entries more than distance before the row
+		a.TopProbs(best, queries, width, rows, scratch)
 	}
 	return best
 }

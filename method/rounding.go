@@ -25,6 +25,9 @@ func (rounding) Signals() policy.Signals { return policy.Signals{Moments: true} 
 // Retains implements policy.Fitter.
 func (rounding) Retains(_, _, kvHeads, headDim int) int64 { return 4 * int64(kvHeads*headDim*headDim) }
 
+// Works implements policy.Fitter.
+func (rounding) Works(_, _, _, _ int) int64 { return 0 }
+
 // Fit implements policy.Fitter.
 func (r rounding) Fit(l *policy.Layer) (policy.Fit, error) {
 	d := l.HeadDim

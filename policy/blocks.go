@@ -49,6 +49,7 @@ func (l *Layer) gather(heads [][]int32, to int) *Layer {
 	part := *l
 	part.Tokens, part.Positions = len(heads[0]), nil
 	part.ColumnSums, part.OutputNorms, part.HiddenRows, part.ProbeScores, part.Moments, part.AllQueries = nil, nil, nil, nil, nil, nil
+	part.Masses = nil
 	part.Keys, part.Values = make([][]float32, l.KVHeads), make([][]float32, l.KVHeads)
 	d := l.HeadDim
 	l.Do(l.KVHeads, func(h int) {
@@ -73,7 +74,7 @@ func (r *Recipe) checkBlocks() error {
 	switch {
 	case r.Prober() != nil:
 		return errors.New("a score that needs a second pass cannot be taken block by block")
-	case s.Moments || s.OutputNorms || s.Hidden || s.Queries || s.Positions || s.ColumnSums:
+	case s.Moments || s.OutputNorms || s.Hidden || s.Queries || s.Masses || s.Positions || s.ColumnSums:
 		return errors.New("the score needs the whole prompt; block by block only keys, values and a window of queries are there")
 	case r.Allocate != nil || r.Refine != nil || r.Select != nil || r.Propagate != nil || r.Rest != nil:
 		return errors.New("block by block every head keeps single entries, as many as the others; nothing else can be decided")

@@ -20,6 +20,7 @@ type Layer struct {
 
 	QHeads, KVHeads, HeadDim int
 	Scale, SoftCap           float32 // of the attention scores
+	BF16                     bool    // whether attention rounded what it multiplied to bf16, where it could
 	Positions                []kvcache.Position
 	Calibration              *Calibration // what calibration has measured of the model; nil: nothing
 	Rotation                 Rotation
@@ -29,6 +30,7 @@ type Layer struct {
 
 	LastQueries []float32                  // [Signals.Window or fewer][QHeads*HeadDim], rotated, of the newest rows
 	AllQueries  []float32                  // [Tokens][QHeads*HeadDim], rotated
+	Masses      [][]float32                // [KVHeads][Tokens, Group], log-sum-exp of the scores; nil also where rows saw more than Keys
 	Moments     func(skip int) []Moments   // [QHeads], over all rows but the first skip (at most 64)
 	ColumnSums  [][]float32                // [QHeads][Tokens], f32 sums over all rows
 	OutputNorms func() [][]float32         // [QHeads][Tokens], L1 norm of W_O v of that query head

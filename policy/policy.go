@@ -25,6 +25,7 @@ type Signals struct {
 	OutputNorms bool // norm of what each entry's value adds to the residual stream
 	Hidden      bool // normed input of the attention block, every row
 	Queries     bool // rotated queries of every row
+	Masses      bool // log-sum-exp of the scores of every row
 	Positions   bool // where entries stand and how their keys are rotated; keys without their rotation follow from it
 }
 
@@ -37,6 +38,7 @@ func (s Signals) Union(o Signals) Signals {
 		OutputNorms: s.OutputNorms || o.OutputNorms,
 		Hidden:      s.Hidden || o.Hidden,
 		Queries:     s.Queries || o.Queries,
+		Masses:      s.Masses || o.Masses,
 		Positions:   s.Positions || o.Positions,
 	}
 }
@@ -124,6 +126,9 @@ type Fitter interface {
 	Fit(l *Layer) (Fit, error)
 	// Retains is the number of bytes that a Fit holds until its layer is decided.
 	Retains(tokens, qHeads, kvHeads, headDim int) int64
+	// Works is the number of bytes that a Fit works in at most while it changes what one head keeps of so many tokens; what is small beside
+	// the keys of a layer does not count.
+	Works(tokens, qHeads, kvHeads, headDim int) int64
 }
 
 // Fit changes what one head keeps, keys and values [kept, HeadDim] in order, in place; it may be called after the layer is gone, and for

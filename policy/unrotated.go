@@ -24,12 +24,13 @@ func (l *Layer) Unrotated(h int) []float32 {
 	return keys
 }
 
-// Slice shows entries [from, to) of a layer as a layer of their own. What is known of the whole layer only (column sums, norms, what a
+// Slice shows entries [from, to) of a layer as a layer of their own. What is known of the whole layer only (column sums, masses, norms, what a
 // probe left, statistics) is not shown.
 func (l *Layer) Slice(from, to int) *Layer {
 	part := *l
 	part.Tokens, part.Base = to-from, min(l.Base, to-from)
 	part.ColumnSums, part.OutputNorms, part.ProbeScores, part.Moments, part.made = nil, nil, nil, nil, nil
+	part.Masses = nil
 	part.Keys, part.Values = make([][]float32, l.KVHeads), make([][]float32, l.KVHeads)
 	d := l.HeadDim
 	for h := range l.Keys {

@@ -18,6 +18,7 @@ func attentionFile() {
 		softmaxTile(v)
 		valuesTile(v)
 		addProbs(v)
+		topLogs(v)
 	}
 }
 
@@ -300,6 +301,43 @@ func addProbs(v isa) {
 		VMOVUPS(sum, at(sums, 0))
 		ADDQ(operand.U32(uint32(v.bytes())), sums)
 		ADDQ(operand.U32(uint32(v.bytes())), s)
+	})
+	ret()
+}
+
+// topLogs is topLogsGeneric. Columns run outside and rows inside, so that maxima stay in two registers, for two rows in turn.
+func topLogs(v isa) {
+	function("topLogs"+v.name, "func(best, scores, lse *float32, rows int, factor float32)",
+		"topLogs"+v.name+" raises best to factor*score-lse of rows of 64 scores.")
+	best, s, lse := ptr("best"), ptr("scores"), ptr("lse")
+	rows := ptr("rows")
+	factor := v.param("factor")
+	n := GP64()
+	MOVQ(operand.U32(uint32(keyBlock/(2*v.lanes))), n)
+	loop("columns", n, 1, func() {
+		top := v.regs(2)
+		VMOVUPS(at(best, 0), top[0])
+		VMOVUPS(at(best, v.bytes()), top[1])
+		from, l, left := GP64(), GP64(), GP64()
+		MOVQ(s, from)
+		MOVQ(lse, l)
+		MOVQ(rows, left)
+		loop("rows", left, 1, func() {
+			y := v.reg()
+			VBROADCASTSS(at(l, 0), y)
+			for k := range top {
+				x := v.reg()
+				VMOVUPS(at(from, k*v.bytes()), x)
+				VFMSUB213PS(y, factor, x)
+				VMAXPS(x, top[k], top[k])
+			}
+			ADDQ(operand.U32(rowBytes), from)
+			ADDQ(operand.Imm(4), l)
+		})
+		VMOVUPS(top[0], at(best, 0))
+		VMOVUPS(top[1], at(best, v.bytes()))
+		ADDQ(operand.U32(uint32(2*v.bytes())), best)
+		ADDQ(operand.U32(uint32(2*v.bytes())), s)
 	})
 	ret()
 }
