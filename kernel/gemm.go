@@ -8,7 +8,7 @@ import "pith/quant"
 
 const (
 	panelRows    = 16
-	panelCols    = 1024 // columns of a panel of codes: 16 KiB, beside four rows of activations and the scales
+	panelCols    = 2048 // columns of a panel of codes: 32 KiB, which come from the second cache; fewer make more calls, and results come and go with each
 	panelColsF32 = 256  // columns of an f32 panel: 16 KiB
 	panelsAtOnce = 4    // panels that a strip of activations meets before the next
 )

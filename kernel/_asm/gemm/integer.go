@@ -96,6 +96,8 @@ type tile struct {
 	codes, scale, sums rowPointers
 	panel              reg.GPVirtual
 	ones               reg.VecVirtual
+	ahead              reg.GPVirtual      // row 11
+	next               []Mem              // rows 8 and 10 to 15 of the activations, which a later call reads and this one asks for; 9 has no address without another register
 	acc                [][]reg.VecVirtual // [row][vec] integer sums of the group
 	result             [][]reg.VecVirtual // [row][vec] the f32 sums, where registers suffice: dst is then touched at the ends only
 }
@@ -154,6 +156,13 @@ func integerKernel(f format, suffix string, l level, rows int) {
 	t.codes = pointers("codes", rows, cs, cs3, 1)
 	t.scale = pointers("scale", rows, gs, gs3, 1)
 	t.sums = pointers("sums", rows, gs, gs3, 32/f.group)
+	if l == vnni && rows == 8 {
+		t.ahead = GP64()
+		LEAQ(Mem{Base: t.codes.base[1], Index: cs, Scale: 4}, t.ahead)
+		ADDQ(cs3, t.ahead)
+		t.next = []Mem{{Base: t.codes.base[0], Index: cs, Scale: 8}, {Base: t.codes.base[1], Index: cs3, Scale: 2}, {Base: t.ahead}, {Base: t.ahead, Index: cs, Scale: 1},
+			{Base: t.ahead, Index: cs, Scale: 2}, {Base: t.ahead, Index: cs3, Scale: 1}, {Base: t.ahead, Index: cs, Scale: 4}}
+	}
 	t.panel = GP64()
 	Load(Param("panel"), t.panel)
 	scales := GP64()
@@ -185,6 +194,9 @@ func integerKernel(f format, suffix string, l level, rows int) {
 		t.scaleGroup(sub, 0, scales, dst, sub*perGroup)
 	}
 	t.codes.advance(32)
+	if t.next != nil {
+		ADDQ(U32(32), t.ahead)
+	}
 	t.scale.advance(4)
 	t.sums.advance(4 * 32 / f.group)
 	ADDQ(U32(32*16), t.panel)
@@ -317,6 +329,9 @@ func (t *tile) dotVNNI(first, steps int) {
 	}
 	for s := range steps {
 		w := t.load(first + s)
+		if first+s < len(t.next) {
+			PREFETCHT1(t.next[first+s])
+		}
 		for r := range t.rows {
 			VPDPBUSD_BCST(t.codes.at(r, 4*(first+s)), w[0], t.acc[r][0])
 		}
