@@ -72,7 +72,7 @@ func readLong(t *testing.T) *long {
 	t.Helper()
 	real(t) // leaves the test out where there is no model
 	longOnce.Do(func() {
-		longOnce.reach.spec = "hierarchy"
+		longOnce.reach.spec = "hierarchy(pages=8)"
 		for seed := range seeds {
 			lookAt(t, seed, 8000, func(l *policy.Layer) {
 				longOnce.spans.look(t, l)
