@@ -109,13 +109,7 @@ func (a *Attention) Rows(out, q []float32, outStride, qStride, rows int, s *Atte
 	}
 	d, m := a.HeadDim, rows*a.Group
 	t := a.tile()
-	half := t.half()
-	s.grow(t, m, d, a.Group)
-	s.loadQueries(q, qStride, rows, a.Group, d)
-	if half {
-		s.half.grow(roundUp(m, t.rows), d, t.step())
-		s.half.loadQueries(s.q)
-	}
+	half := a.begin(t, q, qStride, rows, s)
 	dv := roundUp(d, t.columns)
 	clear(s.out)
 	for r := range s.max {
@@ -136,21 +130,9 @@ func (a *Attention) Rows(out, q []float32, outStride, qStride, rows int, s *Atte
 		}
 		for r := 0; r < m; r += t.step() {
 			to := min(r+t.step(), len(s.max))
-			i0, i1 := r/a.Group, min(to-1, m-1)/a.Group
-			kn, whole := a.tileSees(i0, i1, kb)
+			kn := a.tileScores(t, s, r, to, m, kb, half, tanhScale)
 			if kn == 0 {
 				continue
-			}
-			if half {
-				t.scoresHalf(s.scores, &s.half, r, to, d, kn)
-			} else {
-				t.scores(s.scores, s.q[r*d:to*d], s.keys, d, kn)
-			}
-			if tanhScale != 0 {
-				t.tanh(s.scores[:(to-r)*keyBlock], tanhScale)
-			}
-			if !whole {
-				a.mask(s.scores, r, min(to, m)-r, kb)
 			}
 			out, maxima, sums := s.out[r*dv:to*dv], s.max[r:to], s.sum[r:to]
 			if half {
@@ -175,6 +157,40 @@ func (a *Attention) Rows(out, q []float32, outStride, qStride, rows int, s *Atte
 			}
 		}
 	}
+}
+
+// begin makes room for rows and takes their queries; half says that products are in bf16.
+func (a *Attention) begin(t *attentionTile, q []float32, qStride, rows int, s *AttentionScratch) (half bool) {
+	d, m := a.HeadDim, rows*a.Group
+	s.grow(t, m, d, a.Group)
+	s.loadQueries(q, qStride, rows, a.Group, d)
+	if half = t.half(); half {
+		s.half.grow(roundUp(m, t.rows), d, t.step())
+		s.half.loadQueries(s.q)
+	}
+	return half
+}
+
+// tileScores writes the scores of the rows [r, to) of a tile, m rows in all, with the block of keys in the scratch to s.scores: capped, before the factor of
+// unit, and minus infinity where a row does not see a key. It returns how many keys the rows need; where that is 0, it writes nothing.
+func (a *Attention) tileScores(t *attentionTile, s *AttentionScratch, r, to, m, kb int, half bool, tanhScale float32) (kn int) {
+	d, last := a.HeadDim, min(to, m)-1
+	kn, whole := a.tileSees(r/a.Group, last/a.Group, kb)
+	if kn == 0 {
+		return 0
+	}
+	if half {
+		t.scoresHalf(s.scores, &s.half, r, to, d, kn)
+	} else {
+		t.scores(s.scores, s.q[r*d:to*d], s.keys, d, kn)
+	}
+	if tanhScale != 0 {
+		t.tanh(s.scores[:(to-r)*keyBlock], tanhScale)
+	}
+	if !whole {
+		a.mask(s.scores, r, last+1-r, kb)
+	}
+	return kn
 }
 
 // valueBlock returns the values of a block and their row stride: in place where tiles of columns end with the row,

@@ -73,13 +73,7 @@ func (a *Attention) TopProbs(best, q []float32, qStride, rows int, s *AttentionS
 	}
 	d, m := a.HeadDim, rows*a.Group
 	t := a.tile()
-	half := t.half()
-	s.grow(t, m, d, a.Group)
-	s.loadQueries(q, qStride, rows, a.Group, d)
-	if half {
-		s.half.grow(roundUp(m, t.rows), d, t.step())
-		s.half.loadQueries(s.q)
-	}
+	half := a.begin(t, q, qStride, rows, s)
 	lse := s.max[:m]
 	for r := range lse { // a row that sees nothing: see sumRun
 		lse[r] = max(a.LSE[r]*log2E, -math.MaxFloat32)
@@ -97,23 +91,10 @@ func (a *Attention) TopProbs(best, q []float32, qStride, rows int, s *AttentionS
 		fillNegInf(top)
 		for r := 0; r < m; r += t.step() {
 			to := min(r+t.step(), len(s.max))
-			last := min(to, m) - 1
-			kn, whole := a.tileSees(r/a.Group, last/a.Group, kb)
-			if kn == 0 {
+			if a.tileScores(t, s, r, to, m, kb, half, tanhScale) == 0 {
 				continue
 			}
-			if half {
-				t.scoresHalf(s.scores, &s.half, r, to, d, kn)
-			} else {
-				t.scores(s.scores, s.q[r*d:to*d], s.keys, d, kn)
-			}
-			if tanhScale != 0 {
-				t.tanh(s.scores[:(to-r)*keyBlock], tanhScale)
-			}
-			if !whole {
-				a.mask(s.scores, r, last+1-r, kb)
-			}
-			t.topLogs(top, s.scores, lse[r:last+1], factor)
+			t.topLogs(top, s.scores, lse[r:min(to, m)], factor)
 		}
 		for j, v := range top[:n] {
 			best[kb+j] = max(best[kb+j], v)
