@@ -172,8 +172,9 @@ func (l *Lane) Pieces(q *Query) int {
 	return (n + step - 1) / step
 }
 
-// AttendPiece is the attention over the i-th piece of what the query reads, all slots where it names no spans, written to p. Several threads, each with its own scratch and partial, may work on the pieces of a lane at once; folding the partials in ascending order gives the
-// bits of Attend. weights, if not nil, receives [Group, PieceSlots] probabilities within the piece, for PieceMass.
+// AttendPiece is the attention over the i-th piece of what the query reads, all slots where it names no spans, written to p. Several threads, each with
+// its own scratch and partial, may work on the pieces of a lane at once; folding the partials in ascending order gives the bits of Attend. weights, if not
+// nil, receives [Group, PieceSlots] probabilities within the piece, for PieceMass.
 func (l *Lane) AttendPiece(p *Partial, i int, q *Query, s *AttendScratch, weights []float32) {
 	g, d := q.Group, l.HeadDim()
 	p.Reset(g, d)
@@ -398,13 +399,12 @@ func (l *Lane) hide(scores []float32, lo, hi int, q *Query) {
 	fill(hi - lo)
 }
 
-// PieceMass writes to mass [Len] the probability of each slot of a piece, summed over the query heads: weights and part are what AttendPiece left,
+// PieceMass adds to mass [Len] the probability of each slot of a piece, summed over the query heads: weights and part are what AttendPiece left,
 // total is the fold of all pieces.
 func (l *Lane) PieceMass(mass []float32, i int, q *Query, weights []float32, part, total *Partial) {
 	lo, hi := l.piece(i, q)
 	q.stretches(lo, hi, func(place, from, to int) {
 		dst := mass[from:to]
-		clear(dst)
 		for h := range part.Max {
 			if part.Sum[h] == 0 {
 				continue

@@ -171,19 +171,19 @@ func (l *Lane) Blocks(level int) int {
 // Bound appends, for every block of a level that reaches into the spans, for all blocks where within is nil, a number that no product q·k of the block
 // and a head of the group exceeds, before scale and cap, and the block's slots, which do not reach over segments. Bounds of other blocks are not read.
 // The visible range of the query is not looked at.
-func (l *Lane) Bound(bounds []float32, blocks []Span, level int, q *Query, within []Span, sc *AttendScratch) ([]float32, []Span) {
+func (l *Lane) Bound(bounds []float32, slots []Span, level int, q *Query, within []Span, sc *AttendScratch) ([]float32, []Span) {
 	g, d := q.Group, l.HeadDim()
 	base := 0
 	for i := range l.segs {
 		s := &l.segs[i]
 		b := &s.bounds[level]
 		sc.pages = sc.pages[:0]
-		before, next := len(blocks), 0
+		before, next := len(slots), 0
 		read := func(from, to int) {
 			from = max(from, next)
 			sc.pages = b.rowPages(l.cache.pool, sc.pages, from, to, to-from)
 			for next = from; next < to; next++ {
-				blocks = append(blocks, Span{base + next*b.span, base + min(s.len(), (next+1)*b.span)})
+				slots = append(slots, Span{base + next*b.span, base + min(s.len(), (next+1)*b.span)})
 			}
 		}
 		if within == nil {
@@ -191,11 +191,11 @@ func (l *Lane) Bound(bounds []float32, blocks []Span, level int, q *Query, withi
 		}
 		for _, span := range within {
 			if lo, hi := max(span.Lo-base, 0), min(span.Hi-base, s.len()); lo < hi {
-				read(lo/b.span, (hi+b.span-1)/b.span)
+				read(lo/b.span, blocks(hi, b.span))
 			}
 		}
 		base += s.len()
-		n := len(blocks) - before
+		n := len(slots) - before
 		if n == 0 {
 			continue
 		}
@@ -222,5 +222,5 @@ func (l *Lane) Bound(bounds []float32, blocks []Span, level int, q *Query, withi
 		}
 		bounds = append(bounds, top...)
 	}
-	return bounds, blocks
+	return bounds, slots
 }
