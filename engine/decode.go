@@ -27,6 +27,7 @@ type decoder struct {
 	heads    struct{ scale, softCap float32 } // of the model's attention, as its layers say
 	queries  []kvcache.Query                  // [seqs*KVHeads]
 	pieces   []piece                          // of the layer, ordered by query
+	share    int                              // pieces that lie together in a thread's share
 	partials []kvcache.Partial
 	total    kvcache.Partial
 	weights  []float32               // probabilities within the pieces that want them
@@ -138,7 +139,9 @@ func (d *decoder) attention(layer int, h *model.Heads) error {
 	}
 	d.heads.scale, d.heads.softCap = h.Scale, h.SoftCap
 	d.plan(layer, h)
-	d.e.workers.Run(len(d.pieces), d)
+	threads := d.e.workers.Threads()
+	d.share = (len(d.pieces) + threads - 1) / threads
+	d.e.workers.Run(threads*d.share, d)
 	d.fold(h)
 	width := c.QHeads * c.HeadDim
 	for i, s := range d.seqs {
@@ -232,9 +235,21 @@ func (c *choosing) Do(worker, i int) {
 	q.Spans = s.recipe.Read.Read(r)
 }
 
-// Do implements kernel.Task: one piece.
+// Do implements kernel.Task: one piece. Tasks are claimed in turn, so the i-th is taken from the shares in turn, too: while nobody
+// falls behind, a thread goes through its own share in order, and what a piece asks for ahead of itself is what the same thread
+// reads next.
 func (d *decoder) Do(worker, i int) {
+	shares := d.e.workers.Threads()
+	within := i / shares
+	i = i%shares*d.share + within
+	if i >= len(d.pieces) {
+		return
+	}
 	p := &d.pieces[i]
+	d.scratch[worker].Next = nil
+	if within+1 < d.share && i+1 < len(d.pieces) {
+		d.scratch[worker].Next = d.pieces[i+1].lane
+	}
 	var weights []float32
 	if p.mass >= 0 {
 		weights = d.weights[p.mass:]

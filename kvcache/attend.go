@@ -120,6 +120,10 @@ func (p *Partial) Fold(o *Partial) {
 // AttendScratch is the memory of one thread that attends. The zero value is ready; it grows to what is asked of it and then
 // allocates nothing.
 type AttendScratch struct {
+	// Next is the lane that the thread turns to after the last piece of the present one, nil if there is none: its first keys are
+	// asked for meanwhile. It changes no result.
+	Next *Lane
+
 	q, signs, tmp   []float32
 	scores, weights []float32
 	queries         kernel.Queries
@@ -305,6 +309,10 @@ func (l *Lane) accumulate(acc, weights []float32, lo, hi int, q *Query, sc *Atte
 		count := len(sc.pages)
 		if q.Spans == nil {
 			l.pagesBehind(sc, &s.keys, r.to, &s.values, r.to)
+			if next := sc.Next; next != nil && len(sc.pages) == count && len(next.segs) > 0 && !next.segs[0].keys.grouped {
+				keys := &next.segs[0].keys
+				sc.pages = keys.rowPages(l.cache.pool, sc.pages, 0, keys.n, kernel.PagesAhead())
+			}
 		} else {
 			l.askPlaces(sc, hi, hi+placesAhead, q, func(s *segment) *stream { return &s.keys })
 		}
