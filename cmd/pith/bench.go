@@ -33,7 +33,8 @@ func newBench() *cobra.Command {
 		Long: `Measures tokens per second of prefill (pp) and generation (tg) as llama-bench does, in an empty context or at a depth ("@ d4096"),
 for each recipe, and beside them what the cache holds and the peak of resident memory. Recipes compress the prompt of a pp test, or the
 context before the tokens measured. For generation "GB/s" is the rate at which weights and cache were read, "of memory" its share of what reading the weights
-alone reaches, measured between the repetitions. Tokenising and sampling are left out. Repetitions of tg at a depth go on from one another.`,
+alone reaches, measured between the repetitions. Tokenising and sampling are left out. Each repetition of tg at a depth begins in the same cache,
+unless the recipe acts while tokens are generated or window layers have let go of entries: then they go on from one another.`,
 		Args: wants("[MODEL]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if asJSON {
