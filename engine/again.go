@@ -139,6 +139,10 @@ func (s *Sequence) classify(run *policy.Run, layer, ordinal int) error {
 // of each entry. Every head holds every entry, so positions are the same for all.
 func (s *Sequence) inOrder(l *policy.Layer) [][]int32 {
 	all := make([][]int32, l.KVHeads)
+	var columns [][]float32
+	if l.ColumnSums != nil {
+		columns = l.ColumnSums(s.recipe.Forget())
+	}
 	l.Low = make([][]bool, l.KVHeads)
 	l.Do(l.KVHeads, func(h int) {
 		lane, d := s.cache.Lane(l.Index, h), l.HeadDim
@@ -158,13 +162,13 @@ func (s *Sequence) inOrder(l *policy.Layer) [][]int32 {
 			at := int(slot) * d
 			keys, values = append(keys, l.Keys[h][at:at+d]...), append(values, l.Values[h][at:at+d]...)
 			l.Low[h][i] = low[slot]
-			if l.ColumnSums != nil {
-				sums = append(sums, l.ColumnSums[h][slot])
+			if columns != nil {
+				sums = append(sums, columns[h][slot])
 			}
 		}
 		l.Keys[h], l.Values[h] = keys, values
-		if l.ColumnSums != nil {
-			l.ColumnSums[h] = sums
+		if columns != nil {
+			columns[h] = sums
 		}
 		all[h] = slots
 	})
@@ -179,6 +183,7 @@ func (s *Sequence) layer(layer, ordinal int) *policy.Layer {
 	l := &policy.Layer{Index: layer, Layers: c.Layers, Decided: len(s.e.decided), Ordinal: ordinal, Tokens: n, Prompt: s.Len(),
 		QHeads: c.QHeads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Scale: h.scale, SoftCap: h.softCap,
 		LastQueries: s.queries.last(layer), Parallel: s.e.parallel}
+	var columns [][]float32
 	for head := range c.KVHeads {
 		lane := s.cache.Lane(layer, head)
 		keys, values := make([]float32, n*c.HeadDim), make([]float32, n*c.HeadDim)
@@ -187,8 +192,11 @@ func (s *Sequence) layer(layer, ordinal int) *policy.Layer {
 		if s.mass >= 0 {
 			column := make([]float32, n)
 			lane.ReadColumn(s.mass, column)
-			l.ColumnSums = append(l.ColumnSums, column)
+			columns = append(columns, column)
 		}
+	}
+	if columns != nil {
+		l.ColumnSums = func(float64) [][]float32 { return columns }
 	}
 	return l
 }

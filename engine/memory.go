@@ -50,6 +50,9 @@ func (e *Engine) PrefillBytes(n int, r *policy.Recipe) int64 {
 	if signals.ColumnSums || signals.Masses {
 		row += int64(c.QHeads)
 	}
+	if signals.ColumnSums {
+		row += 2 * int64(c.QHeads) // the sums, and log-sum-exps of rows that count less
+	}
 	if signals.Hidden {
 		row += int64(c.Dim)
 	}

@@ -61,7 +61,9 @@ func (e *Engine) NewSequence(r *policy.Recipe, b policy.Budget, maxLen int) (*Se
 	}
 	if s.recipe.When.Steps > 0 {
 		signals := s.recipe.Signals()
-		mass = mass || signals.ColumnSums
+		if signals.ColumnSums {
+			mass, s.decay = true, float32(s.recipe.Forget())
+		}
 		s.queries.init(c.Layers, signals.Window, c.QHeads*c.HeadDim)
 	}
 	if mass {

@@ -114,7 +114,7 @@ func (p *Prefill) store(s *Sequence, head int, entries []int32, k policy.LayerKe
 		if err := p.appendEntries(lane, head, entries, nil); err != nil {
 			return err
 		}
-		if err := s.seedMass(lane, before, entries, p.tap.sums, head); err != nil {
+		if err := s.seedMass(lane, before, entries, p.received(s), head); err != nil {
 			return err
 		}
 		from := p.prefix[head] * lane.HeadDim()
@@ -123,7 +123,15 @@ func (p *Prefill) store(s *Sequence, head int, entries []int32, k policy.LayerKe
 	if err := p.appendEntries(lane, head, entries, merges); err != nil {
 		return err
 	}
-	return s.seedMass(lane, before, entries, p.tap.sums, head)
+	return s.seedMass(lane, before, entries, p.received(s), head)
+}
+
+// received is the attention that the current layer's entries received, if the sequence goes on adding to it.
+func (p *Prefill) received(s *Sequence) [][]float32 {
+	if s.mass < 0 || p.tap.sums == nil {
+		return nil
+	}
+	return p.tap.sums(s.recipe.Forget())
 }
 
 // storeFitted stores a layer's entries after a recipe has changed them, all heads at once: from copies those that a head keeps.

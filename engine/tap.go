@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"slices"
 
 	"pith/kernel"
@@ -21,7 +22,7 @@ type tap struct {
 	lse         []float32 // [KVHeads][n][Group]
 	moments     []moments // [QHeads]
 	scale, soft float32
-	sums        [][]float32 // column sums of the finished layer, nil unless asked for
+	sums        policy.ColumnSums // of the finished layer, nil unless asked for
 
 	buffers [4]buffer // behind lastQueries, allQueries, hidden, lse
 }
@@ -115,7 +116,13 @@ func (t *tap) view(p *Prefill) *policy.Layer {
 		}
 	}
 	if t.signals.ColumnSums {
-		t.sums = t.columnSums(p, l)
+		made := map[float64][][]float32{}
+		t.sums = func(forget float64) [][]float32 {
+			if made[forget] == nil {
+				made[forget] = t.columnSums(p, l, forget)
+			}
+			return made[forget]
+		}
 		l.ColumnSums = t.sums
 	}
 	if t.signals.Moments {
@@ -143,15 +150,23 @@ func (t *tap) view(p *Prefill) *policy.Layer {
 
 // columnSums adds up the attention that each entry received from every row, [KVHeads][n], added over the group. It is a second pass over the scores: the
 // softmax of a row is known only once the row is done, and no n x n matrix is ever held. One task owns 64 keys and adds its rows in
-// order, so the sums do not depend on the number of threads.
-func (t *tap) columnSums(p *Prefill, l *policy.Layer) [][]float32 {
+// order, so the sums do not depend on the number of threads. A row that counts w is one whose log-sum-exp is larger by -log w.
+func (t *tap) columnSums(p *Prefill, l *policy.Layer, forget float64) [][]float32 {
 	c := p.e.model.Config()
 	g, n, width := l.Group(), p.n, c.QHeads*c.HeadDim
+	lse := t.lse
+	if forget < 1 {
+		lse = slices.Clone(lse)
+		for i := range lse {
+			age := n - 1 - i/g%n
+			lse[i] -= float32(float64(age) * math.Log(forget))
+		}
+	}
 	all := make([]float32, c.QHeads*n)
 	blocks := (n + 63) / 64
 	p.e.workers.Run(c.KVHeads*blocks, task(func(worker, i int) {
 		head, block := i/blocks, i%blocks
-		a := kernel.Attention{HeadDim: c.HeadDim, Group: g, Scale: t.scale, SoftCap: t.soft, Keys: l.Keys[head], LSE: t.lse[head*n*g:][:n*g]}
+		a := kernel.Attention{HeadDim: c.HeadDim, Group: g, Scale: t.scale, SoftCap: t.soft, Keys: l.Keys[head], LSE: lse[head*n*g:][:n*g]}
 		a.ColumnSums(all[head*g*n:], n, t.allQueries[head*g*c.HeadDim:], width, n, block, p.e.attends[worker])
 	}))
 	sums := make([][]float32, c.KVHeads)

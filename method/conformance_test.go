@@ -37,7 +37,7 @@ func conformanceSpecs(t *testing.T) []string {
 		specs = append(specs, spec)
 	}
 	return append(specs, "knorm(sinks=4,recent=16)+adakv+q8", "expected+global(alpha=0.1)", "h2o+pyramid+q4", "kvzip+q4", "kvzip(plus=yes,chunk=128)", "auto(pass=2)", "kvzip+q8+bytes", "gate+q4+rounding+bytes", "gate+q4(values=q3)+match(rows=64)+bytes", "kvzip+q4+match(rows=40)+bytes", "expected+global+match(rows=32)", "kvzap+q3+rounding", "kvzip+q4(values=q3)+rounding", "knorm+pyramid(beta=3)+q4+bytes", "dynamickv+bytes", "expected+adakv+q4+bytes",
-		"snapkv(window=8,kernel=13)+tsp(rate=0.5)+chunks(size=8)", "lagkv(lag=32)+critical", "tova(when=decode)", "h2o(when=decode)", "streamingllm(when=decode)", "knorm(sinks=4,recent=8)+merge+think(lambda=0.25)+q8",
+		"snapkv(window=8,kernel=13)+tsp(rate=0.5)+chunks(size=8)", "lagkv(lag=32)+critical", "tova(when=decode)", "h2o(when=decode)", "h2o(forget=0.9,kernel=5)+every(steps=6)", "streamingllm(when=decode)", "knorm(sinks=4,recent=8)+merge+think(lambda=0.25)+q8",
 		"mikv(every=4)", "zipcache(window=16,every=3)", "tova+demote(bits=2,every=5)+q8")
 }
 
@@ -413,6 +413,33 @@ func TestDecodeTimeEvictionKeepsMemoryFlat(t *testing.T) {
 			t.Errorf("%s: memory grew from %d to %d bytes over 300 tokens", spec, most, s.Bytes())
 		}
 		s.Close()
+	}
+}
+
+// Attention sums go on while tokens are generated, old rows forgotten as in a prompt: what is cut after some steps is what a prefill of all those
+// tokens cuts.
+func TestSumsGoOnWhileTokensAreGenerated(t *testing.T) {
+	e := openTiny(t, "llama-tied-f32", engine.Options{Exact: true, Threads: 2})
+	ids := text(230)
+	for _, forget := range []string{"1", "0.9"} {
+		score := "h2o(recent=0,kernel=3,forget=" + forget + ")+f32"
+		steps := prefilled(t, e, score+"+every(steps=30)", "200", ids[:200], 30)
+		for _, id := range ids[200:] {
+			if err := e.Step([]*engine.Sequence{steps}, []int32{id}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		whole := prefilled(t, e, score, "200", ids, 1)
+		for l := range e.Config().Layers {
+			for h := range e.Config().KVHeads {
+				got, want := steps.Positions(l, h), whole.Positions(l, h)
+				if len(got) != 200 || !slices.Equal(got, want) {
+					t.Errorf("forget=%s, layer %d, head %d: %d kept, %v; a prefill keeps %v", forget, l, h, len(got), got, want)
+				}
+			}
+		}
+		steps.Close()
+		whole.Close()
 	}
 }
 

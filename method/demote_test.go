@@ -24,7 +24,7 @@ func TestClassifyingAgainRanksOnlyWhatIsInMoreBits(t *testing.T) {
 	low := make([]bool, 10)
 	low[0], low[4], low[7] = true, true, true
 	l := &policy.Layer{Layers: 1, Decided: 1, Tokens: 10, Prompt: 10, QHeads: 1, KVHeads: 1, HeadDim: 2, Low: [][]bool{low},
-		ColumnSums: [][]float32{sums}, Keys: [][]float32{make([]float32, 20)}, Values: [][]float32{make([]float32, 20)}}
+		ColumnSums: func(float64) [][]float32 { return [][]float32{sums} }, Keys: [][]float32{make([]float32, 20)}, Values: [][]float32{make([]float32, 20)}}
 	k, err := run.Again(l)
 	if err != nil {
 		t.Fatal(err)

@@ -10,19 +10,31 @@ import (
 func windowParams(window, kernel string) []policy.Param {
 	return []policy.Param{
 		{Name: "window", Default: window, Min: 1, Max: 4096, Whole: true, Meaning: "newest rows whose attention is the score; they are kept"},
-		{Name: "kernel", Default: kernel, Min: 1, Max: 255, Whole: true, Meaning: "odd width of the pooling along positions; 13 and more carry whole facts along"},
+		kernelParam(kernel),
 		{Name: "pool", Default: "avg", Choices: []string{"avg", "max"}, Meaning: "how neighbours are pooled"},
 		{Name: "group", Default: "mean", Choices: []string{"mean", "max"}, Meaning: "how the query heads of a KV head are reduced"},
 		{Name: "sinks", Default: "0", Min: 0, Max: 1 << 20, Whole: true, Meaning: "first entries that are always kept"},
 	}
 }
 
-func newWindowScore(a policy.Args) (*windowScore, error) {
+func kernelParam(width string) policy.Param {
+	return policy.Param{Name: "kernel", Default: width, Min: 1, Max: 255, Whole: true, Meaning: "odd width of the pooling along positions; 13 and more carry whole facts along"}
+}
+
+func kernelOf(a policy.Args) (int, error) {
 	if a.Int("kernel")%2 == 0 {
-		return nil, fmt.Errorf("kernel=%d is even; a centred pooling needs an odd width", a.Int("kernel"))
+		return 0, fmt.Errorf("kernel=%d is even; a centred pooling needs an odd width", a.Int("kernel"))
+	}
+	return a.Int("kernel"), nil
+}
+
+func newWindowScore(a policy.Args) (*windowScore, error) {
+	k, err := kernelOf(a)
+	if err != nil {
+		return nil, err
 	}
 	return &windowScore{
-		window: a.Int("window"), kernel: a.Int("kernel"), sinks: a.Int("sinks"),
+		window: a.Int("window"), kernel: k, sinks: a.Int("sinks"),
 		maxPool: a.Word("pool") == "max", maxGroup: a.Word("group") == "max",
 	}, nil
 }

@@ -32,7 +32,7 @@ type Layer struct {
 	AllQueries  []float32                  // [Tokens][QHeads*HeadDim], rotated
 	Masses      [][]float32                // [KVHeads][Tokens, Group], log-sum-exp of the scores; nil also where rows saw more than Keys
 	Moments     func(skip int) []Moments   // [QHeads], over all rows but the first skip (at most 64)
-	ColumnSums  [][]float32                // [QHeads][Tokens], f32 sums over all rows
+	ColumnSums  ColumnSums                 // attention received; nil: not known
 	OutputNorms func() [][]float32         // [QHeads][Tokens], L1 norm of W_O v of that query head
 	HiddenRows  []float32                  // [Tokens][Dim]
 	ProbeScores [][]float32                // [KVHeads][Tokens], what a second pass left (see Prober)
@@ -40,6 +40,10 @@ type Layer struct {
 
 	made map[any]any // by Once
 }
+
+// ColumnSums returns the attention that every entry received from all rows, [KVHeads][Tokens], added over the group, to be read only. A row counts
+// forget times as much as the next, 1 as much. While tokens are generated sums have been made with the recipe's own Forget.
+type ColumnSums func(forget float64) [][]float32
 
 // Once returns what make returns, which is made only once for a layer however many recipes look at it. Key says what it is: a value of a type
 // that belongs to the caller. Neither the layer's budget nor anything that a recipe changes later may be in it.

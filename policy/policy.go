@@ -43,6 +43,9 @@ func (s Signals) Union(o Signals) Signals {
 	}
 }
 
+// A Forgetter is a Scorer of column sums that forgets: every row counts Forget, in (0, 1], times as much as the next.
+type Forgetter interface{ Forget() float64 }
+
 // A Scorer says how much each entry matters: the larger, the more.
 type Scorer interface {
 	Signals() Signals

@@ -219,6 +219,14 @@ func (r *Recipe) Signals() Signals {
 	return s
 }
 
+// Forget is how much a row counts beside the next in the sums of attention that the recipe keeps.
+func (r *Recipe) Forget() float64 {
+	if f, ok := r.Score.(Forgetter); ok {
+		return f.Forget()
+	}
+	return 1
+}
+
 // span is the number of layers decided together.
 func (r *Recipe) span() int {
 	if r.Allocate == nil {

@@ -59,6 +59,16 @@ func TestSeed10ScoresEqualADenseReference(t *testing.T) {
 				}
 				return sum
 			},
+			"h2o(forget=0.95,kernel=5)": func(h, j int) (sum float64) {
+				for q := h * l.Group(); q < (h+1)*l.Group(); q++ {
+					for i := max(0, j-width/2); i <= min(j+width/2, n-1); i++ {
+						for row := i; row < n; row++ {
+							sum += attention[q][row][i] * math.Pow(0.95, float64(n-1-row)) / (g * width)
+						}
+					}
+				}
+				return sum
+			},
 			"tova": func(_, j int) (sum float64) {
 				for q := range attention {
 					sum += attention[q][n-1][j] / float64(len(attention))
