@@ -29,6 +29,7 @@ type decoder struct {
 	pieces   []piece                          // of the layer, ordered by query
 	share    int                              // pieces that lie together in a thread's share
 	partials []kvcache.Partial
+	rests    []kvcache.Partial // [seqs*KVHeads] of what is attended to by a sketch
 	total    kvcache.Partial
 	weights  []float32               // probabilities within the pieces that want them
 	mass     []float32               // of one lane
@@ -57,7 +58,7 @@ func (e *Engine) Step(seqs []*Sequence, ids []int32) error {
 		d.e = e
 		d.attend, d.run = d.attention, d.step
 		d.scratch = make([]kvcache.AttendScratch, e.options.Threads)
-		d.choices = choosing{scratch: d.scratch, bounds: make([][]float32, e.options.Threads), blocks: make([][]kvcache.Span, e.options.Threads)}
+		d.choices = choosing{scratch: d.scratch, bounds: make([][]float32, e.options.Threads), blocks: make([][]kvcache.Span, e.options.Threads), glances: make([]kvcache.Glance, e.options.Threads)}
 	}
 	if err := e.relieveStep(seqs); err != nil {
 		return err // nothing has been computed yet: the sequences are as they were
@@ -166,6 +167,9 @@ func (d *decoder) plan(layer int, h *model.Heads) {
 	d.pieces = d.pieces[:0]
 	d.queries = grow(d.queries, len(d.seqs)*c.KVHeads)
 	d.choices.lanes = d.choices.lanes[:0]
+	for len(d.rests) < len(d.queries) {
+		d.rests = append(d.rests, kvcache.Partial{})
+	}
 	for i, s := range d.seqs {
 		lo := kvcache.Position(0)
 		if w := c.Window[layer]; w > 0 {
@@ -175,7 +179,7 @@ func (d *decoder) plan(layer int, h *model.Heads) {
 			q := i*c.KVHeads + head
 			d.queries[q] = kvcache.Query{Q: h.Q[q*width : (q+1)*width], Group: c.QHeads / c.KVHeads, Scale: h.Scale, SoftCap: h.SoftCap, Lo: lo}
 			if s.recipe.Read != nil && c.Window[layer] == 0 {
-				d.choices.lanes = append(d.choices.lanes, choice{s, s.cache.Lane(layer, head), layer, &d.queries[q]})
+				d.choices.lanes = append(d.choices.lanes, choice{s, s.cache.Lane(layer, head), layer, &d.queries[q], &d.rests[q]})
 			}
 		}
 	}
@@ -211,6 +215,7 @@ type choosing struct {
 	scratch  []kvcache.AttendScratch // [thread], of the decoder
 	bounds   [][]float32             // [thread] of one lane's blocks
 	blocks   [][]kvcache.Span        // [thread]
+	glances  []kvcache.Glance        // [thread]
 }
 
 type choice struct {
@@ -218,6 +223,7 @@ type choice struct {
 	lane  *kvcache.Lane
 	layer int
 	query *kvcache.Query
+	rest  *kvcache.Partial
 }
 
 // Do implements kernel.Task.
@@ -230,9 +236,19 @@ func (c *choosing) Do(worker, i int) {
 			c.bounds[worker], c.blocks[worker] = bounds, blocks
 			return bounds, blocks
 		},
+		Glance: func() ([]float32, []kvcache.Span) {
+			mass, slots := lane.Glance(&c.glances[worker], s.sketch(), c.bounds[worker][:0], c.blocks[worker][:0], q)
+			c.bounds[worker], c.blocks[worker] = mass, slots
+			return mass, slots
+		},
 		Spans: r.Spans, Values: r.Values,
 	}
 	q.Spans = s.recipe.Read.Read(r)
+	if rest := c.lanes[i].rest; s.sketch() > 0 && q.Spans != nil {
+		lane.Rest(rest, &c.glances[worker], q, &c.scratch[worker])
+	} else {
+		rest.Reset(q.Group, lane.HeadDim())
+	}
 }
 
 // Do implements kernel.Task: one piece. Tasks are claimed in turn, so the i-th is taken from the shares in turn, too: while nobody
@@ -267,6 +283,9 @@ func (d *decoder) fold(h *model.Heads) {
 		first := at
 		for ; at < len(d.pieces) && int(d.pieces[at].query) == q; at++ {
 			d.total.Fold(&d.partials[at])
+		}
+		if d.queries[q].Spans != nil {
+			d.total.Fold(&d.rests[q])
 		}
 		copy(h.Out[q*width:(q+1)*width], d.total.Acc)
 		if at > first && d.pieces[first].mass >= 0 {

@@ -100,7 +100,7 @@ func BenchmarkDecodeAtDepth32K(b *testing.B) {
 	}
 	runs := []*run{{name: "full", spec: "full", held: depth}, {name: "span60", spec: "full", held: depth * 60 / 100}, {name: "span30", spec: "full", held: depth * 30 / 100},
 		{name: "span10", spec: "full", held: depth / 10}, {name: "quest", spec: "quest", keep: "12.5%", held: depth}, {name: "hierarchy", spec: "hierarchy", keep: "12.5%", held: depth},
-		{name: "hierarchy8", spec: "hierarchy(pages=8)", keep: "12.5%", held: depth}}
+		{name: "hierarchy8", spec: "hierarchy(pages=8)", keep: "12.5%", held: depth}, {name: "sketch", spec: "sketch", keep: "12.5%", held: depth}}
 	c := e.Config()
 	random := rand.New(rand.NewPCG(3, 4))
 	values := make([]float32, depth*c.HeadDim)

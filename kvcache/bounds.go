@@ -28,6 +28,9 @@ func (c *Cache) SetBounds(spans ...int) error {
 		}
 		last = n
 	}
+	if c.sketch {
+		return fmt.Errorf("kvcache: bounds: the cache keeps a sketch")
+	}
 	if c.Bytes() > 0 {
 		return fmt.Errorf("kvcache: bounds: the cache holds %d bytes of entries already", c.Bytes())
 	}
@@ -87,9 +90,13 @@ func nextHalf(x float32, narrow func(float32) uint16, widen func(uint16) float32
 	return widen(h)
 }
 
-// addBounds brings the bounds up to date with the entries from slot from on.
+// addBounds brings the bounds, or the sketch, up to date with the entries from slot from on.
 func (l *Lane) addBounds(s *segment, from int) {
 	if len(s.bounds) == 0 || from == s.len() {
+		return
+	}
+	if l.cache.sketch {
+		l.addSketch(s, &s.bounds[0], from)
 		return
 	}
 	sc := getScratch()

@@ -34,6 +34,7 @@ type Cache struct {
 	columns []Column
 	widths  []int
 	bounds  []int // entries of a block, for each level
+	sketch  bool  // lanes keep a sketch
 	storage Storage
 	reserve *Reservation
 	lanes   []Lane // [Layers][KVHeads]

@@ -8,7 +8,7 @@ import (
 // Clone returns a cache with the same entries, stored in the same bits in pages of its own, drawn from r first, which it owns from then
 // on (nil: none). A compressed document is so continued by several conversations. All or, with ErrBudget, nothing.
 func (c *Cache) Clone(r *Reservation) (*Cache, error) {
-	o := &Cache{pool: c.pool, shape: c.shape, storage: c.storage, columns: c.columns, widths: c.widths, bounds: c.bounds,
+	o := &Cache{pool: c.pool, shape: c.shape, storage: c.storage, columns: c.columns, widths: c.widths, bounds: c.bounds, sketch: c.sketch,
 		lanes: make([]Lane, len(c.lanes)), reserve: r}
 	lists := int(c.side.Load())
 	if err := o.chargeSide(lists); err != nil {

@@ -36,7 +36,8 @@ type layout struct {
 	per       int    // rows: entries of a page
 	rowsAt    int    // rows: where they begin in a page
 	whole     parts  // grouped keys: bytes of a record of a whole group
-	span      int    // bounds: slots of a block
+	span      int    // bounds and sketches: slots of a block
+	sketch    bool   // rows are blocks of a sketch
 	block     int    // grouped values: bytes of a block
 }
 

@@ -6,6 +6,7 @@ type Load struct {
 	Storage Storage
 	Columns []Column
 	Levels  []int // of [Cache.SetBounds]
+	Sketch  bool  // of [Cache.SetSketch]
 
 	Prompt    int     // entries appended at once
 	Thinned   bool    // of whose keys only some channels are stored
@@ -63,6 +64,9 @@ func (y Load) Ragged(pageBytes int) int64 {
 
 func (y Load) ends(st Storage, pageBytes int) int {
 	pages := y.pages(st, 1, pageBytes) + len(y.Levels)
+	if y.Sketch {
+		pages++
+	}
 	if st.grouped() {
 		pages++
 	}
@@ -94,6 +98,10 @@ func (y Load) boundPages(st Storage, n, pageBytes int) int {
 	for _, span := range y.Levels {
 		b := newBounds(pageBytes, st.Keys, y.HeadDim, span)
 		pages += b.pages(blocks(n, span))
+	}
+	if y.Sketch {
+		b := newSketch(pageBytes, y.HeadDim)
+		pages += b.pages(blocks(n, sketchTokens))
 	}
 	return pages
 }

@@ -11,6 +11,14 @@ type Reader interface {
 	Read(r *Reading) []kvcache.Span
 }
 
+// A Sketcher is a Reader that decides from a sketch of every entry in place of bounds (see package kvcache). What it does not read exactly is attended to by
+// the sketch.
+type Sketcher interface {
+	Reader
+	// SketchUnit is how many entries, a divisor of 32, are read or left together.
+	SketchUnit() int
+}
+
 // Reading is one lane at one decode step.
 type Reading struct {
 	Layer   int
@@ -21,6 +29,9 @@ type Reading struct {
 	// Bound returns, for every block of a level that reaches into the spans, the largest over the group of a bound that no product of query and key
 	// inside exceeds, and the block's slots. Borrowed until the next call.
 	Bound func(level int, within []kvcache.Span) (bounds []float32, blocks []kvcache.Span)
+	// Glance returns about how much attention each unit of sketched entries gets, added over the group, and its slots; ends that no sketch has come as one span of
+	// more mass than any can have. Borrowed until the next call.
+	Glance func() (mass []float32, slots []kvcache.Span)
 	// Spans and Values are scratch that Read may use, and the spans it returns may lie in.
 	Spans  []kvcache.Span
 	Values []float32

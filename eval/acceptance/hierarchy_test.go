@@ -27,7 +27,14 @@ func (r *reach) look(t *testing.T, l *policy.Layer, share policy.Share) {
 	g, d, n := l.Group(), l.HeadDim, l.Tokens
 	for h := range l.KVHeads {
 		c := kvcache.NewPool(4096, 0).NewCache(kvcache.Shape{Layers: 1, KVHeads: 1, HeadDim: d}, kvcache.Uniform(kvcache.F16))
-		if err := c.SetBounds(recipe.Read.Levels()...); err != nil {
+		sketch, sketches := recipe.Read.(policy.Sketcher)
+		page := 0
+		if sketches {
+			page, err = sketch.SketchUnit(), c.SetSketch()
+		} else {
+			page, err = recipe.Read.Levels()[0], c.SetBounds(recipe.Read.Levels()...)
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 		lane := c.Lane(0, 0)
@@ -41,6 +48,10 @@ func (r *reach) look(t *testing.T, l *policy.Layer, share policy.Share) {
 				bounds, blocks := lane.Bound(nil, nil, level, &q, within, new(kvcache.AttendScratch))
 				touched += len(bounds) * 4 * d // the smallest and the largest of every channel, f16
 				return bounds, blocks
+			},
+			Glance: func() ([]float32, []kvcache.Span) {
+				touched += n / 32 * (12*d + 2*2*d) // keys in 2 bits with steps and minima in f16, two mean values
+				return lane.Glance(new(kvcache.Glance), page, nil, nil, &q)
 			}})
 		if spans == nil {
 			c.Free()
@@ -50,8 +61,8 @@ func (r *reach) look(t *testing.T, l *policy.Layer, share policy.Share) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		blocks := make([]float64, lane.Blocks(0)) // mass of each, over the group
-		of := func(slot int) int { return slot / recipe.Read.Levels()[0] }
+		blocks := make([]float64, (n+page-1)/page) // mass of each, over the group
+		of := func(slot int) int { return slot / page }
 		read := 0
 		for i, p := range probs {
 			blocks[of(i%n)] += float64(p) / float64(g)
@@ -63,7 +74,7 @@ func (r *reach) look(t *testing.T, l *policy.Layer, share policy.Share) {
 			}
 		}
 		slices.Sort(blocks)
-		for _, m := range blocks[len(blocks)-(read+recipe.Read.Levels()[0]-1)/recipe.Read.Levels()[0]:] {
+		for _, m := range blocks[len(blocks)-(read+page-1)/page:] {
 			r.best += m
 		}
 		r.bytes += float64(touched+read*4*d) / float64(n*4*d)
@@ -89,8 +100,10 @@ func TestSeed8BoundsFindTheAttention(t *testing.T) {
 
 // In a long context an eighth of the entries covers nine tenths of the attention for a quarter of the bytes.
 func TestSeed8AnEighthOfALongContextCoversTheAttention(t *testing.T) {
-	if mass, _, bytes := readLong(t).reach.shares(t); mass < 0.9 || bytes > 0.25 {
-		t.Errorf("%.3f of the attention in %.1f%% of the bytes", mass, 100*bytes)
+	for i := range readLong(t).reach {
+		if mass, _, bytes := longOnce.reach[i].shares(t); mass < 0.9 || bytes > 0.25 {
+			t.Errorf("%s: %.3f of the attention in %.1f%% of the bytes", longOnce.reach[i].spec, mass, 100*bytes)
+		}
 	}
 }
 

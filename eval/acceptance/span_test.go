@@ -59,7 +59,7 @@ func lookAt(t *testing.T, seed, n int, look func(*policy.Layer)) {
 // long is what two tests want to know of windows of 8,000 tokens, which take a while to read.
 type long struct {
 	spans spans
-	reach reach
+	reach [2]reach
 }
 
 var longOnce struct {
@@ -72,11 +72,11 @@ func readLong(t *testing.T) *long {
 	t.Helper()
 	real(t) // leaves the test out where there is no model
 	longOnce.Do(func() {
-		longOnce.reach.spec = "hierarchy(pages=8)"
+		longOnce.reach[0].spec, longOnce.reach[1].spec = "hierarchy(pages=8)", "sketch"
 		for seed := range seeds {
 			lookAt(t, seed, 8000, func(l *policy.Layer) {
 				longOnce.spans.look(t, l)
-				reachAll(t, l, []*reach{&longOnce.reach})
+				reachAll(t, l, []*reach{&longOnce.reach[0], &longOnce.reach[1]})
 			})
 		}
 	})
