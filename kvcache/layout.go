@@ -37,7 +37,6 @@ type layout struct {
 	rowsAt    int    // rows: where they begin in a page
 	whole     parts  // grouped keys: bytes of a record of a whole group
 	span      int    // bounds and sketches: slots of a block
-	sketch    bool   // rows are blocks of a sketch
 	block     int    // grouped values: bytes of a block
 }
 

@@ -42,7 +42,7 @@ func (c *Cache) SetSketch() error {
 
 // newSketch is an empty stream of sketched blocks of d channels: keys, then mean values in bf16, whose range holds any.
 func newSketch(pageBytes, d int) stream {
-	y := layout{pageBytes: pageBytes, format: BF16, dims: d, span: sketchTokens, sketch: true, rowBytes: sketchKeys.KeyBytes(d) + means*kernel.RowBF16.Bytes(d)}
+	y := layout{pageBytes: pageBytes, format: BF16, dims: d, span: sketchTokens, rowBytes: sketchKeys.KeyBytes(d) + means*kernel.RowBF16.Bytes(d)}
 	y.per = pageBytes / y.rowBytes
 	return stream{layout: y}
 }
