@@ -139,9 +139,9 @@ func (s *Sequence) classify(run *policy.Run, layer, ordinal int) error {
 // of each entry. Every head holds every entry, so positions are the same for all.
 func (s *Sequence) inOrder(l *policy.Layer) [][]int32 {
 	all := make([][]int32, l.KVHeads)
-	var columns [][]float32
+	var columns, ordered [][]float32
 	if l.ColumnSums != nil {
-		columns = l.ColumnSums(s.recipe.Forget())
+		columns, ordered = l.ColumnSums(s.recipe.Forget()), make([][]float32, l.KVHeads)
 	}
 	l.Low = make([][]bool, l.KVHeads)
 	l.Do(l.KVHeads, func(h int) {
@@ -168,10 +168,11 @@ func (s *Sequence) inOrder(l *policy.Layer) [][]int32 {
 		}
 		l.Keys[h], l.Values[h] = keys, values
 		if columns != nil {
-			columns[h] = sums
+			ordered[h] = sums
 		}
 		all[h] = slots
 	})
+	l.ColumnSums = known(ordered)
 	return all
 }
 
@@ -195,8 +196,14 @@ func (s *Sequence) layer(layer, ordinal int) *policy.Layer {
 			columns = append(columns, column)
 		}
 	}
-	if columns != nil {
-		l.ColumnSums = func(float64) [][]float32 { return columns }
-	}
+	l.ColumnSums = known(columns)
 	return l
+}
+
+// known are sums that have been made already, with the recipe's factor; nil are none.
+func known(columns [][]float32) policy.ColumnSums {
+	if columns == nil {
+		return nil
+	}
+	return func(float64) [][]float32 { return columns }
 }

@@ -244,10 +244,8 @@ func (c *choosing) Do(worker, i int) {
 		Spans: r.Spans, Values: r.Values,
 	}
 	q.Spans = s.recipe.Read.Read(r)
-	if rest := c.lanes[i].rest; s.sketch() > 0 && q.Spans != nil {
-		lane.Rest(rest, &c.glances[worker], q, &c.scratch[worker])
-	} else {
-		rest.Reset(q.Group, lane.HeadDim())
+	if s.sketch() > 0 && q.Spans != nil {
+		lane.Rest(c.lanes[i].rest, &c.glances[worker], q, &c.scratch[worker])
 	}
 }
 
@@ -284,7 +282,7 @@ func (d *decoder) fold(h *model.Heads) {
 		for ; at < len(d.pieces) && int(d.pieces[at].query) == q; at++ {
 			d.total.Fold(&d.partials[at])
 		}
-		if d.queries[q].Spans != nil {
+		if d.queries[q].Spans != nil && d.seqs[q/c.KVHeads].sketch() > 0 {
 			d.total.Fold(&d.rests[q])
 		}
 		copy(h.Out[q*width:(q+1)*width], d.total.Acc)

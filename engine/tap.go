@@ -116,12 +116,9 @@ func (t *tap) view(p *Prefill) *policy.Layer {
 		}
 	}
 	if t.signals.ColumnSums {
-		made := map[float64][][]float32{}
 		t.sums = func(forget float64) [][]float32 {
-			if made[forget] == nil {
-				made[forget] = t.columnSums(p, l, forget)
-			}
-			return made[forget]
+			sums, _ := policy.Once(l, columnSums(forget), func() ([][]float32, error) { return t.columnSums(p, l, forget), nil })
+			return sums
 		}
 		l.ColumnSums = t.sums
 	}
@@ -147,6 +144,9 @@ func (t *tap) view(p *Prefill) *policy.Layer {
 	}
 	return l
 }
+
+// columnSums is the key under which a layer keeps its sums with a factor.
+type columnSums float64
 
 // columnSums adds up the attention that each entry received from every row, [KVHeads][n], added over the group. It is a second pass over the scores: the
 // softmax of a row is known only once the row is done, and no n x n matrix is ever held. One task owns 64 keys and adds its rows in

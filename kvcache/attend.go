@@ -311,7 +311,7 @@ func (l *Lane) accumulate(acc, weights []float32, lo, hi int, q *Query, sc *Atte
 			l.pagesBehind(sc, &s.keys, r.to, &s.values, r.to)
 			if next := sc.Next; next != nil && len(sc.pages) == count && len(next.segs) > 0 && !next.segs[0].keys.grouped {
 				keys := &next.segs[0].keys
-				sc.pages = keys.rowPages(l.cache.pool, sc.pages, 0, keys.n, kernel.PagesAhead())
+				sc.pages = keys.rowPages(next.cache.pool, sc.pages, 0, keys.n, kernel.PagesAhead())
 			}
 		} else {
 			l.askPlaces(sc, hi, hi+placesAhead, q, func(s *segment) *stream { return &s.keys })

@@ -104,7 +104,7 @@ func init() {
 			{Name: "recent", Default: "0.5", Min: 0, Max: 1, Meaning: "share of the budget that the newest entries get"}, every},
 		New: func(a policy.Args) (policy.Parts, error) {
 			d, err := demote(a)
-			return policy.Parts{Score: observed{share: a.Float("recent"), forget: 1, kernel: 1}, Rest: d, When: when(a)}, err
+			return policy.Parts{Score: h2o(0, a.Float("recent")), Rest: d, When: when(a)}, err
 		},
 	})
 	policy.Register(policy.Method{

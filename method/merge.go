@@ -200,7 +200,7 @@ func init() {
 			{Name: "sinks", Default: "4", Min: 0, Max: 1 << 20, Whole: true, Meaning: "first entries that are always kept"},
 		},
 		New: func(a policy.Args) (policy.Parts, error) {
-			return policy.Parts{Score: observed{sinks: a.Int("sinks"), share: a.Float("recent"), forget: 1, kernel: 1}, Rest: d2o{}}, nil
+			return policy.Parts{Score: h2o(a.Int("sinks"), a.Float("recent")), Rest: d2o{}}, nil
 		},
 	})
 	policy.Register(policy.Method{

@@ -21,6 +21,11 @@ type observed struct {
 	kernel        int     // width of the pooling
 }
 
+// h2o is the score of the paper: nothing is forgotten or pooled.
+func h2o(sinks int, recent float64) observed {
+	return observed{sinks: sinks, share: recent, forget: 1, kernel: 1}
+}
+
 // Signals implements policy.Scorer.
 func (observed) Signals() policy.Signals { return policy.Signals{ColumnSums: true} }
 
@@ -66,8 +71,11 @@ func init() {
 			whenParam(),
 		},
 		New: func(a policy.Args) (policy.Parts, error) {
-			k, err := kernelOf(a)
-			return policy.Parts{Score: observed{sinks: a.Int("sinks"), share: a.Float("recent"), forget: a.Float("forget"), kernel: k}, When: whenOf(a)}, err
+			o := h2o(a.Int("sinks"), a.Float("recent"))
+			var err error
+			o.forget = a.Float("forget")
+			o.kernel, err = kernelOf(a)
+			return policy.Parts{Score: o, When: whenOf(a)}, err
 		},
 	})
 	policy.Register(policy.Method{

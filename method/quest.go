@@ -51,21 +51,34 @@ func (p paged) pick(r *policy.Reading, level, blocks int, within []kvcache.Span)
 	r.Values = append(r.Values[:0], bounds[1:n-1]...)
 	least, ties := policy.KthLargest(r.Values, blocks-2)
 	from := len(r.Spans)
-	for b, v := range bounds {
+	r.Spans = join(r.Spans, from, of[0])
+	r.Spans = joinLargest(r.Spans, from, bounds[1:n-1], of[1:n-1], least, ties)
+	r.Spans = join(r.Spans, from, of[n-1])
+	return r.Spans[from:]
+}
+
+// joinLargest joins to spans, from one of them on, those of the slots whose values are above least, and of those that equal it the first ties.
+func joinLargest(spans []kvcache.Span, from int, values []float32, slots []kvcache.Span, least float32, ties int) []kvcache.Span {
+	for i, v := range values {
 		switch {
-		case v > least || b == 0 || b == n-1:
+		case v > least:
 		case v == least && ties > 0:
 			ties--
 		default:
 			continue
 		}
-		if k := len(r.Spans); k > from && r.Spans[k-1].Hi == of[b].Lo {
-			r.Spans[k-1].Hi = of[b].Hi
-			continue
-		}
-		r.Spans = append(r.Spans, of[b])
+		spans = join(spans, from, slots[i])
 	}
-	return r.Spans[from:]
+	return spans
+}
+
+// join appends a span, or lengthens the last one, if that is not before from, where the two meet.
+func join(spans []kvcache.Span, from int, s kvcache.Span) []kvcache.Span {
+	if k := len(spans); k > from && spans[k-1].Hi == s.Lo {
+		spans[k-1].Hi = s.Hi
+		return spans
+	}
+	return append(spans, s)
 }
 
 func init() {

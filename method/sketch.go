@@ -41,21 +41,7 @@ func (s sketched) Read(r *policy.Reading) []kvcache.Span {
 		r.Values = append(r.Values, mass[i])
 	}
 	least, ties := policy.KthLargest(r.Values, min(ends+max(1, left/s.unit), len(mass)))
-	r.Spans = r.Spans[:0]
-	for i, v := range mass {
-		switch {
-		case v > least:
-		case v == least && ties > 0:
-			ties--
-		default:
-			continue
-		}
-		if k := len(r.Spans); k > 0 && r.Spans[k-1].Hi == slots[i].Lo {
-			r.Spans[k-1].Hi = slots[i].Hi
-			continue
-		}
-		r.Spans = append(r.Spans, slots[i])
-	}
+	r.Spans = joinLargest(r.Spans[:0], 0, mass, slots, least, ties)
 	return r.Spans
 }
 
