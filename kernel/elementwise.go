@@ -42,6 +42,18 @@ func SoftmaxScaled(x []float32, s float32) (top, sum float32) {
 	return softmaxRow(x, s)
 }
 
+// softmaxParts is softmaxRow in steps.
+func softmaxParts(x []float32, s float32) (top, sum float32) {
+	if s != 1 {
+		scaleRow(x, s)
+	}
+	top, total := expRow(x)
+	if total != 0 {
+		scaleRow(x, float32(1/total))
+	}
+	return top, float32(total)
+}
+
 // SiLUMul writes gate*sigmoid(gate)*up to dst.
 func SiLUMul(dst, gate, up []float32) {
 	n := len(dst)

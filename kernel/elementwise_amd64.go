@@ -25,21 +25,18 @@ func softmaxRow(x []float32, s float32) (top, sum float32) {
 		m, total := softmaxRowAVX512(&x[0], len(x), s)
 		return m, float32(total)
 	}
-	if s != 1 {
-		scaleRow(x, s)
-	}
+	return softmaxParts(x, s)
+}
+
+func expRow(x []float32) (top float32, sum float64) {
 	if CPU() < AVX2 {
-		return softmaxGeneric(x)
+		return expGeneric(x)
 	}
-	m := maxRowAVX2(&x[0], len(x))
-	var total float64
+	top = maxRowAVX2(&x[0], len(x))
 	for i := 0; i < len(x); i += pieceElems {
-		total += expSumRowAVX2(&x[i], min(pieceElems, len(x)-i), m)
+		sum += expSumRowAVX2(&x[i], min(pieceElems, len(x)-i), top)
 	}
-	if total != 0 {
-		scaleRow(x, float32(1/total))
-	}
-	return m, float32(total)
+	return top, sum
 }
 
 func siluMulRow(dst, gate, up []float32) {

@@ -370,12 +370,11 @@ vectors_13:
 	VMOVUPS      (DX), Y1
 	VMOVAPS      Y0, Y2
 	VORPS        vsign<>+0(SB), Y2, Y3
-	VMOVUPS      vexponentMagic<>+0(SB), Y5
 	VMOVUPS      vexpMin<>+0(SB), Y4
 	VMAXPS       Y3, Y4, Y3
 	VMULPS       vlog2E<>+0(SB), Y3, Y4
-	VADDPS       Y5, Y4, Y4
-	VSUBPS       Y5, Y4, Y5
+	VADDPS       vexponentMagic<>+0(SB), Y4, Y4
+	VSUBPS       vexponentMagic<>+0(SB), Y4, Y5
 	VFNMADD231PS vln2Hi<>+0(SB), Y5, Y3
 	VFNMADD231PS vln2Lo<>+0(SB), Y5, Y3
 	VPSLLD       $0x17, Y4, Y4
@@ -398,12 +397,11 @@ vectors_13:
 	VMOVUPS      32(DX), Y1
 	VMOVAPS      Y0, Y2
 	VORPS        vsign<>+0(SB), Y2, Y3
-	VMOVUPS      vexponentMagic<>+0(SB), Y5
 	VMOVUPS      vexpMin<>+0(SB), Y4
 	VMAXPS       Y3, Y4, Y3
 	VMULPS       vlog2E<>+0(SB), Y3, Y4
-	VADDPS       Y5, Y4, Y4
-	VSUBPS       Y5, Y4, Y5
+	VADDPS       vexponentMagic<>+0(SB), Y4, Y4
+	VSUBPS       vexponentMagic<>+0(SB), Y4, Y5
 	VFNMADD231PS vln2Hi<>+0(SB), Y5, Y3
 	VFNMADD231PS vln2Lo<>+0(SB), Y5, Y3
 	VPSLLD       $0x17, Y4, Y4
@@ -436,12 +434,11 @@ vectors_14:
 	VMOVUPS      (DX), Y1
 	VMOVAPS      Y0, Y2
 	VORPS        vsign<>+0(SB), Y2, Y3
-	VMOVUPS      vexponentMagic<>+0(SB), Y5
 	VMOVUPS      vexpMin<>+0(SB), Y4
 	VMAXPS       Y3, Y4, Y3
 	VMULPS       vlog2E<>+0(SB), Y3, Y4
-	VADDPS       Y5, Y4, Y4
-	VSUBPS       Y5, Y4, Y5
+	VADDPS       vexponentMagic<>+0(SB), Y4, Y4
+	VSUBPS       vexponentMagic<>+0(SB), Y4, Y5
 	VFNMADD231PS vln2Hi<>+0(SB), Y5, Y3
 	VFNMADD231PS vln2Lo<>+0(SB), Y5, Y3
 	VPSLLD       $0x17, Y4, Y4
@@ -476,12 +473,11 @@ vectors_14_done:
 	VMASKMOVPS   (DX), Y0, Y2
 	VMOVAPS      Y1, Y3
 	VORPS        vsign<>+0(SB), Y3, Y4
-	VMOVUPS      vexponentMagic<>+0(SB), Y6
 	VMOVUPS      vexpMin<>+0(SB), Y5
 	VMAXPS       Y4, Y5, Y4
 	VMULPS       vlog2E<>+0(SB), Y4, Y5
-	VADDPS       Y6, Y5, Y5
-	VSUBPS       Y6, Y5, Y6
+	VADDPS       vexponentMagic<>+0(SB), Y5, Y5
+	VSUBPS       vexponentMagic<>+0(SB), Y5, Y6
 	VFNMADD231PS vln2Hi<>+0(SB), Y6, Y4
 	VFNMADD231PS vln2Lo<>+0(SB), Y6, Y4
 	VPSLLD       $0x17, Y5, Y5
@@ -515,16 +511,6 @@ DATA vsign<>+24(SB)/4, $0x80000000
 DATA vsign<>+28(SB)/4, $0x80000000
 GLOBL vsign<>(SB), RODATA|NOPTR, $32
 
-DATA vexponentMagic<>+0(SB)/4, $0x4b40007f
-DATA vexponentMagic<>+4(SB)/4, $0x4b40007f
-DATA vexponentMagic<>+8(SB)/4, $0x4b40007f
-DATA vexponentMagic<>+12(SB)/4, $0x4b40007f
-DATA vexponentMagic<>+16(SB)/4, $0x4b40007f
-DATA vexponentMagic<>+20(SB)/4, $0x4b40007f
-DATA vexponentMagic<>+24(SB)/4, $0x4b40007f
-DATA vexponentMagic<>+28(SB)/4, $0x4b40007f
-GLOBL vexponentMagic<>(SB), RODATA|NOPTR, $32
-
 DATA vexpMin<>+0(SB)/4, $0xc2b00f28
 DATA vexpMin<>+4(SB)/4, $0xc2b00f28
 DATA vexpMin<>+8(SB)/4, $0xc2b00f28
@@ -544,6 +530,16 @@ DATA vlog2E<>+20(SB)/4, $0x3fb8aa3b
 DATA vlog2E<>+24(SB)/4, $0x3fb8aa3b
 DATA vlog2E<>+28(SB)/4, $0x3fb8aa3b
 GLOBL vlog2E<>(SB), RODATA|NOPTR, $32
+
+DATA vexponentMagic<>+0(SB)/4, $0x4b40007f
+DATA vexponentMagic<>+4(SB)/4, $0x4b40007f
+DATA vexponentMagic<>+8(SB)/4, $0x4b40007f
+DATA vexponentMagic<>+12(SB)/4, $0x4b40007f
+DATA vexponentMagic<>+16(SB)/4, $0x4b40007f
+DATA vexponentMagic<>+20(SB)/4, $0x4b40007f
+DATA vexponentMagic<>+24(SB)/4, $0x4b40007f
+DATA vexponentMagic<>+28(SB)/4, $0x4b40007f
+GLOBL vexponentMagic<>(SB), RODATA|NOPTR, $32
 
 DATA vln2Hi<>+0(SB)/4, $0x3f318000
 DATA vln2Hi<>+4(SB)/4, $0x3f318000
@@ -653,12 +649,11 @@ vectors_15:
 	VFMADD213PS  vgeluLinear<>+0(SB), Y3, Y2
 	VMULPS       Y0, Y2, Y2
 	VORPS        vsign<>+0(SB), Y2, Y3
-	VMOVUPS      vexponentMagic<>+0(SB), Y5
 	VMOVUPS      vexpMin<>+0(SB), Y4
 	VMAXPS       Y3, Y4, Y3
 	VMULPS       vlog2E<>+0(SB), Y3, Y4
-	VADDPS       Y5, Y4, Y4
-	VSUBPS       Y5, Y4, Y5
+	VADDPS       vexponentMagic<>+0(SB), Y4, Y4
+	VSUBPS       vexponentMagic<>+0(SB), Y4, Y5
 	VFNMADD231PS vln2Hi<>+0(SB), Y5, Y3
 	VFNMADD231PS vln2Lo<>+0(SB), Y5, Y3
 	VPSLLD       $0x17, Y4, Y4
@@ -684,12 +679,11 @@ vectors_15:
 	VFMADD213PS  vgeluLinear<>+0(SB), Y3, Y2
 	VMULPS       Y0, Y2, Y2
 	VORPS        vsign<>+0(SB), Y2, Y3
-	VMOVUPS      vexponentMagic<>+0(SB), Y5
 	VMOVUPS      vexpMin<>+0(SB), Y4
 	VMAXPS       Y3, Y4, Y3
 	VMULPS       vlog2E<>+0(SB), Y3, Y4
-	VADDPS       Y5, Y4, Y4
-	VSUBPS       Y5, Y4, Y5
+	VADDPS       vexponentMagic<>+0(SB), Y4, Y4
+	VSUBPS       vexponentMagic<>+0(SB), Y4, Y5
 	VFNMADD231PS vln2Hi<>+0(SB), Y5, Y3
 	VFNMADD231PS vln2Lo<>+0(SB), Y5, Y3
 	VPSLLD       $0x17, Y4, Y4
@@ -725,12 +719,11 @@ vectors_16:
 	VFMADD213PS  vgeluLinear<>+0(SB), Y3, Y2
 	VMULPS       Y0, Y2, Y2
 	VORPS        vsign<>+0(SB), Y2, Y3
-	VMOVUPS      vexponentMagic<>+0(SB), Y5
 	VMOVUPS      vexpMin<>+0(SB), Y4
 	VMAXPS       Y3, Y4, Y3
 	VMULPS       vlog2E<>+0(SB), Y3, Y4
-	VADDPS       Y5, Y4, Y4
-	VSUBPS       Y5, Y4, Y5
+	VADDPS       vexponentMagic<>+0(SB), Y4, Y4
+	VSUBPS       vexponentMagic<>+0(SB), Y4, Y5
 	VFNMADD231PS vln2Hi<>+0(SB), Y5, Y3
 	VFNMADD231PS vln2Lo<>+0(SB), Y5, Y3
 	VPSLLD       $0x17, Y4, Y4
@@ -768,12 +761,11 @@ vectors_16_done:
 	VFMADD213PS  vgeluLinear<>+0(SB), Y4, Y3
 	VMULPS       Y1, Y3, Y3
 	VORPS        vsign<>+0(SB), Y3, Y4
-	VMOVUPS      vexponentMagic<>+0(SB), Y6
 	VMOVUPS      vexpMin<>+0(SB), Y5
 	VMAXPS       Y4, Y5, Y4
 	VMULPS       vlog2E<>+0(SB), Y4, Y5
-	VADDPS       Y6, Y5, Y5
-	VSUBPS       Y6, Y5, Y6
+	VADDPS       vexponentMagic<>+0(SB), Y5, Y5
+	VSUBPS       vexponentMagic<>+0(SB), Y5, Y6
 	VFNMADD231PS vln2Hi<>+0(SB), Y6, Y4
 	VFNMADD231PS vln2Lo<>+0(SB), Y6, Y4
 	VPSLLD       $0x17, Y5, Y5
@@ -834,12 +826,11 @@ vectors_17:
 	VMULPS       Y0, Y2, Y2
 	VORPS        vsign<>+0(SB), Y2, Y3
 	VADDPS       Y3, Y3, Y3
-	VMOVUPS      vexponentMagic<>+0(SB), Y5
 	VMOVUPS      vexpMin<>+0(SB), Y4
 	VMAXPS       Y3, Y4, Y3
 	VMULPS       vlog2E<>+0(SB), Y3, Y4
-	VADDPS       Y5, Y4, Y4
-	VSUBPS       Y5, Y4, Y5
+	VADDPS       vexponentMagic<>+0(SB), Y4, Y4
+	VSUBPS       vexponentMagic<>+0(SB), Y4, Y5
 	VFNMADD231PS vln2Hi<>+0(SB), Y5, Y3
 	VFNMADD231PS vln2Lo<>+0(SB), Y5, Y3
 	VPSLLD       $0x17, Y4, Y4
@@ -864,12 +855,11 @@ vectors_17:
 	VMULPS       Y0, Y2, Y2
 	VORPS        vsign<>+0(SB), Y2, Y3
 	VADDPS       Y3, Y3, Y3
-	VMOVUPS      vexponentMagic<>+0(SB), Y5
 	VMOVUPS      vexpMin<>+0(SB), Y4
 	VMAXPS       Y3, Y4, Y3
 	VMULPS       vlog2E<>+0(SB), Y3, Y4
-	VADDPS       Y5, Y4, Y4
-	VSUBPS       Y5, Y4, Y5
+	VADDPS       vexponentMagic<>+0(SB), Y4, Y4
+	VSUBPS       vexponentMagic<>+0(SB), Y4, Y5
 	VFNMADD231PS vln2Hi<>+0(SB), Y5, Y3
 	VFNMADD231PS vln2Lo<>+0(SB), Y5, Y3
 	VPSLLD       $0x17, Y4, Y4
@@ -902,12 +892,11 @@ vectors_18:
 	VMULPS       Y0, Y2, Y2
 	VORPS        vsign<>+0(SB), Y2, Y3
 	VADDPS       Y3, Y3, Y3
-	VMOVUPS      vexponentMagic<>+0(SB), Y5
 	VMOVUPS      vexpMin<>+0(SB), Y4
 	VMAXPS       Y3, Y4, Y3
 	VMULPS       vlog2E<>+0(SB), Y3, Y4
-	VADDPS       Y5, Y4, Y4
-	VSUBPS       Y5, Y4, Y5
+	VADDPS       vexponentMagic<>+0(SB), Y4, Y4
+	VSUBPS       vexponentMagic<>+0(SB), Y4, Y5
 	VFNMADD231PS vln2Hi<>+0(SB), Y5, Y3
 	VFNMADD231PS vln2Lo<>+0(SB), Y5, Y3
 	VPSLLD       $0x17, Y4, Y4
@@ -942,12 +931,11 @@ vectors_18_done:
 	VMULPS       Y0, Y3, Y3
 	VORPS        vsign<>+0(SB), Y3, Y0
 	VADDPS       Y0, Y0, Y0
-	VMOVUPS      vexponentMagic<>+0(SB), Y5
 	VMOVUPS      vexpMin<>+0(SB), Y4
 	VMAXPS       Y0, Y4, Y0
 	VMULPS       vlog2E<>+0(SB), Y0, Y4
-	VADDPS       Y5, Y4, Y4
-	VSUBPS       Y5, Y4, Y5
+	VADDPS       vexponentMagic<>+0(SB), Y4, Y4
+	VSUBPS       vexponentMagic<>+0(SB), Y4, Y5
 	VFNMADD231PS vln2Hi<>+0(SB), Y5, Y0
 	VFNMADD231PS vln2Lo<>+0(SB), Y5, Y0
 	VPSLLD       $0x17, Y4, Y4
@@ -1328,172 +1316,164 @@ block:
 	VXORPS       Y3, Y3, Y3
 	VMOVUPS      (AX), Y4
 	VSUBPS       Y0, Y4, Y4
-	VMOVUPS      vexponentMagic<>+0(SB), Y6
-	VMOVUPS      vexpMin<>+0(SB), Y5
-	VMAXPS       Y4, Y5, Y4
-	VMULPS       vlog2E<>+0(SB), Y4, Y5
-	VADDPS       Y6, Y5, Y5
-	VSUBPS       Y6, Y5, Y6
-	VFNMADD231PS vln2Hi<>+0(SB), Y6, Y4
-	VFNMADD231PS vln2Lo<>+0(SB), Y6, Y4
-	VPSLLD       $0x17, Y5, Y5
-	VMOVUPS      vexpC6<>+0(SB), Y6
-	VFMADD213PS  vexpC5<>+0(SB), Y4, Y6
-	VFMADD213PS  vexpC4<>+0(SB), Y4, Y6
-	VFMADD213PS  vexpC3<>+0(SB), Y4, Y6
-	VFMADD213PS  vexpC2<>+0(SB), Y4, Y6
-	VFMADD213PS  vexpC1<>+0(SB), Y4, Y6
-	VMULPS       Y4, Y6, Y6
-	VFMADD213PS  Y5, Y5, Y6
-	VMOVUPS      Y6, (AX)
-	VADDPS       Y6, Y3, Y3
-	VMOVUPS      32(AX), Y4
-	VSUBPS       Y0, Y4, Y4
-	VMOVUPS      vexponentMagic<>+0(SB), Y6
-	VMOVUPS      vexpMin<>+0(SB), Y5
-	VMAXPS       Y4, Y5, Y4
-	VMULPS       vlog2E<>+0(SB), Y4, Y5
-	VADDPS       Y6, Y5, Y5
-	VSUBPS       Y6, Y5, Y6
-	VFNMADD231PS vln2Hi<>+0(SB), Y6, Y4
-	VFNMADD231PS vln2Lo<>+0(SB), Y6, Y4
-	VPSLLD       $0x17, Y5, Y5
-	VMOVUPS      vexpC6<>+0(SB), Y6
-	VFMADD213PS  vexpC5<>+0(SB), Y4, Y6
-	VFMADD213PS  vexpC4<>+0(SB), Y4, Y6
-	VFMADD213PS  vexpC3<>+0(SB), Y4, Y6
-	VFMADD213PS  vexpC2<>+0(SB), Y4, Y6
-	VFMADD213PS  vexpC1<>+0(SB), Y4, Y6
-	VMULPS       Y4, Y6, Y6
-	VFMADD213PS  Y5, Y5, Y6
-	VMOVUPS      Y6, 32(AX)
-	VADDPS       Y6, Y3, Y3
-	VMOVUPS      64(AX), Y4
-	VSUBPS       Y0, Y4, Y4
-	VMOVUPS      vexponentMagic<>+0(SB), Y6
-	VMOVUPS      vexpMin<>+0(SB), Y5
-	VMAXPS       Y4, Y5, Y4
-	VMULPS       vlog2E<>+0(SB), Y4, Y5
-	VADDPS       Y6, Y5, Y5
-	VSUBPS       Y6, Y5, Y6
-	VFNMADD231PS vln2Hi<>+0(SB), Y6, Y4
-	VFNMADD231PS vln2Lo<>+0(SB), Y6, Y4
-	VPSLLD       $0x17, Y5, Y5
-	VMOVUPS      vexpC6<>+0(SB), Y6
-	VFMADD213PS  vexpC5<>+0(SB), Y4, Y6
-	VFMADD213PS  vexpC4<>+0(SB), Y4, Y6
-	VFMADD213PS  vexpC3<>+0(SB), Y4, Y6
-	VFMADD213PS  vexpC2<>+0(SB), Y4, Y6
-	VFMADD213PS  vexpC1<>+0(SB), Y4, Y6
-	VMULPS       Y4, Y6, Y6
-	VFMADD213PS  Y5, Y5, Y6
-	VMOVUPS      Y6, 64(AX)
-	VADDPS       Y6, Y3, Y3
-	VMOVUPS      96(AX), Y4
-	VSUBPS       Y0, Y4, Y4
-	VMOVUPS      vexponentMagic<>+0(SB), Y6
-	VMOVUPS      vexpMin<>+0(SB), Y5
-	VMAXPS       Y4, Y5, Y4
-	VMULPS       vlog2E<>+0(SB), Y4, Y5
-	VADDPS       Y6, Y5, Y5
-	VSUBPS       Y6, Y5, Y6
-	VFNMADD231PS vln2Hi<>+0(SB), Y6, Y4
-	VFNMADD231PS vln2Lo<>+0(SB), Y6, Y4
-	VPSLLD       $0x17, Y5, Y5
-	VMOVUPS      vexpC6<>+0(SB), Y6
-	VFMADD213PS  vexpC5<>+0(SB), Y4, Y6
-	VFMADD213PS  vexpC4<>+0(SB), Y4, Y6
-	VFMADD213PS  vexpC3<>+0(SB), Y4, Y6
-	VFMADD213PS  vexpC2<>+0(SB), Y4, Y6
-	VFMADD213PS  vexpC1<>+0(SB), Y4, Y6
-	VMULPS       Y4, Y6, Y6
-	VFMADD213PS  Y5, Y5, Y6
-	VMOVUPS      Y6, 96(AX)
-	VADDPS       Y6, Y3, Y3
+	VMOVUPS      32(AX), Y5
+	VSUBPS       Y0, Y5, Y5
+	VMOVUPS      64(AX), Y6
+	VSUBPS       Y0, Y6, Y6
+	VMOVUPS      96(AX), Y7
+	VSUBPS       Y0, Y7, Y7
+	VMOVUPS      vexpMin<>+0(SB), Y8
+	VMOVUPS      vexpMin<>+0(SB), Y9
+	VMOVUPS      vexpMin<>+0(SB), Y10
+	VMOVUPS      vexpMin<>+0(SB), Y11
+	VMAXPS       Y4, Y8, Y4
+	VMAXPS       Y5, Y9, Y5
+	VMAXPS       Y6, Y10, Y6
+	VMAXPS       Y7, Y11, Y7
+	VMULPS       vlog2E<>+0(SB), Y4, Y8
+	VMULPS       vlog2E<>+0(SB), Y5, Y9
+	VMULPS       vlog2E<>+0(SB), Y6, Y10
+	VMULPS       vlog2E<>+0(SB), Y7, Y11
+	VADDPS       vexponentMagic<>+0(SB), Y8, Y8
+	VADDPS       vexponentMagic<>+0(SB), Y9, Y9
+	VADDPS       vexponentMagic<>+0(SB), Y10, Y10
+	VADDPS       vexponentMagic<>+0(SB), Y11, Y11
+	VSUBPS       vexponentMagic<>+0(SB), Y8, Y12
+	VSUBPS       vexponentMagic<>+0(SB), Y9, Y13
+	VSUBPS       vexponentMagic<>+0(SB), Y10, Y14
+	VSUBPS       vexponentMagic<>+0(SB), Y11, Y15
+	VFNMADD231PS vln2Hi<>+0(SB), Y12, Y4
+	VFNMADD231PS vln2Hi<>+0(SB), Y13, Y5
+	VFNMADD231PS vln2Hi<>+0(SB), Y14, Y6
+	VFNMADD231PS vln2Hi<>+0(SB), Y15, Y7
+	VFNMADD231PS vln2Lo<>+0(SB), Y12, Y4
+	VFNMADD231PS vln2Lo<>+0(SB), Y13, Y5
+	VFNMADD231PS vln2Lo<>+0(SB), Y14, Y6
+	VFNMADD231PS vln2Lo<>+0(SB), Y15, Y7
+	VPSLLD       $0x17, Y8, Y8
+	VPSLLD       $0x17, Y9, Y9
+	VPSLLD       $0x17, Y10, Y10
+	VPSLLD       $0x17, Y11, Y11
+	VMOVUPS      vexpC6<>+0(SB), Y12
+	VMOVUPS      vexpC6<>+0(SB), Y13
+	VMOVUPS      vexpC6<>+0(SB), Y14
+	VMOVUPS      vexpC6<>+0(SB), Y15
+	VFMADD213PS  vexpC5<>+0(SB), Y4, Y12
+	VFMADD213PS  vexpC5<>+0(SB), Y5, Y13
+	VFMADD213PS  vexpC5<>+0(SB), Y6, Y14
+	VFMADD213PS  vexpC5<>+0(SB), Y7, Y15
+	VFMADD213PS  vexpC4<>+0(SB), Y4, Y12
+	VFMADD213PS  vexpC4<>+0(SB), Y5, Y13
+	VFMADD213PS  vexpC4<>+0(SB), Y6, Y14
+	VFMADD213PS  vexpC4<>+0(SB), Y7, Y15
+	VFMADD213PS  vexpC3<>+0(SB), Y4, Y12
+	VFMADD213PS  vexpC3<>+0(SB), Y5, Y13
+	VFMADD213PS  vexpC3<>+0(SB), Y6, Y14
+	VFMADD213PS  vexpC3<>+0(SB), Y7, Y15
+	VFMADD213PS  vexpC2<>+0(SB), Y4, Y12
+	VFMADD213PS  vexpC2<>+0(SB), Y5, Y13
+	VFMADD213PS  vexpC2<>+0(SB), Y6, Y14
+	VFMADD213PS  vexpC2<>+0(SB), Y7, Y15
+	VFMADD213PS  vexpC1<>+0(SB), Y4, Y12
+	VFMADD213PS  vexpC1<>+0(SB), Y5, Y13
+	VFMADD213PS  vexpC1<>+0(SB), Y6, Y14
+	VFMADD213PS  vexpC1<>+0(SB), Y7, Y15
+	VMULPS       Y4, Y12, Y12
+	VMULPS       Y5, Y13, Y13
+	VMULPS       Y6, Y14, Y14
+	VMULPS       Y7, Y15, Y15
+	VFMADD213PS  Y8, Y8, Y12
+	VFMADD213PS  Y9, Y9, Y13
+	VFMADD213PS  Y10, Y10, Y14
+	VFMADD213PS  Y11, Y11, Y15
+	VMOVUPS      Y12, (AX)
+	VADDPS       Y12, Y3, Y3
+	VMOVUPS      Y13, 32(AX)
+	VADDPS       Y13, Y3, Y3
+	VMOVUPS      Y14, 64(AX)
+	VADDPS       Y14, Y3, Y3
+	VMOVUPS      Y15, 96(AX)
+	VADDPS       Y15, Y3, Y3
 	VMOVUPS      128(AX), Y4
 	VSUBPS       Y0, Y4, Y4
-	VMOVUPS      vexponentMagic<>+0(SB), Y6
-	VMOVUPS      vexpMin<>+0(SB), Y5
-	VMAXPS       Y4, Y5, Y4
-	VMULPS       vlog2E<>+0(SB), Y4, Y5
-	VADDPS       Y6, Y5, Y5
-	VSUBPS       Y6, Y5, Y6
-	VFNMADD231PS vln2Hi<>+0(SB), Y6, Y4
-	VFNMADD231PS vln2Lo<>+0(SB), Y6, Y4
-	VPSLLD       $0x17, Y5, Y5
-	VMOVUPS      vexpC6<>+0(SB), Y6
-	VFMADD213PS  vexpC5<>+0(SB), Y4, Y6
-	VFMADD213PS  vexpC4<>+0(SB), Y4, Y6
-	VFMADD213PS  vexpC3<>+0(SB), Y4, Y6
-	VFMADD213PS  vexpC2<>+0(SB), Y4, Y6
-	VFMADD213PS  vexpC1<>+0(SB), Y4, Y6
-	VMULPS       Y4, Y6, Y6
-	VFMADD213PS  Y5, Y5, Y6
-	VMOVUPS      Y6, 128(AX)
-	VADDPS       Y6, Y3, Y3
-	VMOVUPS      160(AX), Y4
-	VSUBPS       Y0, Y4, Y4
-	VMOVUPS      vexponentMagic<>+0(SB), Y6
-	VMOVUPS      vexpMin<>+0(SB), Y5
-	VMAXPS       Y4, Y5, Y4
-	VMULPS       vlog2E<>+0(SB), Y4, Y5
-	VADDPS       Y6, Y5, Y5
-	VSUBPS       Y6, Y5, Y6
-	VFNMADD231PS vln2Hi<>+0(SB), Y6, Y4
-	VFNMADD231PS vln2Lo<>+0(SB), Y6, Y4
-	VPSLLD       $0x17, Y5, Y5
-	VMOVUPS      vexpC6<>+0(SB), Y6
-	VFMADD213PS  vexpC5<>+0(SB), Y4, Y6
-	VFMADD213PS  vexpC4<>+0(SB), Y4, Y6
-	VFMADD213PS  vexpC3<>+0(SB), Y4, Y6
-	VFMADD213PS  vexpC2<>+0(SB), Y4, Y6
-	VFMADD213PS  vexpC1<>+0(SB), Y4, Y6
-	VMULPS       Y4, Y6, Y6
-	VFMADD213PS  Y5, Y5, Y6
-	VMOVUPS      Y6, 160(AX)
-	VADDPS       Y6, Y3, Y3
-	VMOVUPS      192(AX), Y4
-	VSUBPS       Y0, Y4, Y4
-	VMOVUPS      vexponentMagic<>+0(SB), Y6
-	VMOVUPS      vexpMin<>+0(SB), Y5
-	VMAXPS       Y4, Y5, Y4
-	VMULPS       vlog2E<>+0(SB), Y4, Y5
-	VADDPS       Y6, Y5, Y5
-	VSUBPS       Y6, Y5, Y6
-	VFNMADD231PS vln2Hi<>+0(SB), Y6, Y4
-	VFNMADD231PS vln2Lo<>+0(SB), Y6, Y4
-	VPSLLD       $0x17, Y5, Y5
-	VMOVUPS      vexpC6<>+0(SB), Y6
-	VFMADD213PS  vexpC5<>+0(SB), Y4, Y6
-	VFMADD213PS  vexpC4<>+0(SB), Y4, Y6
-	VFMADD213PS  vexpC3<>+0(SB), Y4, Y6
-	VFMADD213PS  vexpC2<>+0(SB), Y4, Y6
-	VFMADD213PS  vexpC1<>+0(SB), Y4, Y6
-	VMULPS       Y4, Y6, Y6
-	VFMADD213PS  Y5, Y5, Y6
-	VMOVUPS      Y6, 192(AX)
-	VADDPS       Y6, Y3, Y3
-	VMOVUPS      224(AX), Y4
-	VSUBPS       Y0, Y4, Y4
-	VMOVUPS      vexponentMagic<>+0(SB), Y6
-	VMOVUPS      vexpMin<>+0(SB), Y5
-	VMAXPS       Y4, Y5, Y4
-	VMULPS       vlog2E<>+0(SB), Y4, Y5
-	VADDPS       Y6, Y5, Y5
-	VSUBPS       Y6, Y5, Y6
-	VFNMADD231PS vln2Hi<>+0(SB), Y6, Y4
-	VFNMADD231PS vln2Lo<>+0(SB), Y6, Y4
-	VPSLLD       $0x17, Y5, Y5
-	VMOVUPS      vexpC6<>+0(SB), Y6
-	VFMADD213PS  vexpC5<>+0(SB), Y4, Y6
-	VFMADD213PS  vexpC4<>+0(SB), Y4, Y6
-	VFMADD213PS  vexpC3<>+0(SB), Y4, Y6
-	VFMADD213PS  vexpC2<>+0(SB), Y4, Y6
-	VFMADD213PS  vexpC1<>+0(SB), Y4, Y6
-	VMULPS       Y4, Y6, Y6
-	VFMADD213PS  Y5, Y5, Y6
-	VMOVUPS      Y6, 224(AX)
-	VADDPS       Y6, Y3, Y3
+	VMOVUPS      160(AX), Y5
+	VSUBPS       Y0, Y5, Y5
+	VMOVUPS      192(AX), Y6
+	VSUBPS       Y0, Y6, Y6
+	VMOVUPS      224(AX), Y7
+	VSUBPS       Y0, Y7, Y7
+	VMOVUPS      vexpMin<>+0(SB), Y8
+	VMOVUPS      vexpMin<>+0(SB), Y9
+	VMOVUPS      vexpMin<>+0(SB), Y10
+	VMOVUPS      vexpMin<>+0(SB), Y11
+	VMAXPS       Y4, Y8, Y4
+	VMAXPS       Y5, Y9, Y5
+	VMAXPS       Y6, Y10, Y6
+	VMAXPS       Y7, Y11, Y7
+	VMULPS       vlog2E<>+0(SB), Y4, Y8
+	VMULPS       vlog2E<>+0(SB), Y5, Y9
+	VMULPS       vlog2E<>+0(SB), Y6, Y10
+	VMULPS       vlog2E<>+0(SB), Y7, Y11
+	VADDPS       vexponentMagic<>+0(SB), Y8, Y8
+	VADDPS       vexponentMagic<>+0(SB), Y9, Y9
+	VADDPS       vexponentMagic<>+0(SB), Y10, Y10
+	VADDPS       vexponentMagic<>+0(SB), Y11, Y11
+	VSUBPS       vexponentMagic<>+0(SB), Y8, Y12
+	VSUBPS       vexponentMagic<>+0(SB), Y9, Y13
+	VSUBPS       vexponentMagic<>+0(SB), Y10, Y14
+	VSUBPS       vexponentMagic<>+0(SB), Y11, Y15
+	VFNMADD231PS vln2Hi<>+0(SB), Y12, Y4
+	VFNMADD231PS vln2Hi<>+0(SB), Y13, Y5
+	VFNMADD231PS vln2Hi<>+0(SB), Y14, Y6
+	VFNMADD231PS vln2Hi<>+0(SB), Y15, Y7
+	VFNMADD231PS vln2Lo<>+0(SB), Y12, Y4
+	VFNMADD231PS vln2Lo<>+0(SB), Y13, Y5
+	VFNMADD231PS vln2Lo<>+0(SB), Y14, Y6
+	VFNMADD231PS vln2Lo<>+0(SB), Y15, Y7
+	VPSLLD       $0x17, Y8, Y8
+	VPSLLD       $0x17, Y9, Y9
+	VPSLLD       $0x17, Y10, Y10
+	VPSLLD       $0x17, Y11, Y11
+	VMOVUPS      vexpC6<>+0(SB), Y12
+	VMOVUPS      vexpC6<>+0(SB), Y13
+	VMOVUPS      vexpC6<>+0(SB), Y14
+	VMOVUPS      vexpC6<>+0(SB), Y15
+	VFMADD213PS  vexpC5<>+0(SB), Y4, Y12
+	VFMADD213PS  vexpC5<>+0(SB), Y5, Y13
+	VFMADD213PS  vexpC5<>+0(SB), Y6, Y14
+	VFMADD213PS  vexpC5<>+0(SB), Y7, Y15
+	VFMADD213PS  vexpC4<>+0(SB), Y4, Y12
+	VFMADD213PS  vexpC4<>+0(SB), Y5, Y13
+	VFMADD213PS  vexpC4<>+0(SB), Y6, Y14
+	VFMADD213PS  vexpC4<>+0(SB), Y7, Y15
+	VFMADD213PS  vexpC3<>+0(SB), Y4, Y12
+	VFMADD213PS  vexpC3<>+0(SB), Y5, Y13
+	VFMADD213PS  vexpC3<>+0(SB), Y6, Y14
+	VFMADD213PS  vexpC3<>+0(SB), Y7, Y15
+	VFMADD213PS  vexpC2<>+0(SB), Y4, Y12
+	VFMADD213PS  vexpC2<>+0(SB), Y5, Y13
+	VFMADD213PS  vexpC2<>+0(SB), Y6, Y14
+	VFMADD213PS  vexpC2<>+0(SB), Y7, Y15
+	VFMADD213PS  vexpC1<>+0(SB), Y4, Y12
+	VFMADD213PS  vexpC1<>+0(SB), Y5, Y13
+	VFMADD213PS  vexpC1<>+0(SB), Y6, Y14
+	VFMADD213PS  vexpC1<>+0(SB), Y7, Y15
+	VMULPS       Y4, Y12, Y12
+	VMULPS       Y5, Y13, Y13
+	VMULPS       Y6, Y14, Y14
+	VMULPS       Y7, Y15, Y15
+	VFMADD213PS  Y8, Y8, Y12
+	VFMADD213PS  Y9, Y9, Y13
+	VFMADD213PS  Y10, Y10, Y14
+	VFMADD213PS  Y11, Y11, Y15
+	VMOVUPS      Y12, 128(AX)
+	VADDPS       Y12, Y3, Y3
+	VMOVUPS      Y13, 160(AX)
+	VADDPS       Y13, Y3, Y3
+	VMOVUPS      Y14, 192(AX)
+	VADDPS       Y14, Y3, Y3
+	VMOVUPS      Y15, 224(AX)
+	VADDPS       Y15, Y3, Y3
 	VCVTPS2PD    X3, Y4
 	VADDPD       Y4, Y1, Y1
 	VEXTRACTF128 $0x01, Y3, X3
@@ -1511,12 +1491,11 @@ vectors_23:
 	JLT          vectors_23_done
 	VMOVUPS      (AX), Y4
 	VSUBPS       Y0, Y4, Y4
-	VMOVUPS      vexponentMagic<>+0(SB), Y6
 	VMOVUPS      vexpMin<>+0(SB), Y5
 	VMAXPS       Y4, Y5, Y4
 	VMULPS       vlog2E<>+0(SB), Y4, Y5
-	VADDPS       Y6, Y5, Y5
-	VSUBPS       Y6, Y5, Y6
+	VADDPS       vexponentMagic<>+0(SB), Y5, Y5
+	VSUBPS       vexponentMagic<>+0(SB), Y5, Y6
 	VFNMADD231PS vln2Hi<>+0(SB), Y6, Y4
 	VFNMADD231PS vln2Lo<>+0(SB), Y6, Y4
 	VPSLLD       $0x17, Y5, Y5
@@ -1542,12 +1521,11 @@ vectors_23_done:
 	VMOVUPS      32(DX)(CX*4), Y4
 	VMASKMOVPS   (AX), Y4, Y5
 	VSUBPS       Y0, Y5, Y5
-	VMOVUPS      vexponentMagic<>+0(SB), Y6
 	VMOVUPS      vexpMin<>+0(SB), Y0
 	VMAXPS       Y5, Y0, Y5
 	VMULPS       vlog2E<>+0(SB), Y5, Y0
-	VADDPS       Y6, Y0, Y0
-	VSUBPS       Y6, Y0, Y6
+	VADDPS       vexponentMagic<>+0(SB), Y0, Y0
+	VSUBPS       vexponentMagic<>+0(SB), Y0, Y6
 	VFNMADD231PS vln2Hi<>+0(SB), Y6, Y5
 	VFNMADD231PS vln2Lo<>+0(SB), Y6, Y5
 	VPSLLD       $0x17, Y0, Y0

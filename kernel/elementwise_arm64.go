@@ -20,22 +20,17 @@ func rmsNormRow(dst, x, weight []float32, eps float32) {
 	}
 }
 
-func softmaxRow(x []float32, s float32) (top, sum float32) {
-	if s != 1 {
-		scaleRow(x, s)
-	}
+func softmaxRow(x []float32, s float32) (top, sum float32) { return softmaxParts(x, s) }
+
+func expRow(x []float32) (top float32, sum float64) {
 	if CPU() < NEON {
-		return softmaxGeneric(x)
+		return expGeneric(x)
 	}
-	m := maxRowNEON(&x[0], len(x))
-	var total float64
+	top = maxRowNEON(&x[0], len(x))
 	for i := 0; i < len(x); i += pieceElems {
-		total += expSumRowNEON(&x[i], min(pieceElems, len(x)-i), m)
+		sum += expSumRowNEON(&x[i], min(pieceElems, len(x)-i), top)
 	}
-	if total != 0 {
-		scaleRow(x, float32(1/total))
-	}
-	return m, float32(total)
+	return top, sum
 }
 
 func siluMulRow(dst, gate, up []float32) {

@@ -62,26 +62,22 @@ func dotGeneric(a, b []float32) float32 {
 	return foldLanes(&s)
 }
 
-// softmaxGeneric sums the weights in blocks of 64, and the blocks in f64: rows can be as long as the context.
-func softmaxGeneric(x []float32) (top, sum float32) {
-	m := float32(-math.MaxFloat32)
+// expGeneric sums the weights in blocks of 64, and the blocks in f64: rows can be as long as the context.
+func expGeneric(x []float32) (top float32, sum float64) {
+	top = -math.MaxFloat32
 	for _, v := range x {
-		m = max(m, v)
+		top = max(top, v)
 	}
-	var total float64
 	for i := 0; i < len(x); i += keyBlock {
 		var part float32
 		b := x[i:min(i+keyBlock, len(x))]
 		for j, v := range b {
-			b[j] = expNeg(v - m)
+			b[j] = expNeg(v - top)
 			part += b[j]
 		}
-		total += float64(part)
+		sum += float64(part)
 	}
-	if total != 0 {
-		scaleGeneric(x, float32(1/total))
-	}
-	return m, float32(total)
+	return top, sum
 }
 
 func siluMulGeneric(dst, gate, up []float32) {

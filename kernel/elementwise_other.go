@@ -19,9 +19,5 @@ func rotateHalvesRow(x, cos, sin []float32) {
 func sumSquaresRow(x []float32) float32    { return sumSquaresGeneric(x) }
 func tanhRow(x []float32, in, out float32) { tanhRowGeneric(x, in, out) }
 
-func softmaxRow(x []float32, s float32) (top, sum float32) {
-	if s != 1 {
-		scaleGeneric(x, s)
-	}
-	return softmaxGeneric(x)
-}
+func expRow(x []float32) (top float32, sum float64)        { return expGeneric(x) }
+func softmaxRow(x []float32, s float32) (top, sum float32) { return softmaxParts(x, s) }

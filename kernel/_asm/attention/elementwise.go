@@ -293,13 +293,16 @@ func expSumRow() {
 	loop("block", n, 64, func() {
 		sum := YMM()
 		avx2.zero(sum)
-		for k := range 8 {
-			v := YMM()
-			VMOVUPS(at(x, 32*k), v)
-			VSUBPS(m, v, v)
-			e := expNeg8(v)
-			VMOVUPS(e, at(x, 32*k))
-			VADDPS(e, sum, sum)
+		for half := range 2 {
+			v := avx2.regs(4)
+			for k := range v {
+				VMOVUPS(at(x, 128*half+32*k), v[k])
+				VSUBPS(m, v[k], v[k])
+			}
+			for k, e := range expNegEach(v...) {
+				VMOVUPS(e, at(x, 128*half+32*k))
+				VADDPS(e, sum, sum)
+			}
 		}
 		flush(sum)
 		ADDQ(operand.U32(256), x)

@@ -74,32 +74,44 @@ func float8(name string, x float32) operand.Mem { return all8(name, math.Float32
 
 // expm1Parts consumes x <= 0 and returns t = 2^n and u with e^x = t + t*u; AVX2.
 func expm1Parts(x reg.VecVirtual) (t, u reg.VecVirtual) {
-	t, n := YMM(), YMM()
-	magic := YMM()
-	VMOVUPS(float8("exponentMagic", exponentMagic), magic)
-	low := YMM()
-	VMOVUPS(float8("expMin", expMin), low)
-	VMAXPS(x, low, x)
-	// The product is rounded before the magic number is added, as in the portable code: the choice of n must agree.
-	VMULPS(float8("log2E", log2E), x, t)
-	VADDPS(magic, t, t)
-	VSUBPS(magic, t, n)
-	VFNMADD231PS(float8("ln2Hi", ln2Hi), n, x)
-	VFNMADD231PS(float8("ln2Lo", ln2Lo), n, x)
-	VPSLLD(operand.Imm(23), t, t)
-	p := n
-	VMOVUPS(float8("expC6", expCoefficients[6]), p)
-	for k := 5; k >= 1; k-- {
-		VFMADD213PS(float8("expC"+itoa(k), expCoefficients[k]), x, p)
+	ts, us := expm1Each(x)
+	return ts[0], us[0]
+}
+
+// expm1Each is expm1Parts of several vectors in turn: the processor does not look far enough ahead to take the next one's steps between this one's.
+func expm1Each(x ...reg.VecVirtual) (t, u []reg.VecVirtual) {
+	t, u = avx2.regs(len(x)), avx2.regs(len(x))
+	step := func(f func(x, t, p reg.VecVirtual)) {
+		for i := range x {
+			f(x[i], t[i], u[i])
+		}
 	}
-	VMULPS(x, p, p)
-	return t, p
+	step(func(x, t, p reg.VecVirtual) { VMOVUPS(float8("expMin", expMin), t) })
+	step(func(x, t, p reg.VecVirtual) { VMAXPS(x, t, x) }) // in this order NaN stays
+	// The product is rounded before the magic number is added, as in the portable code: the choice of n must agree.
+	step(func(x, t, p reg.VecVirtual) { VMULPS(float8("log2E", log2E), x, t) })
+	step(func(x, t, p reg.VecVirtual) { VADDPS(float8("exponentMagic", exponentMagic), t, t) })
+	step(func(x, t, p reg.VecVirtual) { VSUBPS(float8("exponentMagic", exponentMagic), t, p) })
+	step(func(x, t, p reg.VecVirtual) { VFNMADD231PS(float8("ln2Hi", ln2Hi), p, x) })
+	step(func(x, t, p reg.VecVirtual) { VFNMADD231PS(float8("ln2Lo", ln2Lo), p, x) })
+	step(func(x, t, p reg.VecVirtual) { VPSLLD(operand.Imm(23), t, t) })
+	step(func(x, t, p reg.VecVirtual) { VMOVUPS(float8("expC6", expCoefficients[6]), p) })
+	for k := 5; k >= 1; k-- {
+		step(func(x, t, p reg.VecVirtual) { VFMADD213PS(float8("expC"+itoa(k), expCoefficients[k]), x, p) })
+	}
+	step(func(x, t, p reg.VecVirtual) { VMULPS(x, p, p) })
+	return t, u
 }
 
 // expNeg8 consumes x <= 0 and returns e^x.
-func expNeg8(x reg.VecVirtual) reg.VecVirtual {
-	t, u := expm1Parts(x)
-	VFMADD213PS(t, t, u) // u*t + t
+func expNeg8(x reg.VecVirtual) reg.VecVirtual { return expNegEach(x)[0] }
+
+// expNegEach is expNeg8 of several vectors in turn.
+func expNegEach(x ...reg.VecVirtual) []reg.VecVirtual {
+	t, u := expm1Each(x...)
+	for i := range x {
+		VFMADD213PS(t[i], t[i], u[i]) // u*t + t
+	}
 	return u
 }
 
