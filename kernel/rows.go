@@ -1,6 +1,9 @@
 package kernel
 
-import "fmt"
+import (
+	"fmt"
+	"unsafe"
+)
 
 // RowFormat is the storage of one cached key or value row of d channels. Rows lie one after the other, f.Bytes(d) apart,
 // without alignment.
@@ -169,5 +172,19 @@ func rowsBehind(pages []RowPage, i int) []byte {
 func Prefetch(rows []byte) {
 	if len(rows) > 0 {
 		prefetch(rows)
+	}
+}
+
+// CopyRows copies the first n rows of rowBytes bytes each, wherever they lie, to dst, one behind the other, and asks meanwhile for rows some places ahead, those
+// behind them too.
+func CopyRows(dst []byte, rows []*byte, n, rowBytes int) {
+	if n > 0 {
+		copyRows(dst[:n*rowBytes], rows, n, rowBytes)
+	}
+}
+
+func copyRowsGeneric(dst []byte, rows []*byte, n, rowBytes int) {
+	for i, row := range rows[:n] {
+		copy(dst[i*rowBytes:], unsafe.Slice(row, rowBytes))
 	}
 }

@@ -162,3 +162,15 @@ func prefetch(b []byte) {
 		prefetchAVX2(&b[0], (min(len(b), 4096)+63)/64)
 	}
 }
+
+// rowsAhead is how many rows ahead copyRows asks for: the lines of that many are on their way at a time.
+const rowsAhead = 16
+
+func copyRows(dst []byte, rows []*byte, n, rowBytes int) {
+	if CPU() < AVX2 || rowBytes < 32 {
+		copyRowsGeneric(dst, rows, n, rowBytes)
+		return
+	}
+	ahead := rows[min(rowsAhead, len(rows)-1):]
+	copyRowsAVX2(&dst[0], &rows[0], n, &ahead[0], len(ahead), rowBytes)
+}

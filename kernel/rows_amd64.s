@@ -7081,3 +7081,67 @@ rows_65_done:
 vectors_4_done:
 	VZEROUPPER
 	RET
+
+// func copyRowsAVX2(dst *byte, rows **byte, n int, ahead **byte, aheadCount int, rowBytes int)
+// Requires: AVX, CMOV, MMX+
+TEXT ·copyRowsAVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ rows+8(FP), CX
+	MOVQ n+16(FP), DX
+	MOVQ ahead+24(FP), BX
+	MOVQ aheadCount+32(FP), SI
+	MOVQ rowBytes+40(FP), DI
+	LEAQ -8(BX)(SI*8), SI
+
+rows_66:
+	CMPQ       DX, $0x00000001
+	JLT        rows_66_done
+	MOVQ       (BX), R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	ADDQ       $0x08, BX
+	CMPQ       BX, SI
+	CMOVQHI    SI, BX
+	MOVQ       (CX), R8
+	ADDQ       $0x08, CX
+	XORQ       R9, R9
+
+part:
+	LEAQ    128(R9), R10
+	CMPQ    R10, DI
+	JGT     part_done
+	VMOVDQU (R8)(R9*1), Y0
+	VMOVDQU 32(R8)(R9*1), Y1
+	VMOVDQU 64(R8)(R9*1), Y2
+	VMOVDQU 96(R8)(R9*1), Y3
+	VMOVDQU Y0, (AX)(R9*1)
+	VMOVDQU Y1, 32(AX)(R9*1)
+	VMOVDQU Y2, 64(AX)(R9*1)
+	VMOVDQU Y3, 96(AX)(R9*1)
+	MOVQ    R10, R9
+	JMP     part
+
+part_done:
+part_2:
+	LEAQ    32(R9), R10
+	CMPQ    R10, DI
+	JGT     part_done_2
+	VMOVDQU (R8)(R9*1), Y0
+	VMOVDQU Y0, (AX)(R9*1)
+	MOVQ    R10, R9
+	JMP     part_2
+
+part_done_2:
+	CMPQ    R9, DI
+	JE      whole
+	VMOVDQU -32(R8)(DI*1), Y0
+	VMOVDQU Y0, -32(AX)(DI*1)
+
+whole:
+	ADDQ DI, AX
+	SUBQ $0x00000001, DX
+	JMP  rows_66
+
+rows_66_done:
+	VZEROUPPER
+	RET

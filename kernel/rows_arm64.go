@@ -117,3 +117,5 @@ func prefetch(b []byte) {
 		prefetchNEON(&b[0], (min(len(b), 4096)+63)/64)
 	}
 }
+
+func copyRows(dst []byte, rows []*byte, n, rowBytes int) { copyRowsGeneric(dst, rows, n, rowBytes) }

@@ -163,3 +163,8 @@ func dotRowsQ8x4AVX2(dst *float32, q *float32, rows *byte, dstStride int, n int,
 //
 //go:noescape
 func accumulateRowsQ8x4AVX2(acc *float32, weights *float32, rows *byte, weightStride int, n int, d int, rowBytes int, ahead *byte)
+
+// copyRowsAVX2 copies n rows of rowBytes bytes, at least 32, to dst, and asks for the first two lines of those ahead, at least one, of which the last is asked for over and over.
+//
+//go:noescape
+func copyRowsAVX2(dst *byte, rows **byte, n int, ahead **byte, aheadCount int, rowBytes int)

@@ -20,3 +20,5 @@ func accumulateBlockV(acc, weights []float32, stride int, block []byte, g, n, d 
 }
 
 func prefetch([]byte) {}
+
+func copyRows(dst []byte, rows []*byte, n, rowBytes int) { copyRowsGeneric(dst, rows, n, rowBytes) }

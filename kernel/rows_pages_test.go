@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"bytes"
 	"fmt"
 	"testing"
 )
@@ -46,6 +47,30 @@ func TestPagesEqualRows(t *testing.T) {
 						sameBits(t, fmt.Sprintf("%v d%d g%d %v sum", f, d, g, lengths), gotSums, sums)
 					}
 				}
+			}
+		}
+	})
+}
+
+func TestCopyRows(t *testing.T) {
+	eachTier(t, func(t *testing.T) {
+		r := newRand(9)
+		for _, size := range []int{20, 32, 34, 68, 128, 130, 160, 256, 300} {
+			from := make([]byte, 100*size)
+			for i := range from {
+				from[i] = byte(r.Uint32())
+			}
+			var rows []*byte
+			var want []byte
+			for range 40 {
+				at := r.IntN(100) * size
+				rows, want = append(rows, &from[at]), append(want, from[at:at+size]...)
+			}
+			got := make([]byte, len(want))
+			CopyRows(got, rows, 7, size)
+			CopyRows(got[7*size:], rows[7:], 33, size)
+			if !bytes.Equal(got, want) {
+				t.Fatalf("rows of %d bytes are not copied", size)
 			}
 		}
 	})

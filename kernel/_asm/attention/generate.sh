@@ -17,3 +17,5 @@ make peak peak
 make rows rows
 make rows512 rows_avx512
 make bf16 attention_bf16
+make select select
+make sketch sketch

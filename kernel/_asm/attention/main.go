@@ -24,6 +24,8 @@ var parts = map[string]func(){
 	"peak":        peakFile,
 	"rows":        func() { rowsFile(avx2) },
 	"rows512":     func() { rowsFile(avx512) },
+	"select":      selectFile,
+	"sketch":      sketchFile,
 }
 
 func main() {

@@ -81,6 +81,9 @@ func rowsFile(v isa) {
 	if v.lanes == 16 {
 		roundQueries()
 	}
+	if v.lanes == 8 {
+		copyRows()
+	}
 }
 
 // strided addresses up to 8 places base+i*stride: from the base and one 4 strides on, with a register of 3 strides.
@@ -451,6 +454,53 @@ func accumulateQ8(v isa, heads int) {
 	loop("vectors", d, v.lanes, func() {
 		run(rows, codes, 0, 1)
 		ADDQ(operand.U32(uint32(v.lanes)), codes)
+	})
+	ret()
+}
+
+// copyRows moves 128 bytes at a time, then 32; what is left of a row is moved with the bytes before it once more.
+func copyRows() {
+	function("copyRowsAVX2", "func(dst *byte, rows **byte, n int, ahead **byte, aheadCount, rowBytes int)",
+		"copyRowsAVX2 copies n rows of rowBytes bytes, at least 32, to dst, and asks for the first two lines of those ahead, at least one, of which the last is asked for over and over.")
+	dst, rows, n, coming, last, rowBytes := ptr("dst"), ptr("rows"), ptr("n"), ptr("ahead"), ptr("aheadCount"), ptr("rowBytes")
+	LEAQ(indexed(coming, last, 8, -8), last)
+	loop("rows", n, 1, func() {
+		from, t := GP64(), GP64()
+		MOVQ(at(coming, 0), t)
+		PREFETCHT0(at(t, 0))
+		PREFETCHT0(at(t, 64))
+		ADDQ(operand.Imm(8), coming)
+		CMPQ(coming, last)
+		CMOVQHI(last, coming)
+		MOVQ(at(rows, 0), from)
+		ADDQ(operand.Imm(8), rows)
+		off := GP64()
+		XORQ(off, off)
+		x := avx2.regs(4)
+		for _, vectors := range []int{4, 1} {
+			more, done := unique("part"), unique("part_done")
+			fits := GP64()
+			Label(more)
+			LEAQ(at(off, 32*vectors), fits)
+			CMPQ(fits, rowBytes)
+			JGT(operand.LabelRef(done))
+			for k := range vectors {
+				VMOVDQU(indexed(from, off, 1, 32*k), x[k])
+			}
+			for k := range vectors {
+				VMOVDQU(x[k], indexed(dst, off, 1, 32*k))
+			}
+			MOVQ(fits, off)
+			JMP(operand.LabelRef(more))
+			Label(done)
+		}
+		whole := unique("whole")
+		CMPQ(off, rowBytes)
+		JE(operand.LabelRef(whole))
+		VMOVDQU(indexed(from, rowBytes, 1, -32), x[0])
+		VMOVDQU(x[0], indexed(dst, rowBytes, 1, -32))
+		Label(whole)
+		ADDQ(rowBytes, dst)
 	})
 	ret()
 }

@@ -62,6 +62,11 @@ Grouped codes of 2 to 4 bits (kernel/rows_group.go, which has the layout): produ
 
 Registers: v0 to v15 sums [head][4], even and odd slots apart; v16 and v17 words, v18 and v19 upper bits, v20 and v21 pairs of codes; v24 to
 v27 four pairs of each operand, v28 one of them repeated, v30 and v31 masks.`},
+	"sketch": {sketch, `
+Sketched keys times queries (kernel/sketch.go, which has the layout).
+
+Registers: v0 to v15 sums [head][4] of int16, two channels of a token side by side; v16 and v17 words, v18 and v19 pairs of codes, v20 one of the queries' pairs,
+v24 to v27 products with the mean, v28 and v29 scales, v30 the mask.`},
 	"peak": {peak, `The yardsticks of kernel/peak.go.`},
 	"rows": {rows, `
 Rows of the cache (kernel/rows.go): products of up to four heads with n stored rows, and conversions.

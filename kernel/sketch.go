@@ -1,0 +1,262 @@
+package kernel
+
+import (
+	"encoding/binary"
+	"math"
+	"unsafe"
+
+	"pith/quant"
+)
+
+// Sketches of keys in 2 bits a channel. SketchTokens keys make a block, and what is left of each beside their mean m is turned so that its channels are alike, however
+// much some of them stand out (QuaRot, arXiv 2404.00456, section 4; H is a Hadamard matrix over sqrt(n), its own inverse), and rounded to four levels of its own
+// root mean square:
+//
+//	k̂_t = m + s_t H (code_t - 1.5)        code_t = ⌊H(k_t - m)/s_t⌋ + 2, from 0 to 3
+//	q·k̂_t = q·m + s_t (Hq)·(code_t - 1.5)
+//
+// Levels a root mean square apart are the best ones for normal numbers (Max 1960). Hq is rounded to 8 bits, so that the last product is one of integers;
+// what that loses is small beside the codes' own rounding. All tiers give the same bits.
+//
+// P is d rounded up to 8. The matrix has the largest power of two that divides d as its rows and is repeated along the channels.
+//
+//	block: mean f16 [P], scales f16 [SketchTokens], codes
+//	codes: for every 16 tokens, for every 8 channels, 32 bytes: byte 2t+e holds channels e, 2+e, 4+e and 6+e of token t, the first in the lowest bits
+
+// SketchTokens is the number of keys of a block.
+const SketchTokens = 64
+
+const sketchTile = 16 // tokens whose codes lie together
+
+// SketchBytes returns the bytes of a block of keys of d channels.
+func SketchBytes(d int) int {
+	p := roundUp(d, 8)
+	return 2*p + 2*SketchTokens + SketchTokens*p/4
+}
+
+// EncodeSketch writes SketchTokens keys of d channels as a block. The keys are used up.
+func EncodeSketch(dst []byte, keys []float32, d int) {
+	p := roundUp(d, 8)
+	dst = dst[:SketchBytes(d)]
+	scales, codes := dst[2*p:], dst[2*p+2*SketchTokens:]
+	clear(dst)
+	var mean [maxSlots]float32
+	m := mean[:d]
+	for t := range SketchTokens {
+		Add(m, keys[t*d:(t+1)*d])
+	}
+	Scale(m, 1.0/SketchTokens)
+	for c := range m {
+		h, _ := halfBits(m[c])
+		binary.LittleEndian.PutUint16(dst[2*c:], h)
+		m[c] = -quant.F16ToF32(h) // what is taken off is what is stored
+	}
+	for t := range SketchTokens {
+		x := keys[t*d : (t+1)*d]
+		Add(x, m)
+		hadamard(x)
+		h, _ := halfBits(float32(math.Sqrt(float64(SumSquares(x)) / float64(d))))
+		binary.LittleEndian.PutUint16(scales[2*t:], h)
+		s := quant.F16ToF32(h)
+		tile := codes[t/sketchTile*sketchTile*p/4+t%sketchTile*2:]
+		for c, v := range x {
+			tile[c/8*32+c%2] |= sketchCode(v, s) << (c % 8 / 2 * 2)
+		}
+	}
+}
+
+// sketchCode is 0 for NaN.
+func sketchCode(v, s float32) (code byte) {
+	if v >= -s {
+		code++
+	}
+	if v >= 0 {
+		code++
+	}
+	if v >= s {
+		code++
+	}
+	return code
+}
+
+// DecodeSketch writes the keys that a block stands for to dst [SketchTokens, d].
+func DecodeSketch(dst []float32, block []byte, d int) {
+	p := roundUp(d, 8)
+	for t := range SketchTokens {
+		x := dst[t*d : (t+1)*d]
+		s := loadHalf(block[2*p+2*t:])
+		for c := range x {
+			x[c] = s * (float32(sketchedCode(block[2*p+2*SketchTokens:], t, c, p)) - 1.5)
+		}
+		hadamard(x)
+		for c := range x {
+			x[c] += loadHalf(block[2*c:])
+		}
+	}
+}
+
+func sketchedCode(codes []byte, t, c, p int) byte {
+	return codes[t/sketchTile*sketchTile*p/4+c/8*32+t%sketchTile*2+c%2] >> (c % 8 / 2 * 2) & 3
+}
+
+// hadamard turns x in place: by its own inverse.
+func hadamard(x []float32) {
+	n := len(x) & -len(x)
+	for ; len(x) > 0; x = x[n:] {
+		for half := 1; half < n; half *= 2 {
+			for i := 0; i < n; i += 2 * half {
+				a, b := x[i:i+half], x[i+half:i+2*half]
+				for j, u := range a {
+					v := b[j]
+					a[j], b[j] = u+v, u-v
+				}
+			}
+		}
+		Scale(x[:n], float32(1/math.Sqrt(float64(n))))
+	}
+}
+
+// SketchQueries are queries prepared for products with sketched keys. The zero value is ready for Set, which allocates only to grow.
+type SketchQueries struct {
+	g, d, p     int
+	q           []float32 // [g, P]
+	codes       []int8    // [g, P/2, 32] of Hq: those of two channels, sixteen times
+	unit, shift []float32 // [g]: Hq·(code-1.5) = unit*(codes·code + shift)
+}
+
+// pairCodes is the number of codes that stand for two: a vector of them.
+const pairCodes = 32
+
+// Set takes g queries q [g, d], times scale.
+func (s *SketchQueries) Set(q []float32, g, d int, scale float32) {
+	p := roundUp(d, 8)
+	s.g, s.d, s.p = g, d, p
+	s.q, s.codes, s.unit, s.shift = grow(s.q, g*p), grow(s.codes, g*p*pairCodes/2), grow(s.unit, g), grow(s.shift, g)
+	// A sum of P products with codes up to 3 fits 16 bits.
+	limit := float32(min(127, math.MaxInt16/(3*p)))
+	var turned [maxSlots]float32
+	for h := range g {
+		row := s.q[h*p : (h+1)*p]
+		clear(row[copy(row, q[h*d:(h+1)*d]):])
+		Scale(row, scale)
+		x := turned[:p]
+		copy(x, row)
+		hadamard(x[:d])
+		var top float32
+		for _, v := range x {
+			top = max(top, float32(math.Abs(float64(v))))
+		}
+		top = max(top, foldLowest)
+		sum := 0
+		for c, v := range x {
+			code := int8(roundEven(v * (limit / top)))
+			sum += int(code)
+			pair := s.codes[(h*p+c)/2*pairCodes:][:pairCodes]
+			for i := c % 2; i < pairCodes; i += 2 {
+				pair[i] = code
+			}
+		}
+		s.unit[h], s.shift[h] = top/limit, -1.5*float32(sum)
+	}
+}
+
+// Dot writes the products with the keys of the first count blocks to dst[h*stride+i], and asks meanwhile for the block behind them, if there is one.
+func (s *SketchQueries) Dot(dst []float32, stride int, blocks []*byte, count int) {
+	if s.g > 0 && count > 0 {
+		dotSketch(s, dst[:(s.g-1)*stride+count*SketchTokens], stride, blocks, count)
+	}
+}
+
+func dotSketchGeneric(s *SketchQueries, dst []float32, stride int, blocks []*byte, count int) {
+	p := s.p
+	for i, first := range blocks[:count] {
+		block := unsafe.Slice(first, SketchBytes(s.d))
+		for h := range s.g {
+			var part [8]float32
+			for c, v := range s.q[h*p : (h+1)*p] {
+				part[c%8] += float32(v * loadHalf(block[2*c:]))
+			}
+			bias := fold8(&part)
+			for t := range SketchTokens {
+				var sum int32
+				for c := range p {
+					sum += int32(s.codes[(h*p+c)/2*pairCodes+c%2]) * int32(sketchedCode(block[2*p+2*SketchTokens:], t, c, p))
+				}
+				v := float32((float32(sum) + s.shift[h]) * s.unit[h])
+				dst[h*stride+i*SketchTokens+t] = float32(v*loadHalf(block[2*p+2*t:])) + bias
+			}
+		}
+	}
+}
+
+// MeanTokens is the number of tokens of a sketch whose weights are added.
+const MeanTokens = 32
+
+// SketchWeights writes 2^(x-top) of scores x, a multiple of MeanTokens of them and more than none, to dst in bf16, top being the largest, and returns that and the sum.
+// Weights are within 8e-5 of their value before they are rounded, which halves what the steps after read. x is used up.
+func SketchWeights(dst []uint16, x []float32) (top, sum float32) {
+	return weighSketch(dst[:len(x)], x)
+}
+
+// A cubic polynomial for 2^r on [-1/2, 1/2], of the least relative error.
+const (
+	rough0 = 0.9999280735159697
+	rough1 = 0.6932609854542462
+	rough2 = 0.24261112222375328
+	rough3 = 0.05517166909261008
+
+	roughMin = -125 // below, what the polynomial gives under 1 would have no exponent left
+)
+
+func weighSketchGeneric(dst []uint16, x []float32) (top, sum float32) {
+	top = -math.MaxFloat32
+	for _, v := range x {
+		top = max(top, v)
+	}
+	for i, v := range x {
+		v = max(v-top, roughMin)
+		n := roundEven(v)
+		r := v - n
+		v = (((rough3*r+rough2)*r+rough1)*r + rough0) * pow2(n)
+		dst[i] = uint16((math.Float32bits(v) + 1<<15) >> 16)
+		sum += v
+	}
+	return top, sum
+}
+
+// SketchMass writes Σ_h shares[h] weights[h*stride+i] to dst, whose length is a multiple of MeanTokens.
+func SketchMass(dst []float32, weights []uint16, stride int, shares []float32) {
+	if len(dst) > 0 && len(shares) > 0 {
+		massSketch(dst, weights[:(len(shares)-1)*stride+len(dst)], stride, shares)
+	}
+}
+
+func massSketchGeneric(dst []float32, weights []uint16, stride int, shares []float32) {
+	clear(dst)
+	for h, share := range shares {
+		for i, w := range weights[h*stride:][:len(dst)] {
+			dst[i] += share * bf16(w)
+		}
+	}
+}
+
+func bf16(w uint16) float32 { return math.Float32frombits(uint32(w) << 16) }
+
+// SketchRest writes the sum of every MeanTokens weights to dst, an even number of sums, without those whose mass is below 0.
+func SketchRest(dst []float32, weights []uint16, mass []float32) {
+	if len(dst) > 0 {
+		n := len(dst) * MeanTokens
+		restSketch(dst, weights[:n], mass[:n])
+	}
+}
+
+func restSketchGeneric(dst []float32, weights []uint16, mass []float32) {
+	for i := range dst {
+		dst[i] = 0
+		for j, m := range mass[i*MeanTokens : (i+1)*MeanTokens] {
+			if m >= 0 {
+				dst[i] += bf16(weights[i*MeanTokens+j])
+			}
+		}
+	}
+}
