@@ -27,9 +27,8 @@ type decoder struct {
 	heads    struct{ scale, softCap float32 } // of the model's attention, as its layers say
 	queries  []kvcache.Query                  // [seqs*KVHeads]
 	pieces   []piece                          // of the layer, ordered by query
-	share    int                              // pieces that lie together in a thread's share
+	shares   shares                           // of the pieces
 	partials []kvcache.Partial
-	rests    []kvcache.Partial // [seqs*KVHeads] of what is attended to by a sketch
 	total    kvcache.Partial
 	weights  []float32               // probabilities within the pieces that want them
 	mass     []float32               // of one lane
@@ -58,7 +57,7 @@ func (e *Engine) Step(seqs []*Sequence, ids []int32) error {
 		d.e = e
 		d.attend, d.run = d.attention, d.step
 		d.scratch = make([]kvcache.AttendScratch, e.options.Threads)
-		d.choices = choosing{scratch: d.scratch, bounds: make([][]float32, e.options.Threads), blocks: make([][]kvcache.Span, e.options.Threads), glances: make([]kvcache.Glance, e.options.Threads)}
+		d.choices = choosing{scratch: d.scratch, bounds: make([][]float32, e.options.Threads), blocks: make([][]kvcache.Span, e.options.Threads)}
 	}
 	if err := e.relieveStep(seqs); err != nil {
 		return err // nothing has been computed yet: the sequences are as they were
@@ -140,9 +139,8 @@ func (d *decoder) attention(layer int, h *model.Heads) error {
 	}
 	d.heads.scale, d.heads.softCap = h.Scale, h.SoftCap
 	d.plan(layer, h)
-	threads := d.e.workers.Threads()
-	d.share = (len(d.pieces) + threads - 1) / threads
-	d.e.workers.Run(threads*d.share, d)
+	d.shares = newShares(len(d.pieces), d.e.workers)
+	d.e.workers.Run(d.shares.tasks(), d)
 	d.fold(h)
 	width := c.QHeads * c.HeadDim
 	for i, s := range d.seqs {
@@ -155,9 +153,10 @@ func (d *decoder) attention(layer int, h *model.Heads) error {
 // result is the same for any number of threads.
 type piece struct {
 	lane  *kvcache.Lane
-	query int32 // of decoder.queries
-	index int32 // within the lane
-	mass  int32 // offset of its probabilities in decoder.weights, -1 where nobody wants them
+	query int32           // of decoder.queries
+	index int32           // within the lane
+	mass  int32           // offset of its probabilities in decoder.weights, -1 where nobody wants them
+	rest  *kvcache.Glance // by whose sketch the query attends to what it does not read; nil: an exact piece
 }
 
 // plan lists the pieces of one layer.
@@ -167,9 +166,6 @@ func (d *decoder) plan(layer int, h *model.Heads) {
 	d.pieces = d.pieces[:0]
 	d.queries = grow(d.queries, len(d.seqs)*c.KVHeads)
 	d.choices.lanes = d.choices.lanes[:0]
-	for len(d.rests) < len(d.queries) {
-		d.rests = append(d.rests, kvcache.Partial{})
-	}
 	for i, s := range d.seqs {
 		lo := kvcache.Position(0)
 		if w := c.Window[layer]; w > 0 {
@@ -178,27 +174,33 @@ func (d *decoder) plan(layer int, h *model.Heads) {
 		for head := range c.KVHeads {
 			q := i*c.KVHeads + head
 			d.queries[q] = kvcache.Query{Q: h.Q[q*width : (q+1)*width], Group: c.QHeads / c.KVHeads, Scale: h.Scale, SoftCap: h.SoftCap, Lo: lo}
-			if s.recipe.Read != nil && c.Window[layer] == 0 {
-				d.choices.lanes = append(d.choices.lanes, choice{s, s.cache.Lane(layer, head), layer, &d.queries[q], &d.rests[q]})
+			if r := s.recipe.Read; r != nil && c.Window[layer] == 0 && layer >= r.Dense() {
+				lane := s.cache.Lane(layer, head)
+				if budget := s.budget.Keep.Of(lane.Len()); budget < lane.Len() {
+					d.choices.lanes = append(d.choices.lanes, choice{s, lane, budget, &d.queries[q]})
+				}
 			}
 		}
 	}
-	for len(d.choices.readings) < len(d.choices.lanes) {
-		d.choices.readings = append(d.choices.readings, policy.Reading{})
-	}
-	d.e.workers.Run(len(d.choices.lanes), &d.choices)
-	weights := 0
+	d.choices.run(d.e.workers)
+	weights, read := 0, d.choices.lanes // ordered by query
 	for i, s := range d.seqs {
 		for head := range c.KVHeads {
 			q := i*c.KVHeads + head
 			lane := s.cache.Lane(layer, head)
 			for k := range lane.Pieces(&d.queries[q]) {
-				p := piece{lane, int32(q), int32(k), -1}
+				p := piece{lane: lane, query: int32(q), index: int32(k), mass: -1}
 				if s.mass >= 0 && c.Window[layer] == 0 {
 					p.mass = int32(weights)
 					weights += c.QHeads / c.KVHeads * kvcache.PieceSlots
 				}
 				d.pieces = append(d.pieces, p)
+			}
+			if len(read) > 0 && read[0].query == &d.queries[q] {
+				if s.recipe.Sketches() {
+					d.pieces = append(d.pieces, piece{lane: lane, query: int32(q), mass: -1, rest: &d.choices.made[len(d.choices.lanes)-len(read)].glance})
+				}
+				read = read[1:]
 			}
 		}
 	}
@@ -208,61 +210,115 @@ func (d *decoder) plan(layer int, h *model.Heads) {
 	}
 }
 
-// choosing lets recipes say which spans of lanes their queries read, a lane a piece.
+// choosing lets recipes say which slots of lanes their queries read, a lane a piece.
 type choosing struct {
-	lanes    []choice
-	readings []policy.Reading        // [lane], kept for their scratch: queries hold the spans until the layer is done
-	scratch  []kvcache.AttendScratch // [thread], of the decoder
-	bounds   [][]float32             // [thread] of one lane's blocks
-	blocks   [][]kvcache.Span        // [thread]
-	glances  []kvcache.Glance        // [thread]
+	lanes   []choice
+	made    []chosen                // [lane], until the layer is done
+	scratch []kvcache.AttendScratch // [thread], of the decoder
+	bounds  [][]float32             // [thread] of one lane's blocks
+	blocks  [][]kvcache.Span        // [thread]
+	looks   glancing
 }
 
 type choice struct {
-	s     *Sequence
-	lane  *kvcache.Lane
-	layer int
-	query *kvcache.Query
-	rest  *kvcache.Partial
+	s      *Sequence
+	lane   *kvcache.Lane
+	budget int
+	query  *kvcache.Query
+}
+
+// chosen is what outlives the choice for a lane.
+type chosen struct {
+	reading policy.Reading // for its scratch: queries hold spans and slots
+	glance  kvcache.Glance
+}
+
+func (c *choosing) run(workers *kernel.Workers) {
+	for len(c.made) < len(c.lanes) {
+		c.made = append(c.made, chosen{})
+	}
+	c.looks.pieces = c.looks.pieces[:0]
+	for i := range c.lanes {
+		if l := &c.lanes[i]; l.s.recipe.Sketches() {
+			for k := range c.made[i].glance.Begin(l.lane, l.query) {
+				c.looks.pieces = append(c.looks.pieces, look{i, k})
+			}
+		}
+	}
+	c.looks.choosing, c.looks.shares = c, newShares(len(c.looks.pieces), workers)
+	workers.Run(c.looks.tasks(), &c.looks)
+	workers.Run(len(c.lanes), c)
+}
+
+// glancing looks at sketches, which take as long as what is then read: a few blocks a piece, whatever the number of lanes.
+type glancing struct {
+	*choosing
+	shares
+	pieces []look
+}
+
+type look struct{ lane, piece int }
+
+// Do implements kernel.Task.
+func (c *glancing) Do(worker, i int) {
+	if i, _ = c.piece(i); i >= len(c.pieces) {
+		return
+	}
+	p := c.pieces[i]
+	l := &c.lanes[p.lane]
+	c.made[p.lane].glance.Look(l.lane, l.query, p.piece, &c.scratch[worker])
 }
 
 // Do implements kernel.Task.
 func (c *choosing) Do(worker, i int) {
-	s, lane, q, r := c.lanes[i].s, c.lanes[i].lane, c.lanes[i].query, &c.readings[i]
+	l, k := &c.lanes[i], &c.made[i]
+	r := &k.reading
 	*r = policy.Reading{
-		Layer: c.lanes[i].layer, Entries: lane.Len(), Budget: s.budget.Keep.Of(lane.Len()), Group: q.Group, Blocks: lane.Blocks,
+		Entries: l.lane.Len(), Budget: l.budget, Group: l.query.Group, Blocks: l.lane.Blocks,
 		Bound: func(level int, within []kvcache.Span) ([]float32, []kvcache.Span) {
-			bounds, blocks := lane.Bound(c.bounds[worker][:0], c.blocks[worker][:0], level, q, within, &c.scratch[worker])
+			bounds, blocks := l.lane.Bound(c.bounds[worker][:0], c.blocks[worker][:0], level, l.query, within, &c.scratch[worker])
 			c.bounds[worker], c.blocks[worker] = bounds, blocks
 			return bounds, blocks
 		},
-		Glance: func() ([]float32, []kvcache.Span) {
-			mass, slots := lane.Glance(&c.glances[worker], s.sketch(), c.bounds[worker][:0], c.blocks[worker][:0], q)
-			c.bounds[worker], c.blocks[worker] = mass, slots
-			return mass, slots
-		},
-		Spans: r.Spans, Values: r.Values,
+		Mass:  func() ([]float32, int) { return k.glance.Mass(l.lane, l.query) },
+		Spans: r.Spans, Slots: r.Slots, Values: r.Values,
 	}
-	q.Spans = s.recipe.Read.Read(r)
-	if s.sketch() > 0 && q.Spans != nil {
-		lane.Rest(c.lanes[i].rest, &c.glances[worker], q, &c.scratch[worker])
-	}
+	l.s.recipe.Read.Read(r, l.query)
 }
 
-// Do implements kernel.Task: one piece. Tasks are claimed in turn, so the i-th is taken from the shares in turn, too: while nobody
-// falls behind, a thread goes through its own share in order, and what a piece asks for ahead of itself is what the same thread
-// reads next.
+// shares are neighbouring pieces for each thread. Tasks are claimed in turn, so the i-th is taken from the shares in turn, too: while nobody
+// falls behind, a thread goes through its own share in order. What a piece asks for ahead of itself is what the same thread
+// reads next, and what it writes does not lie in the other's cache since the layer before.
+type shares struct{ threads, each int }
+
+func newShares(pieces int, workers *kernel.Workers) shares {
+	threads := workers.Threads()
+	return shares{threads, (pieces + threads - 1) / threads}
+}
+
+// tasks is how many tasks there are; some may have no piece.
+func (s shares) tasks() int { return s.threads * s.each }
+
+// piece is that of a task, and whether its share has another one behind it.
+func (s shares) piece(task int) (i int, more bool) {
+	within := task / s.threads
+	return task%s.threads*s.each + within, within+1 < s.each
+}
+
+// Do implements kernel.Task: one piece.
 func (d *decoder) Do(worker, i int) {
-	shares := d.e.workers.Threads()
-	within := i / shares
-	i = i%shares*d.share + within
+	i, more := d.shares.piece(i)
 	if i >= len(d.pieces) {
 		return
 	}
 	p := &d.pieces[i]
 	d.scratch[worker].Next = nil
-	if within+1 < d.share && i+1 < len(d.pieces) {
+	if more && i+1 < len(d.pieces) {
 		d.scratch[worker].Next = d.pieces[i+1].lane
+	}
+	if p.rest != nil {
+		p.rest.Rest(&d.partials[i], p.lane, &d.queries[p.query], &d.scratch[worker])
+		return
 	}
 	var weights []float32
 	if p.mass >= 0 {
@@ -282,9 +338,6 @@ func (d *decoder) fold(h *model.Heads) {
 		for ; at < len(d.pieces) && int(d.pieces[at].query) == q; at++ {
 			d.total.Fold(&d.partials[at])
 		}
-		if d.queries[q].Spans != nil && d.seqs[q/c.KVHeads].sketch() > 0 {
-			d.total.Fold(&d.rests[q])
-		}
 		copy(h.Out[q*width:(q+1)*width], d.total.Acc)
 		if at > first && d.pieces[first].mass >= 0 {
 			d.addMass(first, at)
@@ -300,6 +353,9 @@ func (d *decoder) addMass(first, end int) {
 	clear(d.mass)
 	for i := first; i < end; i++ {
 		p := &d.pieces[i]
+		if p.rest != nil {
+			continue
+		}
 		lane.PieceMass(d.mass, int(p.index), &d.queries[p.query], d.weights[p.mass:], &d.partials[i], &d.total)
 	}
 	s := d.seqs[int(d.pieces[first].query)/d.e.model.Config().KVHeads]

@@ -173,7 +173,7 @@ func (s *Sequence) need(n int, on room, compress bool) (int64, error) {
 func (s *Sequence) loads(n, base int, on room) (decided, window kvcache.Load) {
 	window = kvcache.Load{HeadDim: s.e.model.Config().HeadDim, Storage: s.cache.Storage(), Columns: s.cache.Columns(), Prompt: n, Tail: on.rest + on.generate}
 	if s.recipe.Read != nil {
-		window.Levels, window.Sketch = s.recipe.Read.Levels(), s.sketch() > 0
+		window.Levels, window.Sketch = s.recipe.Read.Levels(), s.recipe.Sketches()
 	}
 	decided = window
 	decided.Prompt = base

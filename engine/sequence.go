@@ -72,7 +72,7 @@ func (e *Engine) NewSequence(r *policy.Recipe, b policy.Budget, maxLen int) (*Se
 	}
 	s.cache = e.pool.NewCache(kvcache.Shape{Layers: c.Layers, KVHeads: c.KVHeads, HeadDim: c.HeadDim}, storage, columns...)
 	if s.recipe.Read != nil {
-		if s.sketch() > 0 {
+		if s.recipe.Sketches() {
 			err = s.cache.SetSketch()
 		} else {
 			err = s.cache.SetBounds(s.recipe.Read.Levels()...)
@@ -87,14 +87,6 @@ func (e *Engine) NewSequence(r *policy.Recipe, b policy.Budget, maxLen int) (*Se
 		e.yielding = append(e.yielding, s)
 	}
 	return s, nil
-}
-
-// sketch is the unit of reading where lanes keep a sketch, by which queries attend to what they do not read; 0 where they keep none.
-func (s *Sequence) sketch() int {
-	if r, ok := s.recipe.Read.(policy.Sketcher); ok {
-		return r.SketchUnit()
-	}
-	return 0
 }
 
 // Close frees the cache.

@@ -2,6 +2,8 @@ package kvcache
 
 import (
 	"math"
+	"slices"
+	"unsafe"
 
 	"pith/kernel"
 )
@@ -26,6 +28,7 @@ type Query struct {
 	Lo      Position  // entries at smaller positions are hidden …
 	Sinks   Position  // … but for those at positions below Sinks
 	Spans   []Span    // nil: every slot; else only these are read, ascending and disjoint
+	Slots   []int32   // in place of Spans, where stretches are of few slots each; ascending
 }
 
 // Span is a range of slots [Lo, Hi).
@@ -33,6 +36,9 @@ type Span struct{ Lo, Hi int }
 
 // places is the number of slots that the query reads of a lane of so many. A slot's place is how many of them lie before it.
 func (q *Query) places(slots int) int {
+	if q.Slots != nil {
+		return len(q.Slots)
+	}
 	if q.Spans == nil {
 		return slots
 	}
@@ -131,6 +137,9 @@ type AttendScratch struct {
 	pieces          []Partial
 	keys, values    []byte
 	pages           []kernel.RowPage
+	rows            []*byte
+	bases           []unsafe.Pointer // of pages' rows
+	spans           []Span
 	run             rowRun
 }
 
@@ -187,15 +196,24 @@ func (l *Lane) AttendPiece(p *Partial, i int, q *Query, s *AttendScratch, weight
 	if n <= 0 {
 		return
 	}
-	if q.Spans != nil {
-		rest, skipped := q.behind(lo)
-		q, lo, hi = &rest, lo-skipped, hi-skipped
-	}
 	scores := weights
 	if scores == nil {
 		scores = floats(&s.scores, g*PieceSlots)
 	}
 	scores = scores[:g*PieceSlots]
+	switch {
+	case q.Slots != nil && q.Lo <= 0 && l.isRows():
+		l.attendSlots(p, q.Slots[lo:hi], q, s, scores)
+		return
+	case q.Slots != nil:
+		rest := *q
+		s.spans = joinSlots(s.spans[:0], q.Slots[lo:hi])
+		rest.Slots, rest.Spans = nil, s.spans
+		q, lo, hi = &rest, 0, n
+	case q.Spans != nil:
+		rest, skipped := q.behind(lo)
+		q, lo, hi = &rest, lo-skipped, hi-skipped
+	}
 	if q.Lo > 0 {
 		seen := false
 		l.visible(lo, hi, q, func(*segment, int, int, int) { seen = true })
@@ -205,24 +223,102 @@ func (l *Lane) AttendPiece(p *Partial, i int, q *Query, s *AttendScratch, weight
 		}
 	}
 	l.scores(scores, lo, hi, q, s)
-	scale := q.Scale
-	if q.SoftCap > 0 || scale <= 0 { // what is hidden must stay below all others when it is scaled
-		for h := range g {
-			row := scores[h*PieceSlots : h*PieceSlots+n]
-			kernel.Scale(row, scale)
-			if q.SoftCap > 0 {
-				kernel.SoftCap(row, q.SoftCap)
-			}
-		}
-		scale = 1
-	}
+	scale := q.finish(scores, n)
 	if q.Lo > 0 {
 		l.hide(scores, lo, hi, q)
 	}
-	for h := range g {
+	p.softmax(scores, n, scale)
+	l.accumulate(p.Acc, scores, lo, hi, q, s)
+}
+
+// finish scales and caps products [Group, PieceSlots] of n slots where that must be done before what is hidden is set, and returns the factor that is left: what is
+// hidden must stay below all others when it is scaled.
+func (q *Query) finish(products []float32, n int) (scale float32) {
+	if q.SoftCap <= 0 && q.Scale > 0 {
+		return q.Scale
+	}
+	for h := range q.Group {
+		row := products[h*PieceSlots : h*PieceSlots+n]
+		kernel.Scale(row, q.Scale)
+		if q.SoftCap > 0 {
+			kernel.SoftCap(row, q.SoftCap)
+		}
+	}
+	return 1
+}
+
+// softmax makes scores [Group, PieceSlots] of n slots probabilities.
+func (p *Partial) softmax(scores []float32, n int, scale float32) {
+	for h := range p.Max {
 		p.Max[h], p.Sum[h] = kernel.SoftmaxScaled(scores[h*PieceSlots:h*PieceSlots+n], scale)
 	}
-	l.accumulate(p.Acc, scores, lo, hi, q, s)
+}
+
+// isRows reports whether the lane's entries are rows of one segment, with all channels.
+func (l *Lane) isRows() bool {
+	return len(l.segs) == 1 && !l.segs[0].keys.grouped && !l.segs[0].values.grouped && l.segs[0].channels == nil
+}
+
+// slotsAtOnce is how many rows are copied together: what asking for the next ones brings arrives while these are multiplied, in the first cache.
+const slotsAtOnce = 64
+
+// attendSlots is AttendPiece for slots of a lane of rows, visible ones. Rows that lie alone are copied together: a kernel takes several at a time, and
+// asking for them far ahead hides that each has to come from memory.
+func (l *Lane) attendSlots(p *Partial, slots []int32, q *Query, sc *AttendScratch, scores []float32) {
+	s, n, d, pool := &l.segs[0], len(slots), l.HeadDim(), l.cache.pool
+	sc.rows = sc.rows[:0]
+	sc.appendRows(pool, &s.keys, slots)
+	sc.appendRows(pool, &s.values, slots)
+	sc.queries.Set(q.Q[:q.Group*d], q.Group, d, rowFormat(s.keys.format))
+	for i := 0; i < n; i += slotsAtOnce {
+		sc.copyRows(&s.keys, i, min(slotsAtOnce, n-i))
+		sc.queries.DotPages(scores[i:], PieceSlots, sc.pages, 1)
+	}
+	p.softmax(scores, n, q.finish(scores, n))
+	for i := 0; i < n; i += slotsAtOnce {
+		sc.copyRows(&s.values, n+i, min(slotsAtOnce, n-i))
+		kernel.AccumulatePages(p.Acc, scores[i:], PieceSlots, sc.pages, 1, q.Group, d, rowFormat(s.values.format))
+	}
+}
+
+// copyRows makes one page of n rows from the i-th of sc.rows on.
+func (sc *AttendScratch) copyRows(s *stream, i, n int) {
+	rows := bytesOf(&sc.keys, n*s.rowBytes)
+	kernel.CopyRows(rows, sc.rows[i:], n, s.rowBytes)
+	sc.pages = append(sc.pages[:0], kernel.RowPage{Rows: rows, N: n})
+}
+
+// appendRows appends the rows of slots, ascending. The pool is asked once for each page that they span.
+func (sc *AttendScratch) appendRows(pool *Pool, s *stream, slots []int32) {
+	// A product and a shift divide exactly where slot*per < 2^43 and slot/per < 2^21.
+	const shift = 43
+	per := uint64(s.per)
+	inverse := 1<<shift/per + 1
+	first, last := uint64(slots[0])/per, uint64(slots[len(slots)-1])/per
+	sc.bases = sc.bases[:0]
+	for _, id := range s.ids[first : last+1] {
+		sc.bases = append(sc.bases, unsafe.Pointer(&pool.page(id)[s.rowsAt]))
+	}
+	rows := slices.Grow(sc.rows, len(slots))
+	at := len(rows)
+	rows = rows[:at+len(slots)]
+	for i, slot := range slots {
+		page := uint64(slot) * inverse >> shift
+		rows[at+i] = (*byte)(unsafe.Add(sc.bases[page-first], int(uint64(slot)-page*per)*s.rowBytes))
+	}
+	sc.rows = rows
+}
+
+// joinSlots appends the stretches of ascending slots.
+func joinSlots(spans []Span, slots []int32) []Span {
+	for _, slot := range slots {
+		if k := len(spans); k > 0 && spans[k-1].Hi == int(slot) {
+			spans[k-1].Hi++
+		} else {
+			spans = append(spans, Span{int(slot), int(slot) + 1})
+		}
+	}
+	return spans
 }
 
 // piece is the range of places of the i-th piece.
@@ -411,6 +507,11 @@ func (l *Lane) hide(scores []float32, lo, hi int, q *Query) {
 // total is the fold of all pieces.
 func (l *Lane) PieceMass(mass []float32, i int, q *Query, weights []float32, part, total *Partial) {
 	lo, hi := l.piece(i, q)
+	if q.Slots != nil {
+		rest := *q
+		rest.Slots, rest.Spans = nil, joinSlots(nil, q.Slots[lo:hi])
+		q, lo, hi = &rest, 0, hi-lo
+	}
 	q.stretches(lo, hi, func(place, from, to int) {
 		dst := mass[from:to]
 		for h := range part.Max {

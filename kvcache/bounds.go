@@ -96,7 +96,7 @@ func (l *Lane) addBounds(s *segment, from int) {
 		return
 	}
 	if l.cache.sketch {
-		l.addSketch(s, &s.bounds[0], from)
+		l.addSketch(s, from)
 		return
 	}
 	sc := getScratch()

@@ -198,7 +198,7 @@ func TestBoundsOfQuantisedKeysBeyondF16(t *testing.T) {
 	}
 }
 
-func TestReadingSpansIsReadingTheirEntries(t *testing.T) {
+func TestReadingSpansOrSlotsIsReadingTheirEntries(t *testing.T) {
 	const d, n, g = 64, 1400, 2
 	r := rand.New(rand.NewPCG(4, 4))
 	for _, st := range []Storage{Uniform(F32), Uniform(Q4)} {
@@ -215,23 +215,31 @@ func TestReadingSpansIsReadingTheirEntries(t *testing.T) {
 		for _, s := range query.Spans {
 			sk, sv, sp = append(sk, k[s.Lo*d:s.Hi*d]...), append(sv, v[s.Lo*d:s.Hi*d]...), append(sp, pos[s.Lo:s.Hi]...)
 		}
-		want, _ := dense(query.Q, sk, sv, sp, g, d, &query)
-		out, mass := make([]float32, g*d), make([]float32, n)
-		l.AttendQuery(out, &query, new(AttendScratch), mass)
-		for i := range out {
-			if math.Abs(float64(out[i])-want[i]) > 3e-4 {
-				t.Fatalf("%v: channel %d: %g, want %g", st, i, out[i], want[i])
+		want, probs := dense(query.Q, sk, sv, sp, g, d, &query)
+		slots := query
+		slots.Spans = nil
+		for _, s := range query.Spans {
+			for j := s.Lo; j < s.Hi; j++ {
+				slots.Slots = append(slots.Slots, int32(j))
 			}
 		}
-		total := 0.0
-		for i, m := range mass {
-			total += float64(m)
-			if m != 0 && !slices.ContainsFunc(query.Spans, func(s Span) bool { return i >= s.Lo && i < s.Hi }) {
+		for _, q := range []*Query{&query, &slots} {
+			out, mass := make([]float32, g*d), make([]float32, n)
+			l.AttendQuery(out, q, new(AttendScratch), mass)
+			for i := range out {
+				if math.Abs(float64(out[i])-want[i]) > 3e-4 {
+					t.Fatalf("%v: channel %d: %g, want %g", st, i, out[i], want[i])
+				}
+			}
+			for i, slot := range slots.Slots {
+				if math.Abs(float64(mass[slot])-probs[i]) > 1e-4 {
+					t.Fatalf("%v: mass of slot %d: %g, want %g", st, slot, mass[slot], probs[i])
+				}
+				mass[slot] = 0
+			}
+			if i := slices.IndexFunc(mass, func(m float32) bool { return m != 0 }); i >= 0 {
 				t.Fatalf("slot %d was read", i)
 			}
-		}
-		if math.Abs(total-g) > 1e-4 {
-			t.Fatalf("mass sums to %g", total)
 		}
 	}
 }

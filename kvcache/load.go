@@ -100,8 +100,9 @@ func (y Load) boundPages(st Storage, n, pageBytes int) int {
 		pages += b.pages(blocks(n, span))
 	}
 	if y.Sketch {
-		b := newSketch(pageBytes, y.HeadDim)
-		pages += b.pages(blocks(n, sketchTokens))
+		for _, b := range newSketch(pageBytes, y.HeadDim) {
+			pages += b.pages(blocks(n, sketchTokens))
+		}
 	}
 	return pages
 }

@@ -11,7 +11,7 @@ type segment struct {
 	channels []uint16 // key channels held, ascending; nil = all
 	keys     stream
 	values   stream
-	bounds   []stream // one for each level of the cache's bounds, or the sketch
+	bounds   []stream // one for each level of the cache's bounds, or the sketch's keys and values
 	residual bool     // f16, what decode added beside grouped formats
 	demoted  bool     // what Demote put here; positions may lie among those of other segments
 	mixed    bool     // demoted at several times: positions do not ascend
@@ -199,7 +199,7 @@ func (l *Lane) newSegment(st Storage, channels []uint16) segment {
 		s.bounds = append(s.bounds, newBounds(c.pool.pageBytes, keys.format, dims, span))
 	}
 	if c.sketch {
-		s.bounds = append(s.bounds, newSketch(c.pool.pageBytes, l.HeadDim()))
+		s.bounds = newSketch(c.pool.pageBytes, l.HeadDim())
 	}
 	return s
 }

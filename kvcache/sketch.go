@@ -2,28 +2,27 @@ package kvcache
 
 import (
 	"fmt"
+	"math"
+	"slices"
 
 	"pith/kernel"
 )
 
-// Sketches. Beside its entries a lane keeps a rough copy of every sketchTokens of them: the keys in 2 bits, with a step and a minimum for each
-// channel (KIVI's keys, arXiv 2402.02750, section 3), and the mean of every meanTokens values. A query that looks at the sketch first knows about how much attention each
-// entry gets,
+// Sketches. Beside its entries a lane keeps a rough copy of every kernel.SketchTokens of them: the keys in 2 bits, turned and with a scale for each, and the mean of every
+// meanTokens values. A query that looks at the sketch first knows about how much attention each entry gets,
 //
 //	p̂_j = softmax(q·k̂_j),
 //
-// reads those with the most exactly, and attends to the others by the mean of the values around them, with the weight that p̂ gives them. A sketch takes an eighth
-// of the entries' bytes in f16, as bounds over 8 entries do, which know blocks and not entries. Entries behind the last whole block are not sketched; they are the newest.
+// reads those with the most exactly, and attends to the others by the mean of the values around them, with the weight that p̂ gives them. A sketch takes a tenth
+// of the entries' bytes in f16; bounds over 8 entries take an eighth, and know blocks and not entries. Entries behind the last whole block are not sketched; they are the newest.
 //
-// Blocks are rows of a stream of their own, in pages that are counted as everything else. What is sketched is what is stored.
+// Blocks of keys are rows of a stream of their own, and so are mean values, in pages that are counted as everything else. What is sketched is what is stored.
 
 const (
-	sketchTokens = 32 // entries of a block
-	meanTokens   = 16 // of them that share a mean value
+	sketchTokens = kernel.SketchTokens // entries of a block
+	meanTokens   = kernel.MeanTokens   // of them that share a mean value
 	means        = sketchTokens / meanTokens
 )
-
-var sketchKeys = kernel.GroupFormat{Bits: 2, Group: sketchTokens}
 
 // SetSketch makes every lane keep a sketch. It must be called before the first entry, and excludes bounds.
 func (c *Cache) SetSketch() error {
@@ -33,28 +32,33 @@ func (c *Cache) SetSketch() error {
 	if c.Bytes() > 0 {
 		return fmt.Errorf("kvcache: sketch: the cache holds %d bytes of entries already", c.Bytes())
 	}
-	if y := newSketch(c.pool.pageBytes, c.shape.HeadDim); !y.fits() {
-		return fmt.Errorf("kvcache: sketch: %d entries of %d channels do not fit in a page of %d bytes", sketchTokens, c.shape.HeadDim, c.pool.pageBytes)
+	for _, y := range newSketch(c.pool.pageBytes, c.shape.HeadDim) {
+		if !y.fits() {
+			return fmt.Errorf("kvcache: sketch: %d entries of %d channels do not fit in a page of %d bytes", sketchTokens, c.shape.HeadDim, c.pool.pageBytes)
+		}
 	}
 	c.sketch = true
 	return nil
 }
 
-// newSketch is an empty stream of sketched blocks of d channels: keys, then mean values in bf16, whose range holds any.
-func newSketch(pageBytes, d int) stream {
-	y := layout{pageBytes: pageBytes, format: BF16, dims: d, span: sketchTokens, rowBytes: sketchKeys.KeyBytes(d) + means*kernel.RowBF16.Bytes(d)}
-	y.per = pageBytes / y.rowBytes
-	return stream{layout: y}
+// newSketch is the empty streams of sketched blocks of d channels: keys, and mean values in bf16, whose range holds any.
+func newSketch(pageBytes, d int) []stream {
+	rows := func(bytes int) stream {
+		return stream{layout: layout{pageBytes: pageBytes, format: BF16, dims: d, span: sketchTokens, rowBytes: bytes, per: pageBytes / bytes}}
+	}
+	return []stream{rows(kernel.SketchBytes(d)), rows(means * kernel.RowBF16.Bytes(d))}
 }
 
 // addSketch sketches the blocks that the entries from slot from on complete.
-func (l *Lane) addSketch(s *segment, y *stream, from int) {
+func (l *Lane) addSketch(s *segment, from int) {
 	sc := getScratch()
 	defer sc.put()
-	d := l.HeadDim()
+	d, pool := l.HeadDim(), l.cache.pool
+	keys, values := &s.bounds[0], &s.bounds[1]
 	for b := from / sketchTokens; b*sketchTokens < s.len(); b++ {
-		if b == y.n {
-			y.tailRun(l.cache.pool, 1)
+		if b == keys.n {
+			keys.tailRun(pool, 1)
+			values.tailRun(pool, 1)
 		}
 		lo := b * sketchTokens
 		if lo+sketchTokens > s.len() {
@@ -70,9 +74,8 @@ func (l *Lane) addSketch(s *segment, y *stream, from int) {
 			}
 			kernel.Scale(mean, 1.0/meanTokens)
 		}
-		block := y.sketched(l.cache.pool, b)
-		kernel.EncodeGroupK(block, k, sketchTokens, d, sketchKeys)
-		kernel.EncodeRows(block[sketchKeys.KeyBytes(d):], v, means, d, kernel.RowBF16)
+		kernel.EncodeSketch(keys.sketched(pool, b), k, d)
+		kernel.EncodeRows(values.sketched(pool, b), v, means, d, kernel.RowBF16)
 	}
 }
 
@@ -81,128 +84,157 @@ func (s *stream) sketched(pool *Pool, b int) []byte {
 	return pool.page(s.ids[b/s.per])[b%s.per*s.rowBytes:][:s.rowBytes]
 }
 
+// glanceBlocks is how many blocks are looked at together: their scores stay in the first cache until they are weights.
+const glanceBlocks = 16
+
 // A Glance is what one query sees of a lane's sketch. It may be used again; the zero value is ready.
 type Glance struct {
-	n        int
-	probs    []float32 // [Group, n] of sketched entries, in slot order
-	max, sum []float32 // [Group] largest score, and the sum of exp(score-max)
-	mass     []float32 // [n] over the group
-	weights  []float32 // [Group, means]
+	pieces  []glancePiece
+	n       int // slots of the lane
+	queries kernel.SketchQueries
+	weights []uint16  // [Group, n] 2^(score-top) in bf16, top being that of the piece, scores in units of ln 2; undefined where there is no sketch
+	tops    []float32 // [pieces, Group] largest score
+	sums    []float32 // [pieces, Group] of weights
+	shares  []float32 // [pieces, Group]: a weight times that of its piece is a probability
+	max     []float32 // [Group] largest score
+	sum     []float32 // [Group] sum of 2^(score-max)
+	mass    []float32 // [n]
+	means   []float32 // [Group, mean values of all blocks] what each stands for
 }
 
-// Glance looks at the whole sketch. It appends to mass about how much attention every unit of entries gets, added over the group, and to slots the units. Units
-// divide sketchTokens; entries behind the last whole block of a segment are one span of more mass than any other can have. Bytes of entries are not touched,
-// and the visible range of the query is not looked at.
-func (l *Lane) Glance(look *Glance, unit int, mass []float32, slots []Span, q *Query) ([]float32, []Span) {
-	g, d, pool := q.Group, l.HeadDim(), l.cache.pool
-	n := 0
+// glancePiece is whole blocks of one segment.
+type glancePiece struct {
+	segment  int32
+	block, n int32 // the first of them, and how many
+	slot     int   // of the lane: the first block's first entry
+}
+
+// Begin makes the glance that of a query at a lane, and returns the number of pieces that must be looked at.
+func (look *Glance) Begin(l *Lane, q *Query) (pieces int) {
+	g := q.Group
+	look.n = l.Len()
+	look.pieces = look.pieces[:0]
+	slot := 0
 	for i := range l.segs {
-		n += l.segs[i].len() / sketchTokens * sketchTokens
-	}
-	look.n = n
-	floats(&look.max, g)
-	floats(&look.sum, g)
-	probs := floats(&look.probs, g*n)
-	at := 0
-	for i := range l.segs {
-		y := &l.segs[i].bounds[0]
-		for b, whole := 0, l.segs[i].len()/sketchTokens; b < whole; {
-			count := min(whole-b, y.per-b%y.per)
-			mem := pool.page(y.ids[b/y.per])[b%y.per*y.rowBytes:]
-			kernel.DotBlocksK(probs[at:], n, q.Q[:g*d], mem, y.rowBytes, count, g, d, sketchKeys)
-			at += count * sketchTokens
-			b += count
+		whole := l.segs[i].len() / sketchTokens
+		for b := 0; b < whole; b += glanceBlocks {
+			look.pieces = append(look.pieces, glancePiece{int32(i), int32(b), int32(min(glanceBlocks, whole-b)), slot + b*sketchTokens})
 		}
+		slot += l.segs[i].len()
 	}
-	total := floats(&look.mass, n)
-	clear(total)
-	for h := range g {
-		row, scale := probs[h*n:(h+1)*n], q.Scale
+	look.weights = slices.Grow(look.weights[:0], g*look.n)[:g*look.n]
+	for _, x := range []*[]float32{&look.tops, &look.sums, &look.shares} {
+		floats(x, g*len(look.pieces))
+	}
+	scale := q.Scale
+	if q.SoftCap <= 0 {
+		scale *= math.Log2E
+	}
+	look.queries.Set(q.Q[:g*l.HeadDim()], g, l.HeadDim(), scale)
+	return len(look.pieces)
+}
+
+// Look looks at the i-th piece. Several threads may look at the pieces of a lane at once. Bytes of entries are not touched, and the visible range of the query is
+// not looked at.
+func (look *Glance) Look(l *Lane, q *Query, i int, sc *AttendScratch) {
+	p := &look.pieces[i]
+	y, pool := &l.segs[p.segment].bounds[0], l.cache.pool
+	// The block behind those of the piece is there to be asked for.
+	sc.rows = sc.rows[:0]
+	for b := int(p.block); b < min(int(p.block+p.n)+1, l.segs[p.segment].len()/sketchTokens); b++ {
+		sc.rows = append(sc.rows, &y.sketched(pool, b)[0])
+	}
+	n := int(p.n) * sketchTokens
+	scores := floats(&sc.scores, q.Group*n)
+	look.queries.Dot(scores, n, sc.rows, int(p.n))
+	for h := range q.Group {
+		row := scores[h*n : (h+1)*n]
 		if q.SoftCap > 0 {
-			kernel.Scale(row, scale)
 			kernel.SoftCap(row, q.SoftCap)
-			scale = 1
+			kernel.Scale(row, math.Log2E)
 		}
-		look.max[h], look.sum[h] = kernel.SoftmaxScaled(row, scale)
-		kernel.Add(total, row)
+		look.tops[i*q.Group+h], look.sums[i*q.Group+h] = kernel.SketchWeights(look.weights[h*look.n+p.slot:], row)
+	}
+}
+
+// Mass returns about how much attention every slot gets, added over the group, once all pieces have been looked at: more than any can have, Group+1, where there is
+// no sketch, and at how many there is none. Borrowed until the glance begins anew.
+func (look *Glance) Mass(l *Lane, q *Query) (mass []float32, bare int) {
+	g, n := q.Group, look.n
+	mass, top, sum := floats(&look.mass, n), floats(&look.max, g), floats(&look.sum, g)
+	for h := range g {
+		top[h] = float32(math.Inf(-1))
+		for i := h; i < len(look.tops); i += g {
+			top[h] = max(top[h], look.tops[i])
+		}
+		var total float64
+		for i := h; i < len(look.tops); i += g {
+			look.shares[i] = float32(math.Exp2(float64(look.tops[i] - top[h])))
+			total += float64(look.shares[i]) * float64(look.sums[i])
+		}
+		sum[h] = float32(total)
+		for i := h; i < len(look.tops); i += g {
+			look.shares[i] = float32(float64(look.shares[i]) / total)
+		}
+	}
+	for i := range look.pieces {
+		p := &look.pieces[i]
+		kernel.SketchMass(mass[p.slot:][:int(p.n)*sketchTokens], look.weights[p.slot:], n, look.shares[i*g:(i+1)*g])
 	}
 	base := 0
-	at = 0
 	for i := range l.segs {
-		entries := l.segs[i].len()
-		whole := entries / sketchTokens * sketchTokens
-		for slot := 0; slot < whole; slot += unit {
-			slots = append(slots, Span{base + slot, base + slot + unit})
-			mass = append(mass, sum(total[at+slot:at+slot+unit]))
+		end := base + l.segs[i].len()
+		for j := base + l.segs[i].len()/sketchTokens*sketchTokens; j < end; j++ {
+			mass[j] = float32(g + 1)
+			bare++
 		}
-		at += whole
-		if whole < entries {
-			mass, slots = append(mass, float32(g+1)), append(slots, Span{base + whole, base + entries})
-		}
-		base += entries
+		base = end
 	}
-	return mass, slots
+	return mass, bare
 }
 
-// Rest is the attention of the query that glanced over the sketched entries outside of q.Spans, by the means of their blocks' values, written to p. To be folded
-// with that over the spans. The glance is used up.
-func (l *Lane) Rest(p *Partial, look *Glance, q *Query, sc *AttendScratch) {
+// Rest is the attention of the query that glanced over the sketched entries outside of q.Slots, by the means of their blocks' values, written to p. To be folded
+// with that over the slots. The glance is used up.
+func (look *Glance) Rest(p *Partial, l *Lane, q *Query, sc *AttendScratch) {
 	g, d, n := q.Group, l.HeadDim(), look.n
 	p.Reset(g, d)
-	if n == 0 {
+	count := 0
+	for i := range look.pieces {
+		count += int(look.pieces[i].n) * means
+	}
+	if count == 0 {
 		return
 	}
-	base, at, next := 0, 0, 0
-	for i := range l.segs {
-		entries := l.segs[i].len()
-		whole := entries / sketchTokens * sketchTokens
-		for ; next < len(q.Spans) && q.Spans[next].Lo < base+entries; next++ {
-			lo, hi := max(q.Spans[next].Lo-base, 0), min(q.Spans[next].Hi-base, whole)
-			for h := range g {
-				if lo < hi {
-					clear(look.probs[h*n+at+lo : h*n+at+hi])
-				}
-			}
-			if q.Spans[next].Hi > base+entries { // goes on in the next segment
-				break
-			}
-		}
-		base, at = base+entries, at+whole
+	for _, slot := range q.Slots {
+		look.mass[slot] = -1
 	}
-	count := n / meanTokens
-	weights := floats(&look.weights, g*count)
+	weights := floats(&look.means, g*count)
 	for h := range g {
+		w := weights[h*count : (h+1)*count]
 		var total float64
-		for b := range count {
-			w := sum(look.probs[h*n+b*meanTokens:][:meanTokens])
-			weights[h*count+b] = w
-			total += float64(w)
+		at := 0
+		for i := range look.pieces {
+			piece := &look.pieces[i]
+			part := w[at:][:int(piece.n)*means]
+			kernel.SketchRest(part, look.weights[h*n+piece.slot:], look.mass[piece.slot:])
+			kernel.Scale(part, look.shares[i*g+h])
+			for _, x := range part {
+				total += float64(x)
+			}
+			at += len(part)
 		}
-		if total == 0 {
-			continue
+		if total > 0 {
+			kernel.Scale(w, float32(1/total))
+			p.Max[h], p.Sum[h] = look.max[h]*math.Ln2, float32(float64(look.sum[h])*total)
 		}
-		kernel.Scale(weights[h*count:(h+1)*count], float32(1/total))
-		p.Max[h], p.Sum[h] = look.max[h], float32(float64(look.sum[h])*total)
 	}
 	sc.pages = sc.pages[:0]
-	keyBytes := sketchKeys.KeyBytes(d)
 	for i := range l.segs {
-		y := &l.segs[i].bounds[0]
-		for b := range l.segs[i].len() / sketchTokens {
-			sc.pages = append(sc.pages, kernel.RowPage{Rows: y.sketched(l.cache.pool, b)[keyBytes:], N: means})
+		y, whole := &l.segs[i].bounds[1], l.segs[i].len()/sketchTokens
+		for b := 0; b < whole; b += y.per {
+			n := min(y.per, whole-b)
+			sc.pages = append(sc.pages, kernel.RowPage{Rows: l.cache.pool.page(y.ids[b/y.per])[:n*y.rowBytes], N: n * means})
 		}
 	}
 	kernel.AccumulatePages(p.Acc, weights, count, sc.pages, len(sc.pages), g, d, kernel.RowBF16)
-}
-
-// sum adds in four chains.
-func sum(x []float32) float32 {
-	var a, b, c, d float32
-	for ; len(x) >= 4; x = x[4:] {
-		a, b, c, d = a+x[0], b+x[1], c+x[2], d+x[3]
-	}
-	for _, v := range x {
-		a += v
-	}
-	return a + b + (c + d)
 }

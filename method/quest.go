@@ -22,11 +22,11 @@ type paged struct {
 // Levels implements policy.Reader.
 func (p paged) Levels() []int { return p.levels }
 
+// Dense implements policy.Reader.
+func (p paged) Dense() int { return p.dense }
+
 // Read implements policy.Reader.
-func (p paged) Read(r *policy.Reading) []kvcache.Span {
-	if r.Layer < p.dense || r.Budget >= r.Entries {
-		return nil
-	}
+func (p paged) Read(r *policy.Reading, q *kvcache.Query) {
 	r.Spans = append(r.Spans[:0], kvcache.Span{Lo: 0, Hi: r.Entries})
 	within := r.Spans
 	for level := len(p.levels) - 1; level >= 0; level-- {
@@ -38,7 +38,7 @@ func (p paged) Read(r *policy.Reading) []kvcache.Span {
 			within = p.pick(r, level, blocks, within)
 		}
 	}
-	return within
+	q.Spans = within
 }
 
 // pick returns the best blocks of a level that lie within spans, the lane's first and last among them. It appends them to r.Spans.
@@ -52,24 +52,16 @@ func (p paged) pick(r *policy.Reading, level, blocks int, within []kvcache.Span)
 	least, ties := policy.KthLargest(r.Values, blocks-2)
 	from := len(r.Spans)
 	r.Spans = join(r.Spans, from, of[0])
-	r.Spans = joinLargest(r.Spans, from, bounds[1:n-1], of[1:n-1], least, ties)
+	for i, v := range bounds[1 : n-1] {
+		if v == least {
+			ties--
+		}
+		if v > least || v == least && ties >= 0 {
+			r.Spans = join(r.Spans, from, of[1+i])
+		}
+	}
 	r.Spans = join(r.Spans, from, of[n-1])
 	return r.Spans[from:]
-}
-
-// joinLargest joins to spans, from one of them on, those of the slots whose values are above least, and of those that equal it the first ties.
-func joinLargest(spans []kvcache.Span, from int, values []float32, slots []kvcache.Span, least float32, ties int) []kvcache.Span {
-	for i, v := range values {
-		switch {
-		case v > least:
-		case v == least && ties > 0:
-			ties--
-		default:
-			continue
-		}
-		spans = join(spans, from, slots[i])
-	}
-	return spans
 }
 
 // join appends a span, or lengthens the last one, if that is not before from, where the two meet.

@@ -3,6 +3,8 @@ package policy
 import (
 	"math"
 	"slices"
+
+	"pith/kernel"
 )
 
 // IsPinned reports whether entry j is kept by every head whatever its score.
@@ -143,4 +145,50 @@ func narrow(values []float32, k int) ([]float32, int) {
 		}
 	}
 	return values[:n], k
+}
+
+// Heaviest appends the indices of the k largest masses, from 0 to most, ascending. Masses whose exponents and first seven bits are the same may count as
+// equal, and so do all below 2^-32 of the most; of equals the first ones are taken.
+func Heaviest(dst []int32, masses []float32, k int, most float32) []int32 {
+	k = min(k, len(masses))
+	// Bits of numbers that are not negative are ordered as the numbers are. reach of the masses, at least k, are not below low; above of them, fewer than k, not below high.
+	const fine, lowest = 1 << 16, 32 << 23
+	low, high := uint32(0), math.Float32bits(most)+1
+	reach, above := len(masses), 0
+	for step := min(lowest, high) / 4; reach > k && step > 0; {
+		var bits [4]uint32
+		var thresholds [4]float32
+		for i := range bits {
+			bits[i] = high - uint32(4-i)*step
+			thresholds[i] = math.Float32frombits(bits[i])
+		}
+		counts := kernel.CountAtLeast(masses, &thresholds)
+		for i := 3; i >= 0; i-- {
+			if counts[i] >= k {
+				low, reach = bits[i], counts[i]
+				break
+			}
+			high, above = bits[i], counts[i]
+		}
+		if step = (high - low) / 5; low == 0 || high-low <= fine {
+			break
+		}
+	}
+	from := len(dst)
+	dst = kernel.PickAtLeast(dst, masses, math.Float32frombits(low))
+	if reach == k {
+		return dst
+	}
+	ties, kept := k-above, from
+	for _, i := range dst[from:] {
+		if math.Float32bits(masses[i]) < high {
+			if ties == 0 {
+				continue
+			}
+			ties--
+		}
+		dst[kept] = i
+		kept++
+	}
+	return dst[:kept]
 }

@@ -36,3 +36,45 @@ func TestKthLargestIsThatOfTheSortedValues(t *testing.T) {
 		}
 	}
 }
+
+// What is chosen is ascending, as many as asked for, and none that is left is larger by more than the 128th that may count as equal.
+func TestHeaviest(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	for round := range 300 {
+		n := 1 + r.IntN(3000)
+		masses := make([]float32, n)
+		for i := range masses {
+			switch round % 4 {
+			case 0:
+				masses[i] = r.Float32()
+			case 1:
+				masses[i] = float32(math.Exp(-60 * r.Float64()))
+			case 2:
+				masses[i] = float32(r.IntN(3)) / 4
+			case 3:
+				masses[i] = float32(math.Exp(-r.ExpFloat64()))
+				if i > n-20 {
+					masses[i] = 4
+				}
+			}
+		}
+		k := r.IntN(n + 2)
+		got := Heaviest([]int32{-1}, masses, k, 4)[1:]
+		if len(got) != min(k, n) || !slices.IsSorted(got) {
+			t.Fatalf("%d of %d: %d chosen", k, n, len(got))
+		}
+		least, chosen := float32(math.Inf(1)), make([]bool, n)
+		for _, i := range got {
+			if chosen[i] {
+				t.Fatalf("%d twice", i)
+			}
+			chosen[i] = true
+			least = min(least, masses[i])
+		}
+		for i, m := range masses {
+			if !chosen[i] && m > least*(1+1.0/64) && m > 4*0x1p-31 {
+				t.Fatalf("round %d, %d of %d: %g is left, %g chosen", round, k, n, m, least)
+			}
+		}
+	}
+}

@@ -24,13 +24,15 @@ func (r *reach) look(t *testing.T, l *policy.Layer, share policy.Share) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if l.Index < recipe.Read.Dense() {
+		return // a layer that is read whole
+	}
 	g, d, n := l.Group(), l.HeadDim, l.Tokens
 	for h := range l.KVHeads {
 		c := kvcache.NewPool(4096, 0).NewCache(kvcache.Shape{Layers: 1, KVHeads: 1, HeadDim: d}, kvcache.Uniform(kvcache.F16))
-		sketch, sketches := recipe.Read.(policy.Sketcher)
-		page := 0
-		if sketches {
-			page, err = sketch.SketchUnit(), c.SetSketch()
+		page := 1
+		if recipe.Sketches() {
+			err = c.SetSketch()
 		} else {
 			page, err = recipe.Read.Levels()[0], c.SetBounds(recipe.Read.Levels()...)
 		}
@@ -43,19 +45,22 @@ func (r *reach) look(t *testing.T, l *policy.Layer, share policy.Share) {
 		}
 		q := kvcache.Query{Q: l.LastQueries[(len(l.LastQueries)/d-l.QHeads+h*g)*d:][:g*d], Group: g, Scale: l.Scale}
 		touched := 0
-		spans := recipe.Read.Read(&policy.Reading{Layer: l.Index, Entries: n, Budget: share.Of(n), Group: g, Blocks: lane.Blocks,
+		recipe.Read.Read(&policy.Reading{Entries: n, Budget: share.Of(n), Group: g, Blocks: lane.Blocks,
 			Bound: func(level int, within []kvcache.Span) ([]float32, []kvcache.Span) {
 				bounds, blocks := lane.Bound(nil, nil, level, &q, within, new(kvcache.AttendScratch))
 				touched += len(bounds) * 4 * d // the smallest and the largest of every channel, f16
 				return bounds, blocks
 			},
-			Glance: func() ([]float32, []kvcache.Span) {
-				touched += n / 32 * (12*d + 2*2*d) // keys in 2 bits with steps and minima in f16, two mean values
-				return lane.Glance(new(kvcache.Glance), page, nil, nil, &q)
-			}})
-		if spans == nil {
-			c.Free()
-			continue // a layer that is read whole
+			Mass: func() ([]float32, int) {
+				touched += n / 64 * (16*d + 2*d + 2*64 + 2*2*d) // keys in 2 bits, a mean, scales, and two mean values
+				var look kvcache.Glance
+				for i := range look.Begin(lane, &q) {
+					look.Look(lane, &q, i, new(kvcache.AttendScratch))
+				}
+				return look.Mass(lane, &q)
+			}}, &q)
+		for _, slot := range q.Slots {
+			q.Spans = append(q.Spans, kvcache.Span{Lo: int(slot), Hi: int(slot) + 1})
 		}
 		probs, err := l.WindowProbs(h, 1)
 		if err != nil {
@@ -67,7 +72,7 @@ func (r *reach) look(t *testing.T, l *policy.Layer, share policy.Share) {
 		for i, p := range probs {
 			blocks[of(i%n)] += float64(p) / float64(g)
 		}
-		for _, s := range spans {
+		for _, s := range q.Spans {
 			read += s.Hi - s.Lo
 			for b := of(s.Lo); b <= of(s.Hi-1); b++ {
 				r.mass += blocks[b]
