@@ -169,8 +169,23 @@ func (s *SketchQueries) Dot(dst []float32, stride int, blocks []*byte, count int
 
 func dotSketchGeneric(s *SketchQueries, dst []float32, stride int, blocks []*byte, count int) {
 	p := s.p
+	var key [maxSlots]int32
 	for i, first := range blocks[:count] {
 		block := unsafe.Slice(first, SketchBytes(s.d))
+		scales, codes := block[2*p:], block[2*p+2*SketchTokens:]
+		for t := range SketchTokens {
+			scale := loadHalf(scales[2*t:])
+			for c := range p {
+				key[c] = int32(sketchedCode(codes, t, c, p))
+			}
+			for h := range s.g {
+				var sum int32
+				for c, code := range key[:p] {
+					sum += code * int32(s.codes[(h*p+c)/2*pairCodes+c%2])
+				}
+				dst[h*stride+i*SketchTokens+t] = float32((float32(sum)+s.shift[h])*s.unit[h]) * scale
+			}
+		}
 		for h := range s.g {
 			var part [8]float32
 			for c, v := range s.q[h*p : (h+1)*p] {
@@ -178,12 +193,7 @@ func dotSketchGeneric(s *SketchQueries, dst []float32, stride int, blocks []*byt
 			}
 			bias := fold8(&part)
 			for t := range SketchTokens {
-				var sum int32
-				for c := range p {
-					sum += int32(s.codes[(h*p+c)/2*pairCodes+c%2]) * int32(sketchedCode(block[2*p+2*SketchTokens:], t, c, p))
-				}
-				v := float32((float32(sum) + s.shift[h]) * s.unit[h])
-				dst[h*stride+i*SketchTokens+t] = float32(v*loadHalf(block[2*p+2*t:])) + bias
+				dst[h*stride+i*SketchTokens+t] += bias
 			}
 		}
 	}
