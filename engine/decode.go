@@ -26,6 +26,7 @@ type decoder struct {
 
 	heads    struct{ scale, softCap float32 } // of the model's attention, as its layers say
 	queries  []kvcache.Query                  // [seqs*KVHeads]
+	rests    []*kvcache.Partial               // [seqs*KVHeads] what a sketch says of what is not read, nil where there is none
 	pieces   []piece                          // of the layer, ordered by query
 	shares   shares                           // of the pieces
 	partials []kvcache.Partial
@@ -153,10 +154,9 @@ func (d *decoder) attention(layer int, h *model.Heads) error {
 // result is the same for any number of threads.
 type piece struct {
 	lane  *kvcache.Lane
-	query int32           // of decoder.queries
-	index int32           // within the lane
-	mass  int32           // offset of its probabilities in decoder.weights, -1 where nobody wants them
-	rest  *kvcache.Glance // by whose sketch the query attends to what it does not read; nil: an exact piece
+	query int32 // of decoder.queries
+	index int32 // within the lane
+	mass  int32 // offset of its probabilities in decoder.weights, -1 where nobody wants them
 }
 
 // plan lists the pieces of one layer.
@@ -164,7 +164,8 @@ func (d *decoder) plan(layer int, h *model.Heads) {
 	c := d.e.model.Config()
 	width := c.QHeads / c.KVHeads * c.HeadDim
 	d.pieces = d.pieces[:0]
-	d.queries = grow(d.queries, len(d.seqs)*c.KVHeads)
+	d.queries, d.rests = grow(d.queries, len(d.seqs)*c.KVHeads), grow(d.rests, len(d.seqs)*c.KVHeads)
+	clear(d.rests)
 	d.choices.lanes = d.choices.lanes[:0]
 	for i, s := range d.seqs {
 		lo := kvcache.Position(0)
@@ -177,13 +178,18 @@ func (d *decoder) plan(layer int, h *model.Heads) {
 			if r := s.recipe.Read; r != nil && c.Window[layer] == 0 && layer >= r.Dense() {
 				lane := s.cache.Lane(layer, head)
 				if budget := s.budget.Keep.Of(lane.Len()); budget < lane.Len() {
-					d.choices.lanes = append(d.choices.lanes, choice{s, lane, budget, &d.queries[q]})
+					d.choices.lanes = append(d.choices.lanes, choice{s, lane, budget, &d.queries[q], q})
 				}
 			}
 		}
 	}
 	d.choices.run(d.e.workers)
-	weights, read := 0, d.choices.lanes // ordered by query
+	for i := range d.choices.lanes {
+		if l := &d.choices.lanes[i]; l.s.recipe.Sketches() {
+			d.rests[l.at] = &d.choices.made[i].rest
+		}
+	}
+	weights := 0
 	for i, s := range d.seqs {
 		for head := range c.KVHeads {
 			q := i*c.KVHeads + head
@@ -195,12 +201,6 @@ func (d *decoder) plan(layer int, h *model.Heads) {
 					weights += c.QHeads / c.KVHeads * kvcache.PieceSlots
 				}
 				d.pieces = append(d.pieces, p)
-			}
-			if len(read) > 0 && read[0].query == &d.queries[q] {
-				if s.recipe.Sketches() {
-					d.pieces = append(d.pieces, piece{lane: lane, query: int32(q), mass: -1, rest: &d.choices.made[len(d.choices.lanes)-len(read)].glance})
-				}
-				read = read[1:]
 			}
 		}
 	}
@@ -225,12 +225,14 @@ type choice struct {
 	lane   *kvcache.Lane
 	budget int
 	query  *kvcache.Query
+	at     int // of decoder.queries
 }
 
 // chosen is what outlives the choice for a lane.
 type chosen struct {
 	reading policy.Reading // for its scratch: queries hold spans and slots
 	glance  kvcache.Glance
+	rest    kvcache.Partial // by a sketch: the attention to what is not read
 }
 
 func (c *choosing) run(workers *kernel.Workers) {
@@ -280,10 +282,13 @@ func (c *choosing) Do(worker, i int) {
 			c.bounds[worker], c.blocks[worker] = bounds, blocks
 			return bounds, blocks
 		},
-		Mass:  func() ([]float32, int) { return k.glance.Mass(l.lane, l.query) },
+		Loss:  func() ([]float32, int) { return k.glance.Loss(l.lane, l.query) },
 		Spans: r.Spans, Slots: r.Slots, Values: r.Values,
 	}
 	l.s.recipe.Read.Read(r, l.query)
+	if l.s.recipe.Sketches() { // at once, while what the glance found lies in the cache
+		k.glance.Rest(&k.rest, l.lane, l.query, &c.scratch[worker])
+	}
 }
 
 // shares are neighbouring pieces for each thread. Tasks are claimed in turn, so the i-th is taken from the shares in turn, too: while nobody
@@ -316,10 +321,6 @@ func (d *decoder) Do(worker, i int) {
 	if more && i+1 < len(d.pieces) {
 		d.scratch[worker].Next = d.pieces[i+1].lane
 	}
-	if p.rest != nil {
-		p.rest.Rest(&d.partials[i], p.lane, &d.queries[p.query], &d.scratch[worker])
-		return
-	}
 	var weights []float32
 	if p.mass >= 0 {
 		weights = d.weights[p.mass:]
@@ -338,6 +339,9 @@ func (d *decoder) fold(h *model.Heads) {
 		for ; at < len(d.pieces) && int(d.pieces[at].query) == q; at++ {
 			d.total.Fold(&d.partials[at])
 		}
+		if d.rests[q] != nil {
+			d.total.Fold(d.rests[q])
+		}
 		copy(h.Out[q*width:(q+1)*width], d.total.Acc)
 		if at > first && d.pieces[first].mass >= 0 {
 			d.addMass(first, at)
@@ -353,9 +357,6 @@ func (d *decoder) addMass(first, end int) {
 	clear(d.mass)
 	for i := first; i < end; i++ {
 		p := &d.pieces[i]
-		if p.rest != nil {
-			continue
-		}
 		lane.PieceMass(d.mass, int(p.index), &d.queries[p.query], d.weights[p.mass:], &d.partials[i], &d.total)
 	}
 	s := d.seqs[int(d.pieces[first].query)/d.e.model.Config().KVHeads]

@@ -29,20 +29,41 @@ func countAtLeastGeneric(x []float32, thresholds *[4]float32) (counts [4]int32) 
 	return counts
 }
 
-// PickAtLeast appends the indices of those of x that reach a threshold to dst, ascending.
-func PickAtLeast(dst []int32, x []float32, threshold float32) []int32 {
+// PickAtLeast appends the indices of those of x that reach a threshold to dst, ascending, and the numbers to values, whose elements belong to those of dst.
+func PickAtLeast(dst []int32, values []float32, x []float32, threshold float32) ([]int32, []float32) {
 	for first := 0; first < len(x); first += selectElems {
 		n := min(len(x)-first, selectElems)
-		dst = slices.Grow(dst, n+8)
-		dst = dst[:len(dst)+pickAtLeast(dst[len(dst):len(dst)+n+8], x[first:first+n], threshold, int32(first))]
+		dst, values = slices.Grow(dst, n+8), slices.Grow(values, n+8)
+		count := pickAtLeast(dst[len(dst):len(dst)+n+8], values[len(values):len(values)+n+8], x[first:first+n], threshold, int32(first))
+		dst, values = dst[:len(dst)+count], values[:len(values)+count]
 	}
-	return dst
+	return dst, values
 }
 
-func pickAtLeastGeneric(dst []int32, x []float32, threshold float32, first int32) (count int) {
+func pickAtLeastGeneric(dst []int32, values []float32, x []float32, threshold float32, first int32) (count int) {
 	for i, v := range x {
 		if v >= threshold {
-			dst[count] = first + int32(i)
+			dst[count], values[count] = first+int32(i), v
+			count++
+		}
+	}
+	return count
+}
+
+// KeepAtLeast returns those indices whose numbers x reach a threshold, in their place.
+func KeepAtLeast(indices []int32, x []float32, threshold float32) []int32 {
+	kept := 0
+	for first := 0; first < len(x); first += selectElems {
+		n := min(len(x)-first, selectElems)
+		kept += keepAtLeast(indices[kept:], indices[first:first+n], x[first:first+n], threshold)
+	}
+	return indices[:kept]
+}
+
+func keepAtLeastGeneric(dst, indices []int32, x []float32, threshold float32) (count int) {
+	for i, v := range x {
+		if v >= threshold {
+			dst[count] = indices[i]
 			count++
 		}
 	}

@@ -338,43 +338,83 @@ DATA iota8<>+24(SB)/4, $0x00000006
 DATA iota8<>+28(SB)/4, $0x00000007
 GLOBL iota8<>(SB), RODATA|NOPTR, $32
 
-// func pickAtLeastAVX2(dst *int32, x *float32, n int, threshold float32, first int32) (count int)
+// func pickAtLeastAVX2(dst *int32, values *float32, x *float32, n int, threshold float32, first int32) (count int)
 // Requires: AVX, AVX2, POPCNT, SSE
-TEXT ·pickAtLeastAVX2(SB), NOSPLIT, $0-40
+TEXT ·pickAtLeastAVX2(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         n+16(FP), DX
-	MOVQ         AX, BX
-	MOVSS        threshold+24(FP), X0
+	MOVQ         values+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         n+24(FP), BX
+	MOVQ         AX, SI
+	MOVSS        threshold+32(FP), X0
 	VBROADCASTSS X0, Y0
-	MOVL         first+28(FP), SI
-	VMOVD        SI, X1
+	MOVL         first+36(FP), DI
+	VMOVD        DI, X1
 	VPBROADCASTD X1, Y1
 	VPADDD       iota8<>+0(SB), Y1, Y1
 	VPBROADCASTD eight<>+0(SB), Y2
-	LEAQ         lanesOf<>+0(SB), SI
+	LEAQ         lanesOf<>+0(SB), DI
 
 vectors_2:
-	CMPQ      DX, $0x00000008
+	CMPQ      BX, $0x00000008
 	JLT       vectors_2_done
-	VCMPPS    $0x02, (CX), Y0, Y3
-	VMOVMSKPS Y3, DI
-	VPMOVZXBD (SI)(DI*8), Y3
-	VPERMD    Y1, Y3, Y3
-	VMOVDQU   Y3, (AX)
-	POPCNTQ   DI, DI
-	LEAQ      (AX)(DI*4), AX
+	VMOVUPS   (DX), Y3
+	VCMPPS    $0x02, Y3, Y0, Y4
+	VMOVMSKPS Y4, R8
+	VPMOVZXBD (DI)(R8*8), Y5
+	POPCNTQ   R8, R8
+	VPERMD    Y1, Y5, Y4
+	VMOVDQU   Y4, (AX)
+	VPERMPS   Y3, Y5, Y3
+	VMOVUPS   Y3, (CX)
+	LEAQ      (AX)(R8*4), AX
+	LEAQ      (CX)(R8*4), CX
 	VPADDD    Y2, Y1, Y1
-	ADDQ      $0x20, CX
-	SUBQ      $0x00000008, DX
+	ADDQ      $0x20, DX
+	SUBQ      $0x00000008, BX
 	JMP       vectors_2
 
 vectors_2_done:
-	SUBQ BX, AX
+	SUBQ SI, AX
 	SHRQ $0x02, AX
-	MOVQ AX, count+32(FP)
+	MOVQ AX, count+40(FP)
 	VZEROUPPER
 	RET
 
 DATA eight<>+0(SB)/4, $0x00000008
 GLOBL eight<>(SB), RODATA|NOPTR, $4
+
+// func keepAtLeastAVX2(dst *int32, indices *int32, x *float32, n int, threshold float32) (count int)
+// Requires: AVX, AVX2, POPCNT, SSE
+TEXT ·keepAtLeastAVX2(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+16(FP), CX
+	MOVQ         n+24(FP), DX
+	MOVQ         indices+8(FP), SI
+	MOVQ         AX, BX
+	MOVSS        threshold+32(FP), X0
+	VBROADCASTSS X0, Y0
+	LEAQ         lanesOf<>+0(SB), DI
+
+vectors_3:
+	CMPQ      DX, $0x00000008
+	JLT       vectors_3_done
+	VMOVUPS   (CX), Y1
+	VCMPPS    $0x02, Y1, Y0, Y1
+	VMOVMSKPS Y1, R8
+	VPMOVZXBD (DI)(R8*8), Y1
+	POPCNTQ   R8, R8
+	VPERMD    (SI), Y1, Y1
+	VMOVDQU   Y1, (AX)
+	LEAQ      (AX)(R8*4), AX
+	ADDQ      $0x20, SI
+	ADDQ      $0x20, CX
+	SUBQ      $0x00000008, DX
+	JMP       vectors_3
+
+vectors_3_done:
+	SUBQ BX, AX
+	SHRQ $0x02, AX
+	MOVQ AX, count+40(FP)
+	VZEROUPPER
+	RET

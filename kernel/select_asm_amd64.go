@@ -9,7 +9,12 @@ package kernel
 //go:noescape
 func countAtLeastAVX2(counts *int32, x *float32, n int, thresholds *float32)
 
-// pickAtLeastAVX2 writes the indices, from first on, of those of n numbers, a multiple of 8, that reach a threshold to dst, and eight numbers at most behind them.
+// pickAtLeastAVX2 writes the indices, from first on, of those of n numbers, a multiple of 8, that reach a threshold to dst, and the numbers to values, and eight elements at most behind them.
 //
 //go:noescape
-func pickAtLeastAVX2(dst *int32, x *float32, n int, threshold float32, first int32) (count int)
+func pickAtLeastAVX2(dst *int32, values *float32, x *float32, n int, threshold float32, first int32) (count int)
+
+// keepAtLeastAVX2 writes those of n indices, a multiple of 8, whose number reaches a threshold to dst, which may be where the indices are, or before.
+//
+//go:noescape
+func keepAtLeastAVX2(dst *int32, indices *int32, x *float32, n int, threshold float32) (count int)

@@ -120,18 +120,18 @@ func hadamard(x []float32) {
 type SketchQueries struct {
 	g, d, p     int
 	q           []float32 // [g, P]
-	codes       []int8    // [g, P/2, 32] of Hq: those of two channels, sixteen times
+	codes       []uint64  // [g, P/2, 4] of Hq, 8 bits each: those of two channels, the first in the lowest bits, sixteen times
 	unit, shift []float32 // [g]: Hq·(code-1.5) = unit*(codes·code + shift)
 }
 
-// pairCodes is the number of codes that stand for two: a vector of them.
-const pairCodes = 32
+// pairWords hold the codes of two channels as often as a vector has room for them.
+const pairWords = 4
 
 // Set takes g queries q [g, d], times scale.
 func (s *SketchQueries) Set(q []float32, g, d int, scale float32) {
 	p := roundUp(d, 8)
 	s.g, s.d, s.p = g, d, p
-	s.q, s.codes, s.unit, s.shift = grow(s.q, g*p), grow(s.codes, g*p*pairCodes/2), grow(s.unit, g), grow(s.shift, g)
+	s.q, s.codes, s.unit, s.shift = grow(s.q, g*p), grow(s.codes, g*p/2*pairWords), grow(s.unit, g), grow(s.shift, g)
 	// A sum of P products with codes up to 3 fits 16 bits.
 	limit := float32(min(127, math.MaxInt16/(3*p)))
 	var turned [maxSlots]float32
@@ -148,13 +148,12 @@ func (s *SketchQueries) Set(q []float32, g, d int, scale float32) {
 		}
 		top = max(top, foldLowest)
 		sum := 0
-		for c, v := range x {
-			code := int8(roundEven(v * (limit / top)))
-			sum += int(code)
-			pair := s.codes[(h*p+c)/2*pairCodes:][:pairCodes]
-			for i := c % 2; i < pairCodes; i += 2 {
-				pair[i] = code
-			}
+		for c := 0; c < p; c += 2 {
+			u, v := int8(roundEven(x[c]*(limit/top))), int8(roundEven(x[c+1]*(limit/top)))
+			sum += int(u) + int(v)
+			pairs := (uint64(uint8(u)) | uint64(uint8(v))<<8) * 0x0001000100010001
+			at := (h*p + c) / 2 * pairWords
+			*(*[pairWords]uint64)(s.codes[at:]) = [pairWords]uint64{pairs, pairs, pairs, pairs}
 		}
 		s.unit[h], s.shift[h] = top/limit, -1.5*float32(sum)
 	}
@@ -181,7 +180,7 @@ func dotSketchGeneric(s *SketchQueries, dst []float32, stride int, blocks []*byt
 			for h := range s.g {
 				var sum int32
 				for c, code := range key[:p] {
-					sum += code * int32(s.codes[(h*p+c)/2*pairCodes+c%2])
+					sum += code * int32(int8(s.codes[(h*p+c)/2*pairWords]>>(8*(c%2))))
 				}
 				dst[h*stride+i*SketchTokens+t] = float32((float32(sum)+s.shift[h])*s.unit[h]) * scale
 			}
@@ -234,37 +233,51 @@ func weighSketchGeneric(dst []uint16, x []float32) (top, sum float32) {
 	return top, sum
 }
 
-// SketchMass writes Σ_h shares[h] weights[h*stride+i] to dst, whose length is a multiple of MeanTokens.
-func SketchMass(dst []float32, weights []uint16, stride int, shares []float32) {
+// DeviationByte rounds a number above 0 to 5 bits of exponent and 3 of mantissa: to within a sixteenth of itself between 2^-16 and 2^15.
+// What is outside, or NaN, becomes the nearest of these or the largest.
+func DeviationByte(x float32) byte {
+	return byte(max(0, min(255, (int(math.Float32bits(x))+1<<(deviationShift-1)-deviationLeast)>>deviationShift)))
+}
+
+const (
+	deviationShift = 20
+	deviationLeast = (127 - 16) << 23 // bits of 2^-16
+)
+
+// SketchLoss writes deviation_i Σ_h shares[h] weights[h*stride+i] to dst, whose length is a multiple of MeanTokens.
+func SketchLoss(dst []float32, weights []uint16, stride int, shares []float32, deviations []byte) {
 	if len(dst) > 0 && len(shares) > 0 {
-		massSketch(dst, weights[:(len(shares)-1)*stride+len(dst)], stride, shares)
+		lossSketch(dst, weights[:(len(shares)-1)*stride+len(dst)], stride, shares, deviations[:len(dst)])
 	}
 }
 
-func massSketchGeneric(dst []float32, weights []uint16, stride int, shares []float32) {
+func lossSketchGeneric(dst []float32, weights []uint16, stride int, shares []float32, deviations []byte) {
 	clear(dst)
 	for h, share := range shares {
 		for i, w := range weights[h*stride:][:len(dst)] {
 			dst[i] += share * bf16(w)
 		}
 	}
+	for i, code := range deviations {
+		dst[i] *= math.Float32frombits(deviationLeast + uint32(code)<<deviationShift)
+	}
 }
 
 func bf16(w uint16) float32 { return math.Float32frombits(uint32(w) << 16) }
 
-// SketchRest writes the sum of every MeanTokens weights to dst, an even number of sums, without those whose mass is below 0.
-func SketchRest(dst []float32, weights []uint16, mass []float32) {
+// SketchRest writes the sum of every MeanTokens weights to dst, an even number of sums, without those whose loss is below 0.
+func SketchRest(dst []float32, weights []uint16, loss []float32) {
 	if len(dst) > 0 {
 		n := len(dst) * MeanTokens
-		restSketch(dst, weights[:n], mass[:n])
+		restSketch(dst, weights[:n], loss[:n])
 	}
 }
 
-func restSketchGeneric(dst []float32, weights []uint16, mass []float32) {
+func restSketchGeneric(dst []float32, weights []uint16, loss []float32) {
 	for i := range dst {
 		dst[i] = 0
-		for j, m := range mass[i*MeanTokens : (i+1)*MeanTokens] {
-			if m >= 0 {
+		for j, x := range loss[i*MeanTokens : (i+1)*MeanTokens] {
+			if x >= 0 {
 				dst[i] += bf16(weights[i*MeanTokens+j])
 			}
 		}

@@ -7,7 +7,7 @@ func dotSketch(s *SketchQueries, dst []float32, stride int, blocks []*byte, coun
 	}
 	for h, run := 0, headsAtOnce(s.g); h < s.g; h += run {
 		run = min(run, s.g-h)
-		o, q, x := &dst[h*stride], &s.q[h*s.p], &s.codes[h*s.p*pairCodes/2]
+		o, q, x := &dst[h*stride], &s.q[h*s.p], &s.codes[h*s.p/2*pairWords]
 		switch run {
 		case 1:
 			dotSketchx1AVX2(o, 4*stride, q, x, &s.unit[h], &s.shift[h], &blocks[0], count, min(count, len(blocks)-1), s.p)
@@ -28,9 +28,9 @@ func weighSketch(dst []uint16, x []float32) (top, sum float32) {
 	return weighSketchAVX2(&dst[0], &x[0], len(x))
 }
 
-func massSketch(dst []float32, weights []uint16, stride int, shares []float32) {
+func lossSketch(dst []float32, weights []uint16, stride int, shares []float32, deviations []byte) {
 	if CPU() < AVX2 {
-		massSketchGeneric(dst, weights, stride, shares)
+		lossSketchGeneric(dst, weights, stride, shares, deviations)
 		return
 	}
 	g := len(shares)
@@ -39,21 +39,21 @@ func massSketch(dst []float32, weights []uint16, stride int, shares []float32) {
 		w := &weights[h*stride]
 		switch run {
 		case 1:
-			massSketchx1AVX2(&dst[0], w, 2*stride, len(dst), &shares[h], h > 0)
+			lossSketchx1AVX2(&dst[0], w, 2*stride, len(dst), &shares[h], &deviations[0], h > 0)
 		case 2:
-			massSketchx2AVX2(&dst[0], w, 2*stride, len(dst), &shares[h], h > 0)
+			lossSketchx2AVX2(&dst[0], w, 2*stride, len(dst), &shares[h], &deviations[0], h > 0)
 		case 3:
-			massSketchx3AVX2(&dst[0], w, 2*stride, len(dst), &shares[h], h > 0)
+			lossSketchx3AVX2(&dst[0], w, 2*stride, len(dst), &shares[h], &deviations[0], h > 0)
 		case 4:
-			massSketchx4AVX2(&dst[0], w, 2*stride, len(dst), &shares[h], h > 0)
+			lossSketchx4AVX2(&dst[0], w, 2*stride, len(dst), &shares[h], &deviations[0], h > 0)
 		}
 	}
 }
 
-func restSketch(dst []float32, weights []uint16, mass []float32) {
+func restSketch(dst []float32, weights []uint16, loss []float32) {
 	if CPU() < AVX2 {
-		restSketchGeneric(dst, weights, mass)
+		restSketchGeneric(dst, weights, loss)
 		return
 	}
-	restSketchAVX2(&dst[0], &weights[0], &mass[0], len(dst))
+	restSketchAVX2(&dst[0], &weights[0], &loss[0], len(dst))
 }

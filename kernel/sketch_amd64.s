@@ -7,7 +7,7 @@
 
 #include "textflag.h"
 
-// func dotSketchx1AVX2(dst *float32, dstStride int, q *float32, codes *int8, unit *float32, shift *float32, blocks **byte, count int, last int, channels int)
+// func dotSketchx1AVX2(dst *float32, dstStride int, q *float32, codes *uint64, unit *float32, shift *float32, blocks **byte, count int, last int, channels int)
 // Requires: AVX, AVX2, CMOV, F16C, MMX+
 TEXT ·dotSketchx1AVX2(SB), NOSPLIT, $32-80
 	MOVQ dst+0(FP), AX
@@ -189,7 +189,7 @@ DATA vmask2x4<>+24(SB)/4, $0x03030303
 DATA vmask2x4<>+28(SB)/4, $0x03030303
 GLOBL vmask2x4<>(SB), RODATA|NOPTR, $32
 
-// func dotSketchx2AVX2(dst *float32, dstStride int, q *float32, codes *int8, unit *float32, shift *float32, blocks **byte, count int, last int, channels int)
+// func dotSketchx2AVX2(dst *float32, dstStride int, q *float32, codes *uint64, unit *float32, shift *float32, blocks **byte, count int, last int, channels int)
 // Requires: AVX, AVX2, CMOV, F16C, MMX+
 TEXT ·dotSketchx2AVX2(SB), NOSPLIT, $32-80
 	MOVQ dst+0(FP), AX
@@ -431,7 +431,7 @@ blocks_2_done:
 	VZEROUPPER
 	RET
 
-// func dotSketchx3AVX2(dst *float32, dstStride int, q *float32, codes *int8, unit *float32, shift *float32, blocks **byte, count int, last int, channels int)
+// func dotSketchx3AVX2(dst *float32, dstStride int, q *float32, codes *uint64, unit *float32, shift *float32, blocks **byte, count int, last int, channels int)
 // Requires: AVX, AVX2, CMOV, F16C, MMX+
 TEXT ·dotSketchx3AVX2(SB), NOSPLIT, $32-80
 	MOVQ dst+0(FP), AX
@@ -743,7 +743,7 @@ blocks_3_done:
 	VZEROUPPER
 	RET
 
-// func dotSketchx4AVX2(dst *float32, dstStride int, q *float32, codes *int8, unit *float32, shift *float32, blocks **byte, count int, last int, channels int)
+// func dotSketchx4AVX2(dst *float32, dstStride int, q *float32, codes *uint64, unit *float32, shift *float32, blocks **byte, count int, last int, channels int)
 // Requires: AVX, AVX2, CMOV, F16C, MMX+
 TEXT ·dotSketchx4AVX2(SB), NOSPLIT, $32-80
 	MOVQ dst+0(FP), AX
@@ -1326,203 +1326,257 @@ DATA vhalf16<>+24(SB)/4, $0x00008000
 DATA vhalf16<>+28(SB)/4, $0x00008000
 GLOBL vhalf16<>(SB), RODATA|NOPTR, $32
 
-// func massSketchx1AVX2(dst *float32, weights *uint16, stride int, n int, shares *float32, more bool)
+// func lossSketchx1AVX2(dst *float32, weights *uint16, stride int, n int, shares *float32, deviations *byte, more bool)
 // Requires: AVX, AVX2, FMA3
-TEXT ·massSketchx1AVX2(SB), NOSPLIT, $0-41
+TEXT ·lossSketchx1AVX2(SB), NOSPLIT, $0-49
 	MOVQ         dst+0(FP), AX
 	MOVQ         weights+8(FP), CX
 	MOVQ         stride+16(FP), DX
 	MOVQ         n+24(FP), DX
 	MOVQ         shares+32(FP), BX
+	MOVQ         deviations+40(FP), SI
 	VBROADCASTSS (BX), Y0
-	MOVB         more+40(FP), BL
+	VMOVUPS      vdeviationLeast<>+0(SB), Y1
+	MOVB         more+48(FP), BL
 	MOVBLZX      BL, BX
 	NEGL         BX
-	VMOVD        BX, X1
-	VPBROADCASTD X1, Y1
-
-masses:
-	CMPQ        DX, $0x00000010
-	JLT         masses_done
-	VANDPS      (AX), Y1, Y2
-	VPMOVZXWD   (CX), Y3
-	VPSLLD      $0x10, Y3, Y3
-	VFMADD231PS Y3, Y0, Y2
-	VMOVUPS     Y2, (AX)
-	VANDPS      32(AX), Y1, Y2
-	VPMOVZXWD   16(CX), Y3
-	VPSLLD      $0x10, Y3, Y3
-	VFMADD231PS Y3, Y0, Y2
-	VMOVUPS     Y2, 32(AX)
-	ADDQ        $0x00000020, CX
-	ADDQ        $0x40, AX
-	SUBQ        $0x00000010, DX
-	JMP         masses
-
-masses_done:
-	VZEROUPPER
-	RET
-
-// func massSketchx2AVX2(dst *float32, weights *uint16, stride int, n int, shares *float32, more bool)
-// Requires: AVX, AVX2, FMA3
-TEXT ·massSketchx2AVX2(SB), NOSPLIT, $0-41
-	MOVQ         dst+0(FP), AX
-	MOVQ         weights+8(FP), CX
-	MOVQ         stride+16(FP), DX
-	MOVQ         n+24(FP), BX
-	MOVQ         shares+32(FP), SI
-	VBROADCASTSS (SI), Y0
-	VBROADCASTSS 4(SI), Y1
-	MOVB         more+40(FP), SI
-	MOVBLZX      SI, SI
-	NEGL         SI
-	VMOVD        SI, X2
+	VMOVD        BX, X2
 	VPBROADCASTD X2, Y2
 
-masses_2:
-	CMPQ        BX, $0x00000010
-	JLT         masses_2_done
-	VANDPS      (AX), Y2, Y3
-	VPMOVZXWD   (CX), Y4
-	VPSLLD      $0x10, Y4, Y4
-	VFMADD231PS Y4, Y0, Y3
-	VPMOVZXWD   (CX)(DX*1), Y4
-	VPSLLD      $0x10, Y4, Y4
-	VFMADD231PS Y4, Y1, Y3
+losses:
+	CMPQ        DX, $0x00000010
+	JLT         losses_done
+	VPMOVZXWD   (CX), Y3
+	VPSLLD      $0x10, Y3, Y3
+	VMULPS      Y3, Y0, Y3
+	VPMOVZXBD   (SI), Y4
+	VPSLLD      $0x14, Y4, Y4
+	VPADDD      Y1, Y4, Y4
+	VANDPS      (AX), Y2, Y5
+	VFMADD213PS Y5, Y4, Y3
 	VMOVUPS     Y3, (AX)
-	VANDPS      32(AX), Y2, Y3
-	VPMOVZXWD   16(CX), Y4
-	VPSLLD      $0x10, Y4, Y4
-	VFMADD231PS Y4, Y0, Y3
-	VPMOVZXWD   16(CX)(DX*1), Y4
-	VPSLLD      $0x10, Y4, Y4
-	VFMADD231PS Y4, Y1, Y3
+	VPMOVZXWD   16(CX), Y3
+	VPSLLD      $0x10, Y3, Y3
+	VMULPS      Y3, Y0, Y3
+	VPMOVZXBD   8(SI), Y4
+	VPSLLD      $0x14, Y4, Y4
+	VPADDD      Y1, Y4, Y4
+	VANDPS      32(AX), Y2, Y5
+	VFMADD213PS Y5, Y4, Y3
 	VMOVUPS     Y3, 32(AX)
 	ADDQ        $0x00000020, CX
+	ADDQ        $0x10, SI
 	ADDQ        $0x40, AX
-	SUBQ        $0x00000010, BX
-	JMP         masses_2
+	SUBQ        $0x00000010, DX
+	JMP         losses
 
-masses_2_done:
+losses_done:
 	VZEROUPPER
 	RET
 
-// func massSketchx3AVX2(dst *float32, weights *uint16, stride int, n int, shares *float32, more bool)
+DATA vdeviationLeast<>+0(SB)/4, $0x37800000
+DATA vdeviationLeast<>+4(SB)/4, $0x37800000
+DATA vdeviationLeast<>+8(SB)/4, $0x37800000
+DATA vdeviationLeast<>+12(SB)/4, $0x37800000
+DATA vdeviationLeast<>+16(SB)/4, $0x37800000
+DATA vdeviationLeast<>+20(SB)/4, $0x37800000
+DATA vdeviationLeast<>+24(SB)/4, $0x37800000
+DATA vdeviationLeast<>+28(SB)/4, $0x37800000
+GLOBL vdeviationLeast<>(SB), RODATA|NOPTR, $32
+
+// func lossSketchx2AVX2(dst *float32, weights *uint16, stride int, n int, shares *float32, deviations *byte, more bool)
 // Requires: AVX, AVX2, FMA3
-TEXT ·massSketchx3AVX2(SB), NOSPLIT, $0-41
+TEXT ·lossSketchx2AVX2(SB), NOSPLIT, $0-49
 	MOVQ         dst+0(FP), AX
 	MOVQ         weights+8(FP), CX
 	MOVQ         stride+16(FP), DX
 	MOVQ         n+24(FP), BX
 	MOVQ         shares+32(FP), SI
+	MOVQ         deviations+40(FP), DI
 	VBROADCASTSS (SI), Y0
 	VBROADCASTSS 4(SI), Y1
-	VBROADCASTSS 8(SI), Y2
-	MOVB         more+40(FP), SI
+	VMOVUPS      vdeviationLeast<>+0(SB), Y2
+	MOVB         more+48(FP), SI
 	MOVBLZX      SI, SI
 	NEGL         SI
 	VMOVD        SI, X3
 	VPBROADCASTD X3, Y3
 
-masses_3:
+losses_2:
 	CMPQ        BX, $0x00000010
-	JLT         masses_3_done
-	VANDPS      (AX), Y3, Y4
-	VPMOVZXWD   (CX), Y5
-	VPSLLD      $0x10, Y5, Y5
-	VFMADD231PS Y5, Y0, Y4
+	JLT         losses_2_done
+	VPMOVZXWD   (CX), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VMULPS      Y4, Y0, Y4
 	VPMOVZXWD   (CX)(DX*1), Y5
 	VPSLLD      $0x10, Y5, Y5
 	VFMADD231PS Y5, Y1, Y4
-	VPMOVZXWD   (CX)(DX*2), Y5
-	VPSLLD      $0x10, Y5, Y5
-	VFMADD231PS Y5, Y2, Y4
+	VPMOVZXBD   (DI), Y5
+	VPSLLD      $0x14, Y5, Y5
+	VPADDD      Y2, Y5, Y5
+	VANDPS      (AX), Y3, Y6
+	VFMADD213PS Y6, Y5, Y4
 	VMOVUPS     Y4, (AX)
-	VANDPS      32(AX), Y3, Y4
-	VPMOVZXWD   16(CX), Y5
-	VPSLLD      $0x10, Y5, Y5
-	VFMADD231PS Y5, Y0, Y4
+	VPMOVZXWD   16(CX), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VMULPS      Y4, Y0, Y4
 	VPMOVZXWD   16(CX)(DX*1), Y5
 	VPSLLD      $0x10, Y5, Y5
 	VFMADD231PS Y5, Y1, Y4
-	VPMOVZXWD   16(CX)(DX*2), Y5
-	VPSLLD      $0x10, Y5, Y5
-	VFMADD231PS Y5, Y2, Y4
+	VPMOVZXBD   8(DI), Y5
+	VPSLLD      $0x14, Y5, Y5
+	VPADDD      Y2, Y5, Y5
+	VANDPS      32(AX), Y3, Y6
+	VFMADD213PS Y6, Y5, Y4
 	VMOVUPS     Y4, 32(AX)
 	ADDQ        $0x00000020, CX
+	ADDQ        $0x10, DI
 	ADDQ        $0x40, AX
 	SUBQ        $0x00000010, BX
-	JMP         masses_3
+	JMP         losses_2
 
-masses_3_done:
+losses_2_done:
 	VZEROUPPER
 	RET
 
-// func massSketchx4AVX2(dst *float32, weights *uint16, stride int, n int, shares *float32, more bool)
+// func lossSketchx3AVX2(dst *float32, weights *uint16, stride int, n int, shares *float32, deviations *byte, more bool)
 // Requires: AVX, AVX2, FMA3
-TEXT ·massSketchx4AVX2(SB), NOSPLIT, $0-41
+TEXT ·lossSketchx3AVX2(SB), NOSPLIT, $0-49
 	MOVQ         dst+0(FP), AX
 	MOVQ         weights+8(FP), CX
 	MOVQ         stride+16(FP), DX
 	MOVQ         n+24(FP), BX
 	MOVQ         shares+32(FP), SI
-	LEAQ         (DX)(DX*2), DI
+	MOVQ         deviations+40(FP), DI
 	VBROADCASTSS (SI), Y0
 	VBROADCASTSS 4(SI), Y1
 	VBROADCASTSS 8(SI), Y2
-	VBROADCASTSS 12(SI), Y3
-	MOVB         more+40(FP), SI
+	VMOVUPS      vdeviationLeast<>+0(SB), Y3
+	MOVB         more+48(FP), SI
 	MOVBLZX      SI, SI
 	NEGL         SI
 	VMOVD        SI, X4
 	VPBROADCASTD X4, Y4
 
-masses_4:
+losses_3:
 	CMPQ        BX, $0x00000010
-	JLT         masses_4_done
-	VANDPS      (AX), Y4, Y5
-	VPMOVZXWD   (CX), Y6
-	VPSLLD      $0x10, Y6, Y6
-	VFMADD231PS Y6, Y0, Y5
+	JLT         losses_3_done
+	VPMOVZXWD   (CX), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VMULPS      Y5, Y0, Y5
 	VPMOVZXWD   (CX)(DX*1), Y6
 	VPSLLD      $0x10, Y6, Y6
 	VFMADD231PS Y6, Y1, Y5
 	VPMOVZXWD   (CX)(DX*2), Y6
 	VPSLLD      $0x10, Y6, Y6
 	VFMADD231PS Y6, Y2, Y5
-	VPMOVZXWD   (CX)(DI*1), Y6
-	VPSLLD      $0x10, Y6, Y6
-	VFMADD231PS Y6, Y3, Y5
+	VPMOVZXBD   (DI), Y6
+	VPSLLD      $0x14, Y6, Y6
+	VPADDD      Y3, Y6, Y6
+	VANDPS      (AX), Y4, Y7
+	VFMADD213PS Y7, Y6, Y5
 	VMOVUPS     Y5, (AX)
-	VANDPS      32(AX), Y4, Y5
-	VPMOVZXWD   16(CX), Y6
-	VPSLLD      $0x10, Y6, Y6
-	VFMADD231PS Y6, Y0, Y5
+	VPMOVZXWD   16(CX), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VMULPS      Y5, Y0, Y5
 	VPMOVZXWD   16(CX)(DX*1), Y6
 	VPSLLD      $0x10, Y6, Y6
 	VFMADD231PS Y6, Y1, Y5
 	VPMOVZXWD   16(CX)(DX*2), Y6
 	VPSLLD      $0x10, Y6, Y6
 	VFMADD231PS Y6, Y2, Y5
-	VPMOVZXWD   16(CX)(DI*1), Y6
-	VPSLLD      $0x10, Y6, Y6
-	VFMADD231PS Y6, Y3, Y5
+	VPMOVZXBD   8(DI), Y6
+	VPSLLD      $0x14, Y6, Y6
+	VPADDD      Y3, Y6, Y6
+	VANDPS      32(AX), Y4, Y7
+	VFMADD213PS Y7, Y6, Y5
 	VMOVUPS     Y5, 32(AX)
 	ADDQ        $0x00000020, CX
+	ADDQ        $0x10, DI
 	ADDQ        $0x40, AX
 	SUBQ        $0x00000010, BX
-	JMP         masses_4
+	JMP         losses_3
 
-masses_4_done:
+losses_3_done:
 	VZEROUPPER
 	RET
 
-// func restSketchAVX2(dst *float32, weights *uint16, mass *float32, n int)
+// func lossSketchx4AVX2(dst *float32, weights *uint16, stride int, n int, shares *float32, deviations *byte, more bool)
+// Requires: AVX, AVX2, FMA3
+TEXT ·lossSketchx4AVX2(SB), NOSPLIT, $0-49
+	MOVQ         dst+0(FP), AX
+	MOVQ         weights+8(FP), CX
+	MOVQ         stride+16(FP), DX
+	MOVQ         n+24(FP), BX
+	MOVQ         shares+32(FP), SI
+	MOVQ         deviations+40(FP), DI
+	LEAQ         (DX)(DX*2), R8
+	VBROADCASTSS (SI), Y0
+	VBROADCASTSS 4(SI), Y1
+	VBROADCASTSS 8(SI), Y2
+	VBROADCASTSS 12(SI), Y3
+	VMOVUPS      vdeviationLeast<>+0(SB), Y4
+	MOVB         more+48(FP), SI
+	MOVBLZX      SI, SI
+	NEGL         SI
+	VMOVD        SI, X5
+	VPBROADCASTD X5, Y5
+
+losses_4:
+	CMPQ        BX, $0x00000010
+	JLT         losses_4_done
+	VPMOVZXWD   (CX), Y6
+	VPSLLD      $0x10, Y6, Y6
+	VMULPS      Y6, Y0, Y6
+	VPMOVZXWD   (CX)(DX*1), Y7
+	VPSLLD      $0x10, Y7, Y7
+	VFMADD231PS Y7, Y1, Y6
+	VPMOVZXWD   (CX)(DX*2), Y7
+	VPSLLD      $0x10, Y7, Y7
+	VFMADD231PS Y7, Y2, Y6
+	VPMOVZXWD   (CX)(R8*1), Y7
+	VPSLLD      $0x10, Y7, Y7
+	VFMADD231PS Y7, Y3, Y6
+	VPMOVZXBD   (DI), Y7
+	VPSLLD      $0x14, Y7, Y7
+	VPADDD      Y4, Y7, Y7
+	VANDPS      (AX), Y5, Y8
+	VFMADD213PS Y8, Y7, Y6
+	VMOVUPS     Y6, (AX)
+	VPMOVZXWD   16(CX), Y6
+	VPSLLD      $0x10, Y6, Y6
+	VMULPS      Y6, Y0, Y6
+	VPMOVZXWD   16(CX)(DX*1), Y7
+	VPSLLD      $0x10, Y7, Y7
+	VFMADD231PS Y7, Y1, Y6
+	VPMOVZXWD   16(CX)(DX*2), Y7
+	VPSLLD      $0x10, Y7, Y7
+	VFMADD231PS Y7, Y2, Y6
+	VPMOVZXWD   16(CX)(R8*1), Y7
+	VPSLLD      $0x10, Y7, Y7
+	VFMADD231PS Y7, Y3, Y6
+	VPMOVZXBD   8(DI), Y7
+	VPSLLD      $0x14, Y7, Y7
+	VPADDD      Y4, Y7, Y7
+	VANDPS      32(AX), Y5, Y8
+	VFMADD213PS Y8, Y7, Y6
+	VMOVUPS     Y6, 32(AX)
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x10, DI
+	ADDQ        $0x40, AX
+	SUBQ        $0x00000010, BX
+	JMP         losses_4
+
+losses_4_done:
+	VZEROUPPER
+	RET
+
+// func restSketchAVX2(dst *float32, weights *uint16, loss *float32, n int)
 // Requires: AVX, AVX2
 TEXT ·restSketchAVX2(SB), NOSPLIT, $0-32
 	MOVQ   dst+0(FP), AX
 	MOVQ   weights+8(FP), CX
-	MOVQ   mass+16(FP), DX
+	MOVQ   loss+16(FP), DX
 	MOVQ   n+24(FP), BX
 	VXORPS Y0, Y0, Y0
 

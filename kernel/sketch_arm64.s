@@ -7,7 +7,7 @@
 
 #include "textflag.h"
 
-// func dotSketchNEON(heads int, dst *float32, dstStride int, q *float32, codes *int8, unit *float32, shift *float32, blocks **byte, count int, channels int)
+// func dotSketchNEON(heads int, dst *float32, dstStride int, q *float32, codes *uint64, unit *float32, shift *float32, blocks **byte, count int, channels int)
 TEXT ·dotSketchNEON(SB), NOSPLIT|NOFRAME, $0-80
 	MOVD	heads+0(FP), R0
 	CMP	$1, R0

@@ -4,52 +4,52 @@
 
 package kernel
 
-// dotSketchx1AVX2 writes the products of 1 queries, channels numbers and 16 times as many codes apart, with the keys of count blocks to dst, dstStride bytes apart; no block behind the last one is asked for.
+// dotSketchx1AVX2 writes the products of 1 queries, channels numbers and twice as many words of codes apart, with the keys of count blocks to dst, dstStride bytes apart; no block behind the last one is asked for.
 //
 //go:noescape
-func dotSketchx1AVX2(dst *float32, dstStride int, q *float32, codes *int8, unit *float32, shift *float32, blocks **byte, count int, last int, channels int)
+func dotSketchx1AVX2(dst *float32, dstStride int, q *float32, codes *uint64, unit *float32, shift *float32, blocks **byte, count int, last int, channels int)
 
-// dotSketchx2AVX2 writes the products of 2 queries, channels numbers and 16 times as many codes apart, with the keys of count blocks to dst, dstStride bytes apart; no block behind the last one is asked for.
+// dotSketchx2AVX2 writes the products of 2 queries, channels numbers and twice as many words of codes apart, with the keys of count blocks to dst, dstStride bytes apart; no block behind the last one is asked for.
 //
 //go:noescape
-func dotSketchx2AVX2(dst *float32, dstStride int, q *float32, codes *int8, unit *float32, shift *float32, blocks **byte, count int, last int, channels int)
+func dotSketchx2AVX2(dst *float32, dstStride int, q *float32, codes *uint64, unit *float32, shift *float32, blocks **byte, count int, last int, channels int)
 
-// dotSketchx3AVX2 writes the products of 3 queries, channels numbers and 16 times as many codes apart, with the keys of count blocks to dst, dstStride bytes apart; no block behind the last one is asked for.
+// dotSketchx3AVX2 writes the products of 3 queries, channels numbers and twice as many words of codes apart, with the keys of count blocks to dst, dstStride bytes apart; no block behind the last one is asked for.
 //
 //go:noescape
-func dotSketchx3AVX2(dst *float32, dstStride int, q *float32, codes *int8, unit *float32, shift *float32, blocks **byte, count int, last int, channels int)
+func dotSketchx3AVX2(dst *float32, dstStride int, q *float32, codes *uint64, unit *float32, shift *float32, blocks **byte, count int, last int, channels int)
 
-// dotSketchx4AVX2 writes the products of 4 queries, channels numbers and 16 times as many codes apart, with the keys of count blocks to dst, dstStride bytes apart; no block behind the last one is asked for.
+// dotSketchx4AVX2 writes the products of 4 queries, channels numbers and twice as many words of codes apart, with the keys of count blocks to dst, dstStride bytes apart; no block behind the last one is asked for.
 //
 //go:noescape
-func dotSketchx4AVX2(dst *float32, dstStride int, q *float32, codes *int8, unit *float32, shift *float32, blocks **byte, count int, last int, channels int)
+func dotSketchx4AVX2(dst *float32, dstStride int, q *float32, codes *uint64, unit *float32, shift *float32, blocks **byte, count int, last int, channels int)
 
 // weighSketchAVX2 writes 2^(x-top) of n numbers, a multiple of 32, in bf16 to dst, top being the largest, and returns that and the sum.
 //
 //go:noescape
 func weighSketchAVX2(dst *uint16, x *float32, n int) (top float32, sum float32)
 
-// massSketchx1AVX2 writes the sums of 1 rows of n numbers, a multiple of 16, stride bytes apart, each row times its share, to dst, or adds them to it.
+// lossSketchx1AVX2 writes the sums of 1 rows of n numbers, a multiple of 16, stride bytes apart, each row times its share, times deviations, to dst, or adds them to it.
 //
 //go:noescape
-func massSketchx1AVX2(dst *float32, weights *uint16, stride int, n int, shares *float32, more bool)
+func lossSketchx1AVX2(dst *float32, weights *uint16, stride int, n int, shares *float32, deviations *byte, more bool)
 
-// massSketchx2AVX2 writes the sums of 2 rows of n numbers, a multiple of 16, stride bytes apart, each row times its share, to dst, or adds them to it.
+// lossSketchx2AVX2 writes the sums of 2 rows of n numbers, a multiple of 16, stride bytes apart, each row times its share, times deviations, to dst, or adds them to it.
 //
 //go:noescape
-func massSketchx2AVX2(dst *float32, weights *uint16, stride int, n int, shares *float32, more bool)
+func lossSketchx2AVX2(dst *float32, weights *uint16, stride int, n int, shares *float32, deviations *byte, more bool)
 
-// massSketchx3AVX2 writes the sums of 3 rows of n numbers, a multiple of 16, stride bytes apart, each row times its share, to dst, or adds them to it.
+// lossSketchx3AVX2 writes the sums of 3 rows of n numbers, a multiple of 16, stride bytes apart, each row times its share, times deviations, to dst, or adds them to it.
 //
 //go:noescape
-func massSketchx3AVX2(dst *float32, weights *uint16, stride int, n int, shares *float32, more bool)
+func lossSketchx3AVX2(dst *float32, weights *uint16, stride int, n int, shares *float32, deviations *byte, more bool)
 
-// massSketchx4AVX2 writes the sums of 4 rows of n numbers, a multiple of 16, stride bytes apart, each row times its share, to dst, or adds them to it.
+// lossSketchx4AVX2 writes the sums of 4 rows of n numbers, a multiple of 16, stride bytes apart, each row times its share, times deviations, to dst, or adds them to it.
 //
 //go:noescape
-func massSketchx4AVX2(dst *float32, weights *uint16, stride int, n int, shares *float32, more bool)
+func lossSketchx4AVX2(dst *float32, weights *uint16, stride int, n int, shares *float32, deviations *byte, more bool)
 
-// restSketchAVX2 writes the sums of n runs, an even number, of 32 weights each to dst, without those whose mass is below 0.
+// restSketchAVX2 writes the sums of n runs, an even number, of 32 weights each to dst, without those whose loss is below 0.
 //
 //go:noescape
-func restSketchAVX2(dst *float32, weights *uint16, mass *float32, n int)
+func restSketchAVX2(dst *float32, weights *uint16, loss *float32, n int)

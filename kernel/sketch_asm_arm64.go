@@ -2,7 +2,7 @@
 
 package kernel
 
-// dotSketchNEON writes the products of up to 4 queries, channels numbers and 16 times as many codes apart, with the keys of count blocks to dst, dstStride bytes apart.
+// dotSketchNEON writes the products of up to 4 queries, channels numbers and twice as many words of codes apart, with the keys of count blocks to dst, dstStride bytes apart.
 //
 //go:noescape
-func dotSketchNEON(heads int, dst *float32, dstStride int, q *float32, codes *int8, unit *float32, shift *float32, blocks **byte, count int, channels int)
+func dotSketchNEON(heads int, dst *float32, dstStride int, q *float32, codes *uint64, unit *float32, shift *float32, blocks **byte, count int, channels int)

@@ -4,10 +4,10 @@ package kernel
 
 func weighSketch(dst []uint16, x []float32) (top, sum float32) { return weighSketchGeneric(dst, x) }
 
-func massSketch(dst []float32, weights []uint16, stride int, shares []float32) {
-	massSketchGeneric(dst, weights, stride, shares)
+func lossSketch(dst []float32, weights []uint16, stride int, shares []float32, deviations []byte) {
+	lossSketchGeneric(dst, weights, stride, shares, deviations)
 }
 
-func restSketch(dst []float32, weights []uint16, mass []float32) {
-	restSketchGeneric(dst, weights, mass)
+func restSketch(dst []float32, weights []uint16, loss []float32) {
+	restSketchGeneric(dst, weights, loss)
 }

@@ -95,7 +95,7 @@ func TestSketchProducts(t *testing.T) {
 	}
 }
 
-// Weights are powers of two to the rounding of their polynomial, and sums leave out what has no mass.
+// Weights are powers of two to the rounding of their polynomial, and sums leave out what has no loss.
 func TestSketchWeights(t *testing.T) {
 	r := newRand(6)
 	for _, n := range []int{64, 128, 192, 1024} {
@@ -118,12 +118,12 @@ func TestSketchWeights(t *testing.T) {
 		if float64(top) != largest || math.Abs(float64(sum)-total) > 1e-4*total {
 			t.Fatalf("top %g and sum %g, want %g and %g", top, sum, largest, total)
 		}
-		mass, rest := normals(r, n, 1), make([]float32, n/MeanTokens)
-		SketchRest(rest, weights, mass)
+		loss, rest := normals(r, n, 1), make([]float32, n/MeanTokens)
+		SketchRest(rest, weights, loss)
 		for i, got := range rest {
 			want := 0.0
 			for j := i * MeanTokens; j < (i+1)*MeanTokens; j++ {
-				if mass[j] >= 0 {
+				if loss[j] >= 0 {
 					want += float64(bf16(weights[j]))
 				}
 			}
@@ -134,7 +134,8 @@ func TestSketchWeights(t *testing.T) {
 	}
 }
 
-func TestSketchMass(t *testing.T) {
+// A loss is a product with the number that a byte stands for, whatever the number of heads.
+func TestSketchLoss(t *testing.T) {
 	r := newRand(7)
 	for g := 1; g <= 9; g++ {
 		const n, stride = 192, 200
@@ -142,16 +143,33 @@ func TestSketchMass(t *testing.T) {
 		for i, v := range normals(r, len(weights), 1) {
 			weights[i] = uint16(math.Float32bits(v) >> 16)
 		}
-		SketchMass(dst, weights, stride, shares)
+		deviations, codes := make([]float64, n), make([]byte, n)
+		for i := range deviations {
+			deviations[i] = math.Exp2(-16 + 31*r.Float64())
+			codes[i] = DeviationByte(float32(deviations[i]))
+		}
+		SketchLoss(dst, weights, stride, shares, codes)
 		for i, got := range dst {
-			want := 0.0
+			sum, size := 0.0, 0.0
 			for h, s := range shares {
-				want += float64(s) * float64(bf16(weights[h*stride+i]))
+				x := float64(s) * float64(bf16(weights[h*stride+i]))
+				sum, size = sum+x, size+math.Abs(x)
 			}
-			if math.Abs(float64(got)-want) > 1e-5 {
-				t.Fatalf("%d heads, mass %d: %g, want %g", g, i, got, want)
+			if math.Abs(float64(got)/deviations[i]-sum) > math.Abs(sum)/16+1e-5*size {
+				t.Fatalf("%d heads, loss %d: %g, want %g times %g", g, i, got, deviations[i], sum)
 			}
 		}
+	}
+}
+
+func TestDeviationByteHoldsAnyNumber(t *testing.T) {
+	for x, want := range map[float32]byte{0: 0, 1e-30: 0, 0x1p-16: 0, 0x1.2p-16: 1, 1: 128, 1.0625: 129, 1.06: 128, 0x1.ep15: 255, 1e30: 255, float32(math.Inf(1)): 255} {
+		if got := DeviationByte(x); got != want {
+			t.Errorf("%g: %d, want %d", x, got, want)
+		}
+	}
+	if got := DeviationByte(float32(math.NaN())); got != 255 {
+		t.Errorf("NaN: %d, want 255", got)
 	}
 }
 

@@ -299,14 +299,13 @@ func (sc *AttendScratch) appendRows(pool *Pool, s *stream, slots []int32) {
 	for _, id := range s.ids[first : last+1] {
 		sc.bases = append(sc.bases, unsafe.Pointer(&pool.page(id)[s.rowsAt]))
 	}
-	rows := slices.Grow(sc.rows, len(slots))
-	at := len(rows)
-	rows = rows[:at+len(slots)]
+	at := len(sc.rows)
+	sc.rows = slices.Grow(sc.rows, len(slots))[:at+len(slots)]
+	rows, bases, rowBytes := sc.rows[at:], sc.bases, uint64(s.rowBytes)
 	for i, slot := range slots {
 		page := uint64(slot) * inverse >> shift
-		rows[at+i] = (*byte)(unsafe.Add(sc.bases[page-first], int(uint64(slot)-page*per)*s.rowBytes))
+		rows[i] = (*byte)(unsafe.Add(bases[page-first], (uint64(slot)-page*per)*rowBytes))
 	}
-	sc.rows = rows
 }
 
 // joinSlots appends the stretches of ascending slots.

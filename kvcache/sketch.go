@@ -8,20 +8,28 @@ import (
 	"pith/kernel"
 )
 
-// Sketches. Beside its entries a lane keeps a rough copy of every kernel.SketchTokens of them: the keys in 2 bits, turned and with a scale for each, and the mean of every
-// meanTokens values. A query that looks at the sketch first knows about how much attention each entry gets,
+// Sketches. Beside its entries a lane keeps a rough copy of every kernel.SketchTokens of them: the keys in 2 bits, turned and with a scale for each, the mean v̄ of every
+// meanTokens values, and the distance of each value from its mean in a byte. A query that looks at the sketch first knows about how much attention each entry gets, and
+// what the output loses where the mean stands for the entry's value,
 //
-//	p̂_j = softmax(q·k̂_j),
+//	p̂_j = softmax(q·k̂_j)        loss_j = p̂_j ‖v_j - v̄_j‖,
 //
-// reads those with the most exactly, and attends to the others by the mean of the values around them, with the weight that p̂ gives them. A sketch takes a tenth
+// reads those with the largest losses exactly, and attends to the others by the mean of the values around them, with the weight that p̂ gives them. A sketch takes a tenth
 // of the entries' bytes in f16; bounds over 8 entries take an eighth, and know blocks and not entries. Entries behind the last whole block are not sketched; they are the newest.
 //
-// Blocks of keys are rows of a stream of their own, and so are mean values, in pages that are counted as everything else. What is sketched is what is stored.
+// Blocks of keys are rows of a stream of their own, and so are mean values and distances, in pages that are counted as everything else. What is sketched is what is stored.
 
 const (
 	sketchTokens = kernel.SketchTokens // entries of a block
 	meanTokens   = kernel.MeanTokens   // of them that share a mean value
 	means        = sketchTokens / meanTokens
+)
+
+// The streams of a sketch.
+const (
+	sketchKeys = iota
+	sketchMeans
+	sketchDeviations
 )
 
 // SetSketch makes every lane keep a sketch. It must be called before the first entry, and excludes bounds.
@@ -41,12 +49,12 @@ func (c *Cache) SetSketch() error {
 	return nil
 }
 
-// newSketch is the empty streams of sketched blocks of d channels: keys, and mean values in bf16, whose range holds any.
+// newSketch is the empty streams of sketched blocks of d channels: keys, mean values in bf16, whose range holds any, and a byte for each value's distance from its mean.
 func newSketch(pageBytes, d int) []stream {
 	rows := func(bytes int) stream {
 		return stream{layout: layout{pageBytes: pageBytes, format: BF16, dims: d, span: sketchTokens, rowBytes: bytes, per: pageBytes / bytes}}
 	}
-	return []stream{rows(kernel.SketchBytes(d)), rows(means * kernel.RowBF16.Bytes(d))}
+	return []stream{rows(kernel.SketchBytes(d)), rows(means * kernel.RowBF16.Bytes(d)), rows(sketchTokens)}
 }
 
 // addSketch sketches the blocks that the entries from slot from on complete.
@@ -54,11 +62,12 @@ func (l *Lane) addSketch(s *segment, from int) {
 	sc := getScratch()
 	defer sc.put()
 	d, pool := l.HeadDim(), l.cache.pool
-	keys, values := &s.bounds[0], &s.bounds[1]
+	keys, values, deviations := &s.bounds[sketchKeys], &s.bounds[sketchMeans], &s.bounds[sketchDeviations]
 	for b := from / sketchTokens; b*sketchTokens < s.len(); b++ {
 		if b == keys.n {
 			keys.tailRun(pool, 1)
 			values.tailRun(pool, 1)
+			deviations.tailRun(pool, 1)
 		}
 		lo := b * sketchTokens
 		if lo+sketchTokens > s.len() {
@@ -66,13 +75,22 @@ func (l *Lane) addSketch(s *segment, from int) {
 		}
 		k, v := floats(&sc.k, sketchTokens*d), floats(&sc.v, sketchTokens*d)
 		l.decode(s, lo, lo+sketchTokens, k, v, nil)
+		codes := deviations.sketched(pool, b)
 		for m := range means {
-			mean := v[m*d : (m+1)*d]
-			copy(mean, v[m*meanTokens*d:])
-			for t := 1; t < meanTokens; t++ {
-				kernel.Add(mean, v[(m*meanTokens+t)*d:][:d])
+			group := v[m*meanTokens*d : (m+1)*meanTokens*d]
+			mean := floats(&sc.tile, d)
+			clear(mean)
+			for t := range meanTokens {
+				kernel.Add(mean, group[t*d:(t+1)*d])
 			}
-			kernel.Scale(mean, 1.0/meanTokens)
+			kernel.Scale(mean, -1.0/meanTokens)
+			for t := range meanTokens {
+				x := group[t*d : (t+1)*d]
+				kernel.Add(x, mean)
+				codes[m*meanTokens+t] = kernel.DeviationByte(float32(math.Sqrt(float64(kernel.SumSquares(x)))))
+			}
+			kernel.Scale(mean, -1)
+			copy(v[m*d:(m+1)*d], mean) // in the place of values that are done
 		}
 		kernel.EncodeSketch(keys.sketched(pool, b), k, d)
 		kernel.EncodeRows(values.sketched(pool, b), v, means, d, kernel.RowBF16)
@@ -98,7 +116,7 @@ type Glance struct {
 	shares  []float32 // [pieces, Group]: a weight times that of its piece is a probability
 	max     []float32 // [Group] largest score
 	sum     []float32 // [Group] sum of 2^(score-max)
-	mass    []float32 // [n]
+	loss    []float32 // [n]
 	means   []float32 // [Group, mean values of all blocks] what each stands for
 }
 
@@ -138,7 +156,7 @@ func (look *Glance) Begin(l *Lane, q *Query) (pieces int) {
 // not looked at.
 func (look *Glance) Look(l *Lane, q *Query, i int, sc *AttendScratch) {
 	p := &look.pieces[i]
-	y, pool := &l.segs[p.segment].bounds[0], l.cache.pool
+	y, pool := &l.segs[p.segment].bounds[sketchKeys], l.cache.pool
 	// The block behind those of the piece is there to be asked for.
 	sc.rows = sc.rows[:0]
 	for b := int(p.block); b < min(int(p.block+p.n)+1, l.segs[p.segment].len()/sketchTokens); b++ {
@@ -157,11 +175,11 @@ func (look *Glance) Look(l *Lane, q *Query, i int, sc *AttendScratch) {
 	}
 }
 
-// Mass returns about how much attention every slot gets, added over the group, once all pieces have been looked at: more than any can have, Group+1, where there is
-// no sketch, and at how many there is none. Borrowed until the glance begins anew.
-func (look *Glance) Mass(l *Lane, q *Query) (mass []float32, bare int) {
+// Loss returns about how far the output moves where a slot is not read, added over the group, once all pieces have been looked at: infinitely far where there is no
+// sketch, and at how many there is none. Borrowed until the glance begins anew.
+func (look *Glance) Loss(l *Lane, q *Query) (loss []float32, bare int) {
 	g, n := q.Group, look.n
-	mass, top, sum := floats(&look.mass, n), floats(&look.max, g), floats(&look.sum, g)
+	loss, top, sum := floats(&look.loss, n), floats(&look.max, g), floats(&look.sum, g)
 	for h := range g {
 		top[h] = float32(math.Inf(-1))
 		for i := h; i < len(look.tops); i += g {
@@ -179,18 +197,26 @@ func (look *Glance) Mass(l *Lane, q *Query) (mass []float32, bare int) {
 	}
 	for i := range look.pieces {
 		p := &look.pieces[i]
-		kernel.SketchMass(mass[p.slot:][:int(p.n)*sketchTokens], look.weights[p.slot:], n, look.shares[i*g:(i+1)*g])
+		y := &l.segs[p.segment].bounds[sketchDeviations]
+		for b := 0; b < int(p.n); { // the blocks that lie in one page
+			first := int(p.block) + b
+			run := min(int(p.n)-b, y.per-first%y.per)
+			slot, tokens := p.slot+b*sketchTokens, run*sketchTokens
+			page := l.cache.pool.page(y.ids[first/y.per])[first%y.per*sketchTokens:]
+			kernel.SketchLoss(loss[slot:slot+tokens], look.weights[slot:], n, look.shares[i*g:(i+1)*g], page[:tokens])
+			b += run
+		}
 	}
 	base := 0
 	for i := range l.segs {
 		end := base + l.segs[i].len()
 		for j := base + l.segs[i].len()/sketchTokens*sketchTokens; j < end; j++ {
-			mass[j] = float32(g + 1)
+			loss[j] = float32(math.Inf(1))
 			bare++
 		}
 		base = end
 	}
-	return mass, bare
+	return loss, bare
 }
 
 // Rest is the attention of the query that glanced over the sketched entries outside of q.Slots, by the means of their blocks' values, written to p. To be folded
@@ -206,7 +232,7 @@ func (look *Glance) Rest(p *Partial, l *Lane, q *Query, sc *AttendScratch) {
 		return
 	}
 	for _, slot := range q.Slots {
-		look.mass[slot] = -1
+		look.loss[slot] = -1
 	}
 	weights := floats(&look.means, g*count)
 	for h := range g {
@@ -216,7 +242,7 @@ func (look *Glance) Rest(p *Partial, l *Lane, q *Query, sc *AttendScratch) {
 		for i := range look.pieces {
 			piece := &look.pieces[i]
 			part := w[at:][:int(piece.n)*means]
-			kernel.SketchRest(part, look.weights[h*n+piece.slot:], look.mass[piece.slot:])
+			kernel.SketchRest(part, look.weights[h*n+piece.slot:], look.loss[piece.slot:])
 			kernel.Scale(part, look.shares[i*g+h])
 			for _, x := range part {
 				total += float64(x)
@@ -230,7 +256,7 @@ func (look *Glance) Rest(p *Partial, l *Lane, q *Query, sc *AttendScratch) {
 	}
 	sc.pages = sc.pages[:0]
 	for i := range l.segs {
-		y, whole := &l.segs[i].bounds[1], l.segs[i].len()/sketchTokens
+		y, whole := &l.segs[i].bounds[sketchMeans], l.segs[i].len()/sketchTokens
 		for b := 0; b < whole; b += y.per {
 			n := min(y.per, whole-b)
 			sc.pages = append(sc.pages, kernel.RowPage{Rows: l.cache.pool.page(y.ids[b/y.per])[:n*y.rowBytes], N: n * means})

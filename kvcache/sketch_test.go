@@ -13,7 +13,7 @@ import (
 )
 
 // After any history, what a query makes of spans and of the sketch is a dense computation from the stored entries: exact inside the spans, keys of 2 bits and mean
-// values outside, entries without a sketch read in any case. Masses are the softmax over those keys.
+// values outside, entries without a sketch read in any case. Losses are the softmax over those keys times what the means lose.
 func TestSketchHoldsAfterAnyHistory(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const g = 3
@@ -58,7 +58,7 @@ func TestSketchHoldsAfterAnyHistory(t *testing.T) {
 		for i := range look.Begin(l, &query) {
 			look.Look(l, &query, i, new(AttendScratch))
 		}
-		mass, bare := look.Mass(l, &query)
+		loss, bare := look.Loss(l, &query)
 		read := make([]bool, n)
 		query.Slots = []int32{}
 		for j := range n {
@@ -66,8 +66,8 @@ func TestSketchHoldsAfterAnyHistory(t *testing.T) {
 				query.Slots = append(query.Slots, int32(j))
 			}
 			if !sketched[j] {
-				if bare--; mass[j] != g+1 {
-					t.Fatalf("mass of entry %d, which is not sketched: %g", j, mass[j])
+				if bare--; !math.IsInf(float64(loss[j]), 1) {
+					t.Fatalf("loss of entry %d, which is not sketched: %g", j, loss[j])
 				}
 			}
 		}
@@ -77,8 +77,13 @@ func TestSketchHoldsAfterAnyHistory(t *testing.T) {
 		if !slices.Contains(sketched, false) {
 			_, want := dense(query.Q, rough, v, make([]Position, n), g, d, &query)
 			for j := range n {
-				if math.Abs(float64(mass[j])-want[j]) > 2e-3 {
-					t.Fatalf("mass of entry %d: %g, want %g", j, mass[j], want[j])
+				var deviation float64
+				for ch, x := range v[j*d : (j+1)*d] {
+					deviation += math.Pow(float64(x-mean[j*d+ch]), 2)
+				}
+				deviation = math.Sqrt(deviation)
+				if math.Abs(float64(loss[j])-deviation*want[j]) > deviation*(2e-3+want[j]/16)+1e-4 {
+					t.Fatalf("loss of entry %d: %g, want %g", j, loss[j], deviation*want[j])
 				}
 			}
 		}

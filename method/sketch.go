@@ -5,8 +5,8 @@ import (
 	"pith/policy"
 )
 
-// sketched looks at a copy of every key in 2 bits, reads exactly the entries that get the most attention there, added over the group, and attends to the
-// others by the sketch: their estimated weights, and the mean value of every 32 (package kvcache). It is hierarchical attention whose coarse level is read whole and
+// sketched looks at a copy of every key in 2 bits, and reads exactly the entries without which the output would move the most: attention there, added over the group,
+// times the distance of their value from the mean of 32. It attends to the others by the sketch: their estimated weights, and those means (package kvcache). It is hierarchical attention whose coarse level is read whole and
 // whose fine level is single entries; selection by cheap copies of the keys is that of Double Sparsity (arXiv 2408.07092) and SparQ (arXiv 2312.04985, which also
 // gives what is not read its mean value). Cost: the sketch, a tenth of the cache's bytes in f16, is read at every step.
 type sketched struct {
@@ -21,8 +21,8 @@ func (s sketched) Dense() int { return s.dense }
 
 // Read implements policy.Reader.
 func (sketched) Read(r *policy.Reading, q *kvcache.Query) {
-	mass, bare := r.Mass() // what has no sketch is read in any case: nothing else stands for it
-	r.Slots = policy.Heaviest(r.Slots[:0], mass, max(r.Budget, bare+1), float32(r.Group+1))
+	loss, bare := r.Loss() // what has no sketch is read in any case: nothing else stands for it
+	r.Slots = policy.Heaviest(r.Slots[:0], loss, max(r.Budget, bare+1), &r.Values)
 	q.Slots = r.Slots
 }
 

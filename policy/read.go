@@ -25,9 +25,9 @@ type Reading struct {
 	// Bound returns, for every block of a level that reaches into the spans, the largest over the group of a bound that no product of query and key
 	// inside exceeds, and the block's slots. Borrowed until the next call.
 	Bound func(level int, within []kvcache.Span) (bounds []float32, blocks []kvcache.Span)
-	// Mass returns about how much attention each slot gets by the sketch, added over the group; those without a sketch, bare of them, get Group+1, more than any
-	// can have. Borrowed until the next step.
-	Mass func() (mass []float32, bare int)
+	// Loss returns about how far the output moves where a slot is not read but attended to by the sketch, added over the group: infinitely far where there is no
+	// sketch, at bare of them. Borrowed until the next step.
+	Loss func() (loss []float32, bare int)
 	// Spans, Slots and Values are scratch that Read may use, and what it sets in the query may lie in.
 	Spans  []kvcache.Span
 	Slots  []int32

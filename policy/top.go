@@ -147,48 +147,98 @@ func narrow(values []float32, k int) ([]float32, int) {
 	return values[:n], k
 }
 
-// Heaviest appends the indices of the k largest masses, from 0 to most, ascending. Masses whose exponents and first seven bits are the same may count as
-// equal, and so do all below 2^-32 of the most; of equals the first ones are taken.
-func Heaviest(dst []int32, masses []float32, k int, most float32) []int32 {
-	k = min(k, len(masses))
-	// Bits of numbers that are not negative are ordered as the numbers are. reach of the masses, at least k, are not below low; above of them, fewer than k, not below high.
-	const fine, lowest = 1 << 16, 32 << 23
-	low, high := uint32(0), math.Float32bits(most)+1
-	reach, above := len(masses), 0
-	for step := min(lowest, high) / 4; reach > k && step > 0; {
-		var bits [4]uint32
-		var thresholds [4]float32
-		for i := range bits {
-			bits[i] = high - uint32(4-i)*step
-			thresholds[i] = math.Float32frombits(bits[i])
-		}
-		counts := kernel.CountAtLeast(masses, &thresholds)
-		for i := 3; i >= 0; i-- {
-			if counts[i] >= k {
-				low, reach = bits[i], counts[i]
-				break
-			}
-			high, above = bits[i], counts[i]
-		}
-		if step = (high - low) / 5; low == 0 || high-low <= fine {
-			break
-		}
-	}
-	from := len(dst)
-	dst = kernel.PickAtLeast(dst, masses, math.Float32frombits(low))
-	if reach == k {
+// Heaviest appends the indices of the k largest masses, none of them negative, ascending; of equals the first ones are taken, and NaN never. scratch may serve
+// many calls.
+//
+// Counting what reaches thresholds has no branches to guess, as selection has, and takes four at once. A sample tells which masses need no counting.
+func Heaviest(dst []int32, masses []float32, k int, scratch *[]float32) []int32 {
+	from, n := len(dst), len(masses)
+	if k = min(k, n); k <= 0 {
 		return dst
 	}
-	ties, kept := k-above, from
-	for _, i := range dst[from:] {
-		if math.Float32bits(masses[i]) < high {
+	r, step := newBracket(n), uint32(0)
+	if n > 4*sampleLen {
+		var sample [sampleLen]float32
+		for i := 0; i < sampleLen; i += sampleRun {
+			copy(sample[i:i+sampleRun], masses[i*(n/sampleLen):])
+		}
+		share := k * sampleLen / n
+		spread := 8 + int(3*math.Sqrt(float64(share)))
+		below, above := newBracket(sampleLen), newBracket(sampleLen)
+		below.close(sample[:], min(sampleLen, share+spread), 4)
+		above.close(sample[:], max(1, share-spread), 4)
+		r.low, step = below.low, (above.high-below.low)/4
+	}
+	values := (*scratch)[:0]
+	dst, values = kernel.PickAtLeast(dst, values, masses, math.Float32frombits(r.low))
+	if len(values) < k && r.low > 0 { // the sample is unlike the rest
+		r.low = 0
+		dst, values = kernel.PickAtLeast(dst[:from], values[:0], masses, 0)
+	}
+	*scratch = values
+	if r.reach = len(values); r.reach <= k {
+		return dst
+	}
+	if step > 0 {
+		r.count(values, k, r.low+step, step)
+	}
+	r.close(values, k, 1)
+	picked := kernel.KeepAtLeast(dst[from:], values, math.Float32frombits(r.low))
+	if len(picked) == k {
+		return dst[:from+k]
+	}
+	ties, kept := k-r.above, 0
+	for _, j := range picked {
+		if math.Float32bits(masses[j]) == r.low {
 			if ties == 0 {
 				continue
 			}
 			ties--
 		}
-		dst[kept] = i
+		picked[kept] = j
 		kept++
 	}
-	return dst[:kept]
+	return dst[:from+kept]
+}
+
+const (
+	sampleLen = 1024
+	sampleRun = 64 // neighbours
+)
+
+// bracket is where the k-th largest of some numbers is. Bits of numbers that are not negative are ordered as the numbers are: reach of them, at least k, are not
+// below low; above of them, fewer than k, are not below high.
+type bracket struct {
+	low, high    uint32
+	reach, above int
+}
+
+func newBracket(n int) bracket {
+	return bracket{high: math.Float32bits(float32(math.Inf(1))) + 1, reach: n}
+}
+
+// close narrows the bracket until it holds at most width numbers, or equal ones.
+func (r *bracket) close(x []float32, k, width int) {
+	for r.reach-r.above > width && r.reach > k && r.high-r.low > 1 {
+		step := max(1, (r.high-r.low)/5)
+		r.count(x, k, r.low+step, step)
+	}
+}
+
+// count takes four thresholds, a step apart from the first on.
+func (r *bracket) count(x []float32, k int, first, step uint32) {
+	var bits [4]uint32
+	var thresholds [4]float32
+	for i := range bits {
+		bits[i] = min(first+uint32(i)*step, r.high-1)
+		thresholds[i] = math.Float32frombits(bits[i])
+	}
+	counts := kernel.CountAtLeast(x, &thresholds)
+	for i := 3; i >= 0; i-- {
+		if counts[i] >= k {
+			r.low, r.reach = max(r.low, bits[i]), counts[i]
+			return
+		}
+		r.high, r.above = bits[i], counts[i]
+	}
 }

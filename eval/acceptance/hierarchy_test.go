@@ -51,13 +51,13 @@ func (r *reach) look(t *testing.T, l *policy.Layer, share policy.Share) {
 				touched += len(bounds) * 4 * d // the smallest and the largest of every channel, f16
 				return bounds, blocks
 			},
-			Mass: func() ([]float32, int) {
-				touched += n / 64 * (16*d + 2*d + 2*64 + 2*2*d) // keys in 2 bits, a mean, scales, and two mean values
+			Loss: func() ([]float32, int) {
+				touched += n / 64 * (16*d + 2*d + 2*64 + 2*2*d + 64) // keys in 2 bits, a mean, scales, two mean values, and distances from them
 				var look kvcache.Glance
 				for i := range look.Begin(lane, &q) {
 					look.Look(lane, &q, i, new(kvcache.AttendScratch))
 				}
-				return look.Mass(lane, &q)
+				return look.Loss(lane, &q)
 			}}, &q)
 		for _, slot := range q.Slots {
 			q.Spans = append(q.Spans, kvcache.Span{Lo: int(slot), Hi: int(slot) + 1})

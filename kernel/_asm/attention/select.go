@@ -5,12 +5,13 @@ import (
 
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
 )
 
 // selectFile makes the steps of choosing the largest of many numbers.
 func selectFile() {
 	countAtLeast()
-	pickAtLeast()
+	packAtLeast()
 }
 
 // countAtLeast compares every vector with four thresholds; a comparison is -1 where it holds.
@@ -47,8 +48,8 @@ func countAtLeast() {
 	ret()
 }
 
-// pickAtLeast packs the indices of a vector to the left by a table of the 256 sets of lanes.
-func pickAtLeast() {
+// packAtLeast makes pickAtLeast and keepAtLeast. Lanes of a vector are packed to the left by a table of the 256 sets of lanes.
+func packAtLeast() {
 	table := GLOBL("lanesOf", RODATA|NOPTR)
 	for set := range 256 {
 		var lanes uint64
@@ -63,9 +64,26 @@ func pickAtLeast() {
 	for i := range 8 {
 		DATA(4*i, operand.U32(uint32(i)))
 	}
-	function("pickAtLeastAVX2", "func(dst *int32, x *float32, n int, threshold float32, first int32) (count int)",
-		"pickAtLeastAVX2 writes the indices, from first on, of those of n numbers, a multiple of 8, that reach a threshold to dst, and eight numbers at most behind them.")
-	dst, x, n, begin := ptr("dst"), ptr("x"), ptr("n"), GP64()
+	// which gives the order that packs those of a vector that reach the threshold, and their number.
+	which := func(v, threshold reg.VecVirtual, sets reg.GPVirtual) (lanes reg.VecVirtual, count reg.GPVirtual) {
+		c, set := YMM(), GP64()
+		lanes = YMM()
+		VCMPPS(operand.Imm(2), v, threshold, c) // threshold <= v
+		VMOVMSKPS(c, set.As32())
+		VPMOVZXBD(indexed(sets, set, 8, 0), lanes)
+		POPCNTQ(set, set)
+		return lanes, set
+	}
+	end := func(dst, begin reg.GPVirtual) {
+		SUBQ(begin, dst)
+		SHRQ(operand.Imm(2), dst)
+		Store(dst, Return("count"))
+		ret()
+	}
+
+	function("pickAtLeastAVX2", "func(dst *int32, values, x *float32, n int, threshold float32, first int32) (count int)",
+		"pickAtLeastAVX2 writes the indices, from first on, of those of n numbers, a multiple of 8, that reach a threshold to dst, and the numbers to values, and eight elements at most behind them.")
+	dst, values, x, n, begin := ptr("dst"), ptr("values"), ptr("x"), ptr("n"), GP64()
 	MOVQ(dst, begin)
 	t := avx2.param("threshold")
 	first, index, eight := XMM(), YMM(), YMM()
@@ -78,19 +96,37 @@ func pickAtLeast() {
 	sets := GP64()
 	LEAQ(table, sets)
 	loop("vectors", n, 8, func() {
-		c, set, lanes := YMM(), GP64(), YMM()
-		VCMPPS(operand.Imm(2), at(x, 0), t, c) // t <= x
-		VMOVMSKPS(c, set.As32())
-		VPMOVZXBD(indexed(sets, set, 8, 0), lanes)
-		VPERMD(index, lanes, lanes)
-		VMOVDQU(lanes, at(dst, 0))
-		POPCNTQ(set, set)
-		LEAQ(indexed(dst, set, 4, 0), dst)
+		v, packed := YMM(), YMM()
+		VMOVUPS(at(x, 0), v)
+		lanes, count := which(v, t, sets)
+		VPERMD(index, lanes, packed)
+		VMOVDQU(packed, at(dst, 0))
+		VPERMPS(v, lanes, v)
+		VMOVUPS(v, at(values, 0))
+		LEAQ(indexed(dst, count, 4, 0), dst)
+		LEAQ(indexed(values, count, 4, 0), values)
 		VPADDD(eight, index, index)
 		ADDQ(operand.Imm(32), x)
 	})
-	SUBQ(begin, dst)
-	SHRQ(operand.Imm(2), dst)
-	Store(dst, Return("count"))
-	ret()
+	end(dst, begin)
+
+	function("keepAtLeastAVX2", "func(dst, indices *int32, x *float32, n int, threshold float32) (count int)",
+		"keepAtLeastAVX2 writes those of n indices, a multiple of 8, whose number reaches a threshold to dst, which may be where the indices are, or before.")
+	dst, x, n, begin = ptr("dst"), ptr("x"), ptr("n"), GP64()
+	indices := ptr("indices")
+	MOVQ(dst, begin)
+	t = avx2.param("threshold")
+	sets = GP64()
+	LEAQ(table, sets)
+	loop("vectors", n, 8, func() {
+		v := YMM()
+		VMOVUPS(at(x, 0), v)
+		lanes, count := which(v, t, sets)
+		VPERMD(at(indices, 0), lanes, lanes) // read before any of it is written
+		VMOVDQU(lanes, at(dst, 0))
+		LEAQ(indexed(dst, count, 4, 0), dst)
+		ADDQ(operand.Imm(32), indices)
+		ADDQ(operand.Imm(32), x)
+	})
+	end(dst, begin)
 }

@@ -21,7 +21,7 @@ func sketchFile() {
 	}
 	weighSketch()
 	for heads := 1; heads <= 4; heads++ {
-		massSketch(heads)
+		lossSketch(heads)
 	}
 	restSketch()
 }
@@ -30,8 +30,8 @@ func sketchFile() {
 // a vector of the same two 8-bit operands.
 func dotSketch(heads int) {
 	name := "dotSketchx" + itoa(heads) + "AVX2"
-	function(name, "func(dst *float32, dstStride int, q *float32, codes *int8, unit, shift *float32, blocks **byte, count, last, channels int)",
-		name+" writes the products of "+itoa(heads)+" queries, channels numbers and 16 times as many codes apart, with the keys of count blocks to dst, dstStride bytes apart; no block behind the last one is asked for.")
+	function(name, "func(dst *float32, dstStride int, q *float32, codes *uint64, unit, shift *float32, blocks **byte, count, last, channels int)",
+		name+" writes the products of "+itoa(heads)+" queries, channels numbers and twice as many words of codes apart, with the keys of count blocks to dst, dstStride bytes apart; no block behind the last one is asked for.")
 	biases := AllocLocal(16)
 	dst, dstStride := ptr("dst"), ptr("dstStride")
 	outs := newStrided(dst, dstStride, heads)
@@ -252,19 +252,24 @@ func weighSketch() {
 // Those of kernel/sketch.go.
 var roughCoefficients = []float32{0.9999280735159697, 0.6932609854542462, 0.24261112222375328, 0.05517166909261008}
 
-const roughMin = -125
+const (
+	roughMin       = -125
+	deviationShift = 20
+	deviationLeast = (127 - 16) << 23
+)
 
-// massSketch adds in the order of the heads; the first one's product is what dst becomes, unless something is to be added to.
-func massSketch(heads int) {
-	name := "massSketchx" + itoa(heads) + "AVX2"
-	function(name, "func(dst *float32, weights *uint16, stride, n int, shares *float32, more bool)",
-		name+" writes the sums of "+itoa(heads)+" rows of n numbers, a multiple of 16, stride bytes apart, each row times its share, to dst, or adds them to it.")
-	dst, weights, stride, n, shares := ptr("dst"), ptr("weights"), ptr("stride"), ptr("n"), ptr("shares")
+// lossSketch adds in the order of the heads, and multiplies by what the bytes stand for.
+func lossSketch(heads int) {
+	name := "lossSketchx" + itoa(heads) + "AVX2"
+	function(name, "func(dst *float32, weights *uint16, stride, n int, shares *float32, deviations *byte, more bool)",
+		name+" writes the sums of "+itoa(heads)+" rows of n numbers, a multiple of 16, stride bytes apart, each row times its share, times deviations, to dst, or adds them to it.")
+	dst, weights, stride, n, shares, deviations := ptr("dst"), ptr("weights"), ptr("stride"), ptr("n"), ptr("shares"), ptr("deviations")
 	rows := newStrided(weights, stride, heads)
 	s := avx2.regs(heads)
 	for h := range s {
 		VBROADCASTSS(at(shares, 4*h), s[h])
 	}
+	least := all8Reg("deviationLeast", deviationLeast)
 	keep := YMM() // all ones where dst counts
 	{
 		more := GP32()
@@ -275,16 +280,26 @@ func massSketch(heads int) {
 		VMOVD(more, x)
 		VPBROADCASTD(x, keep)
 	}
-	loop("masses", n, 16, func() {
+	loop("losses", n, 16, func() {
 		for k := range 2 {
-			sum := YMM()
-			VANDPS(at(dst, 32*k), keep, sum)
+			sum, deviation, before := YMM(), YMM(), YMM()
 			for h := range s {
-				VFMADD231PS(bf16Load(rows.at(h, 16*k)), s[h], sum)
+				w := bf16Load(rows.at(h, 16*k))
+				if h == 0 {
+					VMULPS(w, s[h], sum)
+				} else {
+					VFMADD231PS(w, s[h], sum)
+				}
 			}
+			VPMOVZXBD(at(deviations, 8*k), deviation)
+			VPSLLD(operand.Imm(deviationShift), deviation, deviation)
+			VPADDD(least, deviation, deviation)
+			VANDPS(at(dst, 32*k), keep, before)
+			VFMADD213PS(before, deviation, sum)
 			VMOVUPS(sum, at(dst, 32*k))
 		}
 		rows.advance(32)
+		ADDQ(operand.Imm(16), deviations)
 		ADDQ(operand.Imm(64), dst)
 	})
 	ret()
@@ -292,9 +307,9 @@ func massSketch(heads int) {
 
 // restSketch: the weights of a run of tokens are four vectors, added to one; several of these are reduced together.
 func restSketch() {
-	function("restSketchAVX2", "func(dst *float32, weights *uint16, mass *float32, n int)",
-		"restSketchAVX2 writes the sums of n runs, an even number, of 32 weights each to dst, without those whose mass is below 0.")
-	dst, weights, mass, n := ptr("dst"), ptr("weights"), ptr("mass"), ptr("n")
+	function("restSketchAVX2", "func(dst *float32, weights *uint16, loss *float32, n int)",
+		"restSketchAVX2 writes the sums of n runs, an even number, of 32 weights each to dst, without those whose loss is below 0.")
+	dst, weights, loss, n := ptr("dst"), ptr("weights"), ptr("loss"), ptr("n")
 	zero := YMM()
 	avx2.zero(zero)
 	for _, runs := range []int{4, 2} {
@@ -303,7 +318,7 @@ func restSketch() {
 			for r := range acc {
 				for k := range 4 {
 					x, counts := bf16Load(at(weights, 64*r+16*k)), YMM()
-					VCMPPS(operand.Imm(2), at(mass, 128*r+32*k), zero, counts) // 0 <= mass
+					VCMPPS(operand.Imm(2), at(loss, 128*r+32*k), zero, counts) // 0 <= loss
 					if k == 0 {
 						VANDPS(x, counts, acc[r])
 						continue
@@ -315,7 +330,7 @@ func restSketch() {
 			sumRows(avx2, acc, func(int) operand.Mem { return at(dst, 0) })
 			ADDQ(operand.U32(uint32(4*runs)), dst)
 			ADDQ(operand.U32(uint32(64*runs)), weights)
-			ADDQ(operand.U32(uint32(128*runs)), mass)
+			ADDQ(operand.U32(uint32(128*runs)), loss)
 		})
 	}
 	ret()

@@ -3,8 +3,8 @@ package main
 // sketch makes the products with sketched keys; the layout is that of kernel/sketch.go. A tile of 16 tokens is two registers of words; two channels are one shift and one
 // mask for them, and for every head four products, whose two channels are added at the end.
 func sketch() {
-	text("dotSketchNEON", "writes the products of up to 4 queries, channels numbers and 16 times as many codes apart, with the keys of count blocks to dst, dstStride bytes apart.",
-		"heads int", "dst *float32", "dstStride int", "q *float32", "codes *int8", "unit *float32", "shift *float32", "blocks **byte", "count int", "channels int")
+	text("dotSketchNEON", "writes the products of up to 4 queries, channels numbers and twice as many words of codes apart, with the keys of count blocks to dst, dstStride bytes apart.",
+		"heads int", "dst *float32", "dstStride int", "q *float32", "codes *uint64", "unit *float32", "shift *float32", "blocks **byte", "count int", "channels int")
 	perHeads(func(heads int) {
 		const dst, dstStride, q, codes, unit, shift, blocks, count, channels = "R1", "R2", "R3", "R4", "R5", "R6", "R7", "R8", "R9"
 		const block, scales, left, tiles, stride = "R10", "R11", "R12", "R13", "R14"
