@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"sync/atomic"
 
 	"pith/gguf"
 	"pith/kernel"
@@ -210,14 +211,14 @@ func (d *decoder) plan(layer int, h *model.Heads) {
 	}
 }
 
-// choosing lets recipes say which slots of lanes their queries read, a lane a piece.
+// choosing lets recipes say which slots of lanes their queries read.
 type choosing struct {
 	lanes   []choice
 	made    []chosen                // [lane], until the layer is done
 	scratch []kvcache.AttendScratch // [thread], of the decoder
 	bounds  [][]float32             // [thread] of one lane's blocks
 	blocks  [][]kvcache.Span        // [thread]
-	looks   glancing
+	steps   []step
 }
 
 type choice struct {
@@ -232,6 +233,7 @@ type choice struct {
 type chosen struct {
 	reading policy.Reading // for its scratch: queries hold spans and slots
 	glance  kvcache.Glance
+	looks   int32           // that are not done
 	rest    kvcache.Partial // by a sketch: the attention to what is not read
 }
 
@@ -239,41 +241,38 @@ func (c *choosing) run(workers *kernel.Workers) {
 	for len(c.made) < len(c.lanes) {
 		c.made = append(c.made, chosen{})
 	}
-	c.looks.pieces = c.looks.pieces[:0]
+	c.steps = c.steps[:0]
 	for i := range c.lanes {
+		pieces := 0
 		if l := &c.lanes[i]; l.s.recipe.Sketches() {
-			for k := range c.made[i].glance.Begin(l.lane, l.query) {
-				c.looks.pieces = append(c.looks.pieces, look{i, k})
-			}
+			pieces = c.made[i].glance.Begin(l.lane, l.query)
+		}
+		c.made[i].looks = int32(pieces)
+		for k := range pieces {
+			c.steps = append(c.steps, step{i, k})
+		}
+		if pieces == 0 {
+			c.steps = append(c.steps, step{i, noLook})
 		}
 	}
-	c.looks.choosing, c.looks.shares = c, newShares(len(c.looks.pieces), workers)
-	workers.Run(c.looks.tasks(), &c.looks)
-	workers.Run(len(c.lanes), c)
+	workers.Run(len(c.steps), c)
 }
 
-// glancing looks at sketches, which take as long as what is then read: a few blocks a piece, whatever the number of lanes.
-type glancing struct {
-	*choosing
-	shares
-	pieces []look
-}
+// A step is one look at a part of a lane's sketch, a few blocks whatever the number of lanes. What is done last for a lane chooses, too.
+type step struct{ lane, look int }
 
-type look struct{ lane, piece int }
-
-// Do implements kernel.Task.
-func (c *glancing) Do(worker, i int) {
-	if i, _ = c.piece(i); i >= len(c.pieces) {
-		return
-	}
-	p := c.pieces[i]
-	l := &c.lanes[p.lane]
-	c.made[p.lane].glance.Look(l.lane, l.query, p.piece, &c.scratch[worker])
-}
+const noLook = -1
 
 // Do implements kernel.Task.
 func (c *choosing) Do(worker, i int) {
-	l, k := &c.lanes[i], &c.made[i]
+	s := c.steps[i]
+	l, k := &c.lanes[s.lane], &c.made[s.lane]
+	if s.look != noLook {
+		k.glance.Look(l.lane, l.query, s.look, &c.scratch[worker])
+		if atomic.AddInt32(&k.looks, -1) > 0 {
+			return
+		}
+	}
 	r := &k.reading
 	*r = policy.Reading{
 		Entries: l.lane.Len(), Budget: l.budget, Group: l.query.Group, Blocks: l.lane.Blocks,

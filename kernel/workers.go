@@ -16,7 +16,7 @@ type Task interface {
 
 // spinTime is how long a thread watches for work before it parks. The gaps between the operations of a layer are far
 // shorter, the gaps between two requests far longer.
-const spinTime = 20 * time.Microsecond
+const spinTime = 200 * time.Microsecond
 
 // Workers is a fixed set of threads that share the pieces of one Task at a time. The caller of Run is one of them.
 //
