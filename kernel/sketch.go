@@ -57,26 +57,17 @@ func EncodeSketch(dst []byte, keys []float32, d int) {
 		hadamard(x)
 		h, _ := halfBits(float32(math.Sqrt(float64(SumSquares(x)) / float64(d))))
 		binary.LittleEndian.PutUint16(scales[2*t:], h)
-		s := quant.F16ToF32(h)
+		inverse := 1 / quant.F16ToF32(h)
 		tile := codes[t/sketchTile*sketchTile*p/4+t%sketchTile*2:]
-		for c, v := range x {
-			tile[c/8*32+c%2] |= sketchCode(v, s) << (c % 8 / 2 * 2)
+		for c := 0; c < d; c += 8 {
+			var code [8]byte
+			for i, v := range x[c:min(c+8, d)] {
+				code[i] = byte(max(0, min(3, int32(v*inverse+2)))) // 0 for NaN; without branches, which are hard to guess here
+			}
+			tile[c*4] = code[0] | code[2]<<2 | code[4]<<4 | code[6]<<6
+			tile[c*4+1] = code[1] | code[3]<<2 | code[5]<<4 | code[7]<<6
 		}
 	}
-}
-
-// sketchCode is 0 for NaN.
-func sketchCode(v, s float32) (code byte) {
-	if v >= -s {
-		code++
-	}
-	if v >= 0 {
-		code++
-	}
-	if v >= s {
-		code++
-	}
-	return code
 }
 
 // DecodeSketch writes the keys that a block stands for to dst [SketchTokens, d].
@@ -103,9 +94,21 @@ func sketchedCode(codes []byte, t, c, p int) byte {
 func hadamard(x []float32) {
 	n := len(x) & -len(x)
 	for ; len(x) > 0; x = x[n:] {
-		for half := 1; half < n; half *= 2 {
+		half := 1
+		if n >= 8 { // three steps without memory between them
+			for i := 0; i < n; i += 8 {
+				y := (*[8]float32)(x[i:])
+				a0, a1, a2, a3 := y[0]+y[1], y[0]-y[1], y[2]+y[3], y[2]-y[3]
+				a4, a5, a6, a7 := y[4]+y[5], y[4]-y[5], y[6]+y[7], y[6]-y[7]
+				b0, b1, b2, b3 := a0+a2, a1+a3, a0-a2, a1-a3
+				b4, b5, b6, b7 := a4+a6, a5+a7, a4-a6, a5-a7
+				*y = [8]float32{b0 + b4, b1 + b5, b2 + b6, b3 + b7, b0 - b4, b1 - b5, b2 - b6, b3 - b7}
+			}
+			half = 8
+		}
+		for ; half < n; half *= 2 {
 			for i := 0; i < n; i += 2 * half {
-				a, b := x[i:i+half], x[i+half:i+2*half]
+				a, b := x[i:i+half], x[i+half:][:half]
 				for j, u := range a {
 					v := b[j]
 					a[j], b[j] = u+v, u-v
