@@ -214,11 +214,11 @@ func (d *decoder) plan(layer int, h *model.Heads) {
 // choosing lets recipes say which slots of lanes their queries read.
 type choosing struct {
 	lanes   []choice
-	made    []chosen                // [lane], until the layer is done
+	made    []*chosen               // [lane], until the layer is done
 	scratch []kvcache.AttendScratch // [thread], of the decoder
 	bounds  [][]float32             // [thread] of one lane's blocks
 	blocks  [][]kvcache.Span        // [thread]
-	steps   []step
+	at      []int                   // [thread] the lane it looks at
 }
 
 type choice struct {
@@ -233,46 +233,57 @@ type choice struct {
 type chosen struct {
 	reading policy.Reading // for its scratch: queries hold spans and slots
 	glance  kvcache.Glance
-	looks   int32           // that are not done
+	looks   int // at the sketch, how many there are; none without a sketch
+	claimed atomic.Int32
+	done    atomic.Int32
 	rest    kvcache.Partial // by a sketch: the attention to what is not read
 }
 
 func (c *choosing) run(workers *kernel.Workers) {
 	for len(c.made) < len(c.lanes) {
-		c.made = append(c.made, chosen{})
+		c.made = append(c.made, new(chosen))
 	}
-	c.steps = c.steps[:0]
+	tasks := 0
 	for i := range c.lanes {
-		pieces := 0
+		k := c.made[i]
+		k.looks = 0
 		if l := &c.lanes[i]; l.s.recipe.Sketches() {
-			pieces = c.made[i].glance.Begin(l.lane, l.query)
+			k.looks = k.glance.Begin(l.lane, l.query)
 		}
-		c.made[i].looks = int32(pieces)
-		for k := range pieces {
-			c.steps = append(c.steps, step{i, k})
-		}
-		if pieces == 0 {
-			c.steps = append(c.steps, step{i, noLook})
-		}
+		k.claimed.Store(0)
+		k.done.Store(0)
+		tasks += max(1, k.looks)
 	}
-	workers.Run(len(c.steps), c)
+	c.at = grow(c.at, workers.Threads())
+	for w := range c.at {
+		c.at[w] = w * len(c.lanes) / len(c.at)
+	}
+	workers.Run(tasks, c)
 }
 
-// A step is one look at a part of a lane's sketch, a few blocks whatever the number of lanes. What is done last for a lane chooses, too.
-type step struct{ lane, look int }
-
-const noLook = -1
-
-// Do implements kernel.Task.
-func (c *choosing) Do(worker, i int) {
-	s := c.steps[i]
-	l, k := &c.lanes[s.lane], &c.made[s.lane]
-	if s.look != noLook {
-		k.glance.Look(l.lane, l.query, s.look, &c.scratch[worker])
-		if atomic.AddInt32(&k.looks, -1) > 0 {
-			return
+// Do implements kernel.Task: one look at a part of a lane's sketch, and behind the last one that is done the choice for the lane. Threads begin with
+// lanes of their own, and help with others then: what a thread finds it chooses from, while it lies in its cache.
+func (c *choosing) Do(worker, _ int) {
+	for {
+		i := c.at[worker]
+		k := c.made[i]
+		look := int(k.claimed.Add(1)) - 1
+		if look >= max(1, k.looks) {
+			c.at[worker] = (i + 1) % len(c.lanes) // there is a look left somewhere: this call is for one
+			continue
 		}
+		if k.looks > 0 {
+			k.glance.Look(c.lanes[i].lane, c.lanes[i].query, look, &c.scratch[worker])
+		}
+		if int(k.done.Add(1)) >= k.looks {
+			c.choose(worker, i)
+		}
+		return
 	}
+}
+
+func (c *choosing) choose(worker, i int) {
+	l, k := &c.lanes[i], c.made[i]
 	r := &k.reading
 	*r = policy.Reading{
 		Entries: l.lane.Len(), Budget: l.budget, Group: l.query.Group, Blocks: l.lane.Blocks,
