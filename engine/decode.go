@@ -377,7 +377,7 @@ func (d *decoder) addMass(first, end int) {
 // through the model together and read the cache as it is, unless the recipe acts in decode; they join it uncompressed.
 func (e *Engine) Feed(s *Sequence, ids []int32) ([][]float32, error) {
 	if s.recipe.ActsInDecode() {
-		return e.feedSteps(s, ids)
+		return e.FeedSteps(s, ids)
 	}
 	all := make([]int, len(ids))
 	for i := range all {
@@ -397,8 +397,8 @@ func (e *Engine) Feed(s *Sequence, ids []int32) ([][]float32, error) {
 	return rows, nil
 }
 
-// feedSteps feeds one token at a time, for recipes that act in decode.
-func (e *Engine) feedSteps(s *Sequence, ids []int32) ([][]float32, error) {
+// FeedSteps is Feed by decode steps, whatever the recipe: other kernels take part than with many tokens together, and round otherwise.
+func (e *Engine) FeedSteps(s *Sequence, ids []int32) ([][]float32, error) {
 	rows := make([][]float32, len(ids))
 	for i := range ids {
 		if err := e.Step([]*Sequence{s}, ids[i:i+1]); err != nil {

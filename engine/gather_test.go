@@ -136,7 +136,7 @@ func TestTurnsLeaveTheirQueries(t *testing.T) {
 			t.Fatal(err)
 		}
 		if i == 0 {
-			_, err = e.feedSteps(s, turn)
+			_, err = e.FeedSteps(s, turn)
 		} else if p, err = e.NewPrefill(turn, PrefillOptions{}, s); err == nil {
 			err = p.Run(background)
 		}

@@ -3,6 +3,9 @@ package eval
 import (
 	"context"
 	"fmt"
+	"slices"
+
+	"pith/engine"
 )
 
 // TaskFidelity names rows that say how far the distributions from a compressed cache are from those of the full cache.
@@ -34,26 +37,42 @@ func (f Fidelity) units(*Runner) ([]unit, error) {
 	return units, nil
 }
 
-// fidelity scores one window. The first case of the first pass is the full cache, which all are compared with.
+// fidelity scores one window. The first case of the first pass is the full cache, which all are compared with. Recipes that act at decode steps are fed token
+// by token, and so is a full cache of their own: between tokens fed together and one by one rounding alone makes a difference.
 func (w Window) fidelity(ctx context.Context, r *Runner, u *unit, cases []Case, first bool) error {
 	feed, next := w.Continuation[:len(w.Continuation)-1], w.Continuation[1:]
-	var full *reference
+	feeds := []func(*engine.Sequence, []int32) ([][]float32, error){r.Engine.Feed}
+	if slices.ContainsFunc(cases, func(c Case) bool { return c.recipe.ActsInDecode() }) {
+		feeds = append(feeds, r.Engine.FeedSteps)
+	}
+	all := cases
+	for range feeds {
+		all = append([]Case{fullCase()}, all...)
+	}
+	var full []*reference // one for each way to feed
 	p := prompt{tokens: w.Context, room: len(feed) + speedSteps + 1, count: first}
-	return r.each(ctx, p, append([]Case{fullCase()}, cases...), func(group []*held) error {
+	return r.each(ctx, p, all, func(group []*held) error {
 		for _, h := range group {
-			logits, err := r.Engine.Feed(h.seq, feed)
+			way, made := len(full), len(full) == len(feeds)
+			if made {
+				way = 0
+				if h.recipe.ActsInDecode() {
+					way = 1
+				}
+			}
+			logits, err := feeds[way](h.seq, feed)
 			if err != nil {
 				return fmt.Errorf("%s: %w", h.Case, err)
 			}
-			if full == nil {
-				full = newReference(logits, next)
+			if !made {
+				full = append(full, newReference(logits, next))
 				h.seq.Close()
 				continue
 			}
 			row := h.row(u.key(h.Case, 0))
-			full.compare(&row, logits)
+			full[way].compare(&row, logits)
 			if h.KV == "full" {
-				row.NLLError = full.distance(w.FullNLL)
+				row.NLLError = full[way].distance(w.FullNLL)
 			}
 			if err := r.finish(h, row); err != nil {
 				return err

@@ -13,18 +13,26 @@ import (
 )
 
 func TestFullCacheHasNoDistanceFromItself(t *testing.T) {
-	r, rows := testRunner(t, testEngine(t), []string{"full", "snapkv(window=8,kernel=5)", "q8"}, []string{"100%", "25%"})
+	r, rows := testRunner(t, testEngine(t), []string{"full", "snapkv(window=8,kernel=5)", "q8", "quest"}, []string{"100%", "25%"})
 	if err := r.Run(context.Background(), Fidelity{Windows: randomWindows(2, 300, 20)}); err != nil {
 		t.Fatal(err)
 	}
-	if len(*rows) != 2*4 {
-		t.Fatalf("%d rows, want 8", len(*rows))
+	if len(*rows) != 2*6 {
+		t.Fatalf("%d rows, want 12", len(*rows))
 	}
 	for _, row := range *rows {
 		switch row.KV + row.Keep {
 		case "full", "snapkv(window=8,kernel=5)100%":
 			if *row.KLMax != 0 || *row.Top1 != 1 || *row.DNLL != 0 || row.KVBytes != row.FullBytes {
 				t.Errorf("%s %s: KL %g, top-1 %g, %d of %d bytes", row.KV, row.Keep, *row.KLMax, *row.Top1, row.KVBytes, row.FullBytes)
+			}
+		case "quest100%": // fed token by token, as the full cache that it is compared with
+			if *row.KLMax != 0 || *row.Top1 != 1 || *row.DNLL != 0 {
+				t.Errorf("%s %s: KL %g, top-1 %g", row.KV, row.Keep, *row.KLMax, *row.Top1)
+			}
+		case "quest25%":
+			if *row.KLMean < 0.001 || row.KVBytes <= row.FullBytes {
+				t.Errorf("%s %s: KL %g, %d of %d bytes", row.KV, row.Keep, *row.KLMean, row.KVBytes, row.FullBytes)
 			}
 		case "q8":
 			if *row.KLMean <= 0 || *row.KLMean > 0.05 || row.KVBytes >= row.FullBytes/2 {
@@ -35,7 +43,7 @@ func TestFullCacheHasNoDistanceFromItself(t *testing.T) {
 				t.Errorf("%s %s: %s", row.KV, row.Keep, encode(row))
 			}
 		}
-		if row.Positions != 20 || row.Tokens != 300 || row.TokensPerSecond <= 0 || row.FirstToken <= 0 || row.Shared != 5 {
+		if row.Positions != 20 || row.Tokens != 300 || row.TokensPerSecond <= 0 || row.FirstToken <= 0 || row.Shared != 8 {
 			t.Errorf("costs: %s", encode(row))
 		}
 		if (*row.Window == 0) != (row.Kept != nil) {
