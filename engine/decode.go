@@ -27,7 +27,7 @@ type decoder struct {
 
 	heads    struct{ scale, softCap float32 } // of the model's attention, as its layers say
 	queries  []kvcache.Query                  // [seqs*KVHeads]
-	rests    []*kvcache.Partial               // [seqs*KVHeads] what a sketch says of what is not read, nil where there is none
+	rests    []kvcache.Partial                // [seqs*KVHeads] of queries with slots: the attention to what they do not read, by a sketch
 	pieces   []piece                          // of the layer, ordered by query
 	shares   shares                           // of the pieces
 	partials []kvcache.Partial
@@ -166,7 +166,6 @@ func (d *decoder) plan(layer int, h *model.Heads) {
 	width := c.QHeads / c.KVHeads * c.HeadDim
 	d.pieces = d.pieces[:0]
 	d.queries, d.rests = grow(d.queries, len(d.seqs)*c.KVHeads), grow(d.rests, len(d.seqs)*c.KVHeads)
-	clear(d.rests)
 	d.choices.lanes = d.choices.lanes[:0]
 	for i, s := range d.seqs {
 		lo := kvcache.Position(0)
@@ -179,17 +178,12 @@ func (d *decoder) plan(layer int, h *model.Heads) {
 			if r := s.recipe.Read; r != nil && c.Window[layer] == 0 && layer >= r.Dense() {
 				lane := s.cache.Lane(layer, head)
 				if budget := s.budget.Keep.Of(lane.Len()); budget < lane.Len() {
-					d.choices.lanes = append(d.choices.lanes, choice{s, lane, budget, &d.queries[q], q})
+					d.choices.lanes = append(d.choices.lanes, choice{s, lane, budget, &d.queries[q], &d.rests[q]})
 				}
 			}
 		}
 	}
 	d.choices.run(d.e.workers)
-	for i := range d.choices.lanes {
-		if l := &d.choices.lanes[i]; l.s.recipe.Sketches() {
-			d.rests[l.at] = &d.choices.made[i].rest
-		}
-	}
 	weights := 0
 	for i, s := range d.seqs {
 		for head := range c.KVHeads {
@@ -226,7 +220,7 @@ type choice struct {
 	lane   *kvcache.Lane
 	budget int
 	query  *kvcache.Query
-	at     int // of decoder.queries
+	rest   *kvcache.Partial
 }
 
 // chosen is what outlives the choice for a lane.
@@ -236,7 +230,6 @@ type chosen struct {
 	looks   int // at the sketch, how many there are; none without a sketch
 	claimed atomic.Int32
 	done    atomic.Int32
-	rest    kvcache.Partial // by a sketch: the attention to what is not read
 }
 
 func (c *choosing) run(workers *kernel.Workers) {
@@ -297,7 +290,7 @@ func (c *choosing) choose(worker, i int) {
 	}
 	l.s.recipe.Read.Read(r, l.query)
 	if l.s.recipe.Sketches() { // at once, while what the glance found lies in the cache
-		k.glance.Rest(&k.rest, l.lane, l.query, &c.scratch[worker])
+		k.glance.Rest(l.rest, l.lane, l.query, &c.scratch[worker])
 	}
 }
 
@@ -349,8 +342,8 @@ func (d *decoder) fold(h *model.Heads) {
 		for ; at < len(d.pieces) && int(d.pieces[at].query) == q; at++ {
 			d.total.Fold(&d.partials[at])
 		}
-		if d.rests[q] != nil {
-			d.total.Fold(d.rests[q])
+		if d.queries[q].Slots != nil {
+			d.total.Fold(&d.rests[q])
 		}
 		copy(h.Out[q*width:(q+1)*width], d.total.Acc)
 		if at > first && d.pieces[first].mass >= 0 {

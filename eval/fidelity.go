@@ -45,13 +45,9 @@ func (w Window) fidelity(ctx context.Context, r *Runner, u *unit, cases []Case, 
 	if slices.ContainsFunc(cases, func(c Case) bool { return c.recipe.ActsInDecode() }) {
 		feeds = append(feeds, r.Engine.FeedSteps)
 	}
-	all := cases
-	for range feeds {
-		all = append([]Case{fullCase()}, all...)
-	}
 	var full []*reference // one for each way to feed
 	p := prompt{tokens: w.Context, room: len(feed) + speedSteps + 1, count: first}
-	return r.each(ctx, p, all, func(group []*held) error {
+	return r.each(ctx, p, append(slices.Repeat([]Case{fullCase()}, len(feeds)), cases...), func(group []*held) error {
 		for _, h := range group {
 			way, made := len(full), len(full) == len(feeds)
 			if made {

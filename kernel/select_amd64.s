@@ -39,32 +39,32 @@ vectors:
 
 vectors_done:
 	MOVQ         counts+0(FP), AX
-	VEXTRACTI128 $0x01, Y4, X0
+	VEXTRACTF128 $0x01, Y4, X0
 	VPADDD       X4, X0, X0
-	VPSHUFD      $0x4e, X0, X1
+	VMOVHLPS     X0, X0, X1
 	VPADDD       X1, X0, X0
-	VPSHUFD      $0xb1, X0, X1
+	VMOVSHDUP    X0, X1
 	VPADDD       X1, X0, X0
 	VMOVD        X0, (AX)
-	VEXTRACTI128 $0x01, Y5, X0
+	VEXTRACTF128 $0x01, Y5, X0
 	VPADDD       X5, X0, X0
-	VPSHUFD      $0x4e, X0, X1
+	VMOVHLPS     X0, X0, X1
 	VPADDD       X1, X0, X0
-	VPSHUFD      $0xb1, X0, X1
+	VMOVSHDUP    X0, X1
 	VPADDD       X1, X0, X0
 	VMOVD        X0, 4(AX)
-	VEXTRACTI128 $0x01, Y6, X0
+	VEXTRACTF128 $0x01, Y6, X0
 	VPADDD       X6, X0, X0
-	VPSHUFD      $0x4e, X0, X1
+	VMOVHLPS     X0, X0, X1
 	VPADDD       X1, X0, X0
-	VPSHUFD      $0xb1, X0, X1
+	VMOVSHDUP    X0, X1
 	VPADDD       X1, X0, X0
 	VMOVD        X0, 8(AX)
-	VEXTRACTI128 $0x01, Y7, X0
+	VEXTRACTF128 $0x01, Y7, X0
 	VPADDD       X7, X0, X0
-	VPSHUFD      $0x4e, X0, X1
+	VMOVHLPS     X0, X0, X1
 	VPADDD       X1, X0, X0
-	VPSHUFD      $0xb1, X0, X1
+	VMOVSHDUP    X0, X1
 	VPADDD       X1, X0, X0
 	VMOVD        X0, 12(AX)
 	VZEROUPPER

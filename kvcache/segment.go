@@ -11,7 +11,7 @@ type segment struct {
 	channels []uint16 // key channels held, ascending; nil = all
 	keys     stream
 	values   stream
-	bounds   []stream // one for each level of the cache's bounds, or the sketch's keys and values
+	bounds   []stream // one for each level of the cache's bounds, or those of the sketch
 	residual bool     // f16, what decode added beside grouped formats
 	demoted  bool     // what Demote put here; positions may lie among those of other segments
 	mixed    bool     // demoted at several times: positions do not ascend

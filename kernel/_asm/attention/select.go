@@ -36,14 +36,9 @@ func countAtLeast() {
 	})
 	counts := ptr("counts")
 	for k := range sums {
-		h, lo := XMM(), XMM()
-		VEXTRACTI128(operand.Imm(1), sums[k], h)
-		VPADDD(sums[k].AsX(), h, h)
-		VPSHUFD(operand.Imm(0x4e), h, lo)
-		VPADDD(lo, h, h)
-		VPSHUFD(operand.Imm(0xb1), h, lo)
-		VPADDD(lo, h, h)
-		VMOVD(h, at(counts, 4*k))
+		sum := avx2.foldTo128(sums[k], VPADDD)
+		foldToLane(sum, VPADDD)
+		VMOVD(sum, at(counts, 4*k))
 	}
 	ret()
 }
